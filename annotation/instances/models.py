@@ -1,0 +1,134 @@
+"""Instances, their completions, the labels recorded elsewhere, and derived signals."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from core.models import TimeStamped
+
+
+class InstanceState(models.TextChoices):
+    NEW = "new"
+    ROUTED = "routed"
+    SETTLED = "settled"
+    DROPPED = "dropped"
+
+
+class Instance(TimeStamped):
+    """A prompt with its completions."""
+
+    project = models.ForeignKey("accounts.Project", models.CASCADE, related_name="instances")
+    external_id = models.CharField(max_length=200)
+    content_hash = models.CharField(max_length=64)
+    # Splits are drawn on this, so that a prompt never crosses from train to test.
+    prompt_hash = models.CharField(max_length=64)
+    messages = models.JSONField()
+    context = models.JSONField(default=list)
+    metadata = models.JSONField(default=dict)
+    tags = ArrayField(models.CharField(max_length=80), default=list)
+    state = models.CharField(max_length=8, choices=InstanceState.choices, default=InstanceState.NEW)
+    priority = models.FloatField(default=0)
+    imported_by = models.ForeignKey("jobs.Job", models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "external_id"], name="instance_external_id_unique"
+            ),
+            models.UniqueConstraint(
+                fields=["project", "content_hash"], name="instance_content_unique"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=InstanceState.values), name="instance_state_known"
+            ),
+        ]
+        indexes = [
+            # Listing and walking a project's instances by state with a stable cursor.
+            models.Index(fields=["project", "state", "id"], name="instance_project_state"),
+            models.Index(fields=["project", "prompt_hash"], name="instance_project_prompt"),
+        ]
+
+    def __str__(self) -> str:
+        return self.external_id
+
+
+class Completion(models.Model):
+    """One completion of an instance, in its canonical position."""
+
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="completions")
+    position = models.PositiveSmallIntegerField()
+    text = models.TextField(blank=True)
+    # Parts beside the text (images, audio, citations); empty for plain text.
+    parts = models.JSONField(default=list)
+    # Own prompt of this side in joint comparison; null means the instance's messages.
+    messages = models.JSONField(null=True)
+    generator = models.CharField(max_length=120, blank=True)
+    checkpoint = models.CharField(max_length=200, blank=True)
+    sampling = models.JSONField(default=dict)
+    licence = models.CharField(max_length=60, blank=True)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["instance", "position"], name="completion_position_unique"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.text[:60]
+
+
+class Origin(models.TextChoices):
+    HUMAN = "human"
+    JUDGE = "judge"
+
+
+class RecordedLabel(models.Model):
+    """A label that came with an import. It is no annotation until it is revealed.
+
+    Replay reveals people's labels only where an instance is routed to people, and a judge's only
+    where the judge is asked; an ordinary import reveals all of them at once.
+    """
+
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="recorded_labels")
+    origin = models.CharField(max_length=8, choices=Origin.choices)
+    annotator = models.CharField(max_length=120)
+    # Counts the labels of one annotator on one instance (a judge asked in both orders has two).
+    ordinal = models.PositiveSmallIntegerField(default=0)
+    ranking = ArrayField(models.PositiveSmallIntegerField())
+    shown_order = ArrayField(models.PositiveSmallIntegerField(), null=True)
+    strength = models.FloatField(null=True)
+    attributes = models.JSONField(default=dict)
+    rationale = models.TextField(blank=True)
+    simulated = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["instance", "origin", "annotator", "ordinal"], name="recorded_label_unique"
+            ),
+            models.CheckConstraint(
+                condition=Q(origin__in=Origin.values), name="recorded_label_origin_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.annotator} on {self.instance_id}"
+
+
+class Signal(models.Model):
+    """A number derived about an instance by an upper room (judge flip, reward margin, …)."""
+
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="signals")
+    name = models.CharField(max_length=60)
+    version = models.CharField(max_length=60)
+    value = models.FloatField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["instance", "name", "version"], name="signal_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value}"

@@ -1,0 +1,33 @@
+"""Django looks for models here; they live in the packages."""
+
+from annotation.consensus.models import Consensus
+from annotation.datasets.models import Export, Snapshot
+from annotation.instances.models import Completion, Instance, RecordedLabel, Signal
+from annotation.judges.models import Judge, JudgeCall
+from annotation.labels.models import Annotation, Annotator, Draft
+from annotation.ledger.models import Budget, Entry
+from annotation.projects.models import Criterion, Guideline, Protocol
+from annotation.queue.models import Assignment, Skip, Slot
+
+__all__ = [
+    "Annotation",
+    "Annotator",
+    "Assignment",
+    "Budget",
+    "Completion",
+    "Consensus",
+    "Criterion",
+    "Draft",
+    "Entry",
+    "Export",
+    "Guideline",
+    "Instance",
+    "Judge",
+    "JudgeCall",
+    "Protocol",
+    "RecordedLabel",
+    "Signal",
+    "Skip",
+    "Slot",
+    "Snapshot",
+]

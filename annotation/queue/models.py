@@ -1,0 +1,137 @@
+"""Assignments and slots: who may label what, so that over-collection cannot happen."""
+
+import uuid
+
+from django.db import models
+from django.db.models import F, Q
+
+from core.models import TimeStamped
+
+
+class Destination(models.TextChoices):
+    HUMAN = "human"
+    JUDGE = "judge"
+    BOTH = "both"
+    VERIFIER = "verifier"
+    DROP = "drop"
+
+
+class Arm(models.TextChoices):
+    """Why an instance went where it went; statistics must not mix these."""
+
+    SEED = "seed"
+    AUDIT = "audit"
+    EXPLORE = "explore"
+    ROUTED = "routed"
+
+
+class Assignment(TimeStamped):
+    """Where an instance goes. `decision_id` names the router's decision (an upper room)."""
+
+    instance = models.OneToOneField(
+        "annotation.Instance", models.CASCADE, related_name="assignment"
+    )
+    destination = models.CharField(max_length=8, choices=Destination.choices)
+    arm = models.CharField(max_length=8, choices=Arm.choices)
+    # P(a human label is obtained), fixed before labelling.
+    propensity = models.FloatField()
+    overlap = models.PositiveSmallIntegerField(default=1)
+    decision_id = models.UUIDField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(destination__in=Destination.values), name="assignment_destination_known"
+            ),
+            models.CheckConstraint(condition=Q(arm__in=Arm.values), name="assignment_arm_known"),
+            models.CheckConstraint(
+                condition=Q(propensity__range=(0, 1)), name="assignment_propensity_range"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instance_id} to {self.destination}"
+
+
+class Purpose(models.TextChoices):
+    LABEL = "label"
+    REVIEW = "review"
+    REPEAT = "repeat"
+
+
+class SlotState(models.TextChoices):
+    OPEN = "open"
+    LEASED = "leased"
+    SUBMITTED = "submitted"
+    WITHDRAWN = "withdrawn"
+
+
+class Slot(TimeStamped):
+    """One place for one annotator on one instance. Annotators know it by `key` only."""
+
+    key = models.UUIDField(default=uuid.uuid4, unique=True)
+    project = models.ForeignKey("accounts.Project", models.CASCADE, related_name="slots")
+    instance = models.ForeignKey("annotation.Instance", models.CASCADE, related_name="slots")
+    purpose = models.CharField(max_length=8, choices=Purpose.choices, default=Purpose.LABEL)
+    ordinal = models.PositiveSmallIntegerField()
+    overlap = models.PositiveSmallIntegerField(default=1)
+    repeat_no = models.PositiveSmallIntegerField(default=0)
+    annotator = models.ForeignKey(
+        "annotation.Annotator", models.PROTECT, null=True, related_name="slots"
+    )
+    state = models.CharField(max_length=10, choices=SlotState.choices, default=SlotState.OPEN)
+    priority = models.FloatField(default=0)
+    leased_until = models.DateTimeField(null=True)
+    shown_order = models.JSONField(null=True)
+    decision_id = models.UUIDField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["instance", "annotator", "purpose", "repeat_no"],
+                condition=Q(annotator__isnull=False),
+                name="slot_once_per_annotator",
+            ),
+            models.UniqueConstraint(
+                fields=["instance", "purpose", "ordinal"], name="slot_ordinal_unique"
+            ),
+            models.CheckConstraint(
+                condition=Q(ordinal__lt=F("overlap")), name="slot_within_overlap"
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    state=SlotState.LEASED, annotator__isnull=False, leased_until__isnull=False
+                )
+                | ~Q(state=SlotState.LEASED),
+                name="slot_lease_complete",
+            ),
+        ]
+        indexes = [
+            # The claim: the next open slot of a project, best priority first.
+            models.Index(
+                fields=["project", "-priority", "id"], name="slot_claim", condition=Q(state="open")
+            ),
+            # Taking back expired leases.
+            models.Index(fields=["leased_until"], name="slot_expiry", condition=Q(state="leased")),
+            # What a person holds or has done.
+            models.Index(fields=["annotator", "state"], name="slot_annotator"),
+        ]
+
+    def __str__(self) -> str:
+        return f"slot {self.key} {self.state}"
+
+
+class Skip(TimeStamped):
+    """An annotator passed on a slot; the slot is open again for others."""
+
+    instance = models.ForeignKey("annotation.Instance", models.CASCADE, related_name="skips")
+    annotator = models.ForeignKey("annotation.Annotator", models.CASCADE, related_name="skips")
+    reason = models.CharField(max_length=40)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["instance", "annotator"], name="skip_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.annotator_id} skipped {self.instance_id}"

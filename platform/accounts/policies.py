@@ -1,0 +1,74 @@
+"""Who may do what: the one place. Views, API and commands ask here and nowhere else."""
+
+from enum import StrEnum
+
+from core.exceptions import Forbidden, NotFound
+
+from .models import Membership, Project, Role, User
+
+
+class Action(StrEnum):
+    """What can be done in a project."""
+
+    LABEL = "label"
+    SEE_PROJECT = "see project"
+    SEE_INSTANCES = "see instances"
+    MANAGE_PROJECT = "manage project"
+    IMPORT = "import"
+    ROUTE = "route"
+    SEE_ROUTING = "see routing"
+    TRAIN = "train"
+    SEE_TRAINING = "see training"
+    EXPORT = "export"
+    SEE_JOBS = "see jobs"
+    CANCEL_JOBS = "cancel jobs"
+
+
+_LEAD = frozenset({Role.OWNER, Role.ADMIN})
+_RESEARCH = _LEAD | {Role.RESEARCHER}
+_STAFF = _RESEARCH | {Role.REVIEWER}
+_ALL = frozenset(Role)
+
+# An annotator sees neither other people's labels nor where an instance was routed.
+ALLOWED: dict[Action, frozenset[Role]] = {
+    Action.LABEL: _ALL,
+    Action.SEE_PROJECT: _STAFF,
+    Action.SEE_INSTANCES: _STAFF,
+    Action.MANAGE_PROJECT: _LEAD,
+    Action.IMPORT: _RESEARCH,
+    Action.ROUTE: _LEAD,
+    Action.SEE_ROUTING: _RESEARCH,
+    Action.TRAIN: _RESEARCH,
+    Action.SEE_TRAINING: _RESEARCH,
+    Action.EXPORT: _RESEARCH,
+    Action.SEE_JOBS: _RESEARCH,
+    Action.CANCEL_JOBS: _RESEARCH,
+}
+
+
+def role_of(user: User, project: Project) -> Role | None:
+    """The user's role in the project; None for an outsider. One query."""
+    membership = Membership.objects.filter(user=user, project=project).only("role").first()
+    return Role(membership.role) if membership else None
+
+
+def can(user: User, action: Action, project: Project) -> bool:
+    role = role_of(user, project)
+    return role is not None and role in ALLOWED[action]
+
+
+def project_for(user: User, slug: str, action: Action) -> Project:
+    """The project, if this user may do this in it.
+
+    Raises:
+        NotFound: there is no such project, or the user is no member (the two look alike).
+        Forbidden: the user is a member whose role does not allow the action.
+    """
+    membership = (
+        Membership.objects.select_related("project").filter(user=user, project__slug=slug).first()
+    )
+    if membership is None:
+        raise NotFound("There is no such project, or you are not a member of it.")
+    if Role(membership.role) not in ALLOWED[action]:
+        raise Forbidden(f"Your role here ({membership.role}) may not {action}.")
+    return membership.project

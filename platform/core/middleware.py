@@ -1,0 +1,73 @@
+"""Request log with a request id, the strict content security policy, and errors as pages."""
+
+import time
+import uuid
+from collections.abc import Callable
+
+import structlog
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from .exceptions import ApplicationError
+from .problems import problem_response
+
+log = structlog.get_logger("request")
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+# No inline script or style anywhere; media of completions load only after a click, over https.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; "
+    "media-src https:; font-src 'self'; connect-src 'self'; frame-src 'self'; "
+    "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+
+
+def request_log(get_response: GetResponse) -> GetResponse:
+    def middleware(request: HttpRequest) -> HttpResponse:
+        request_id = request.headers.get("X-Request-ID", "")[:64] or uuid.uuid4().hex
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        started = time.perf_counter()
+        response = get_response(request)
+        log.info(
+            "request",
+            method=request.method,
+            path=request.path,
+            status=response.status_code,
+            user=getattr(getattr(request, "user", None), "pk", None),
+            milliseconds=round((time.perf_counter() - started) * 1000, 1),
+        )
+        response["X-Request-ID"] = request_id
+        return response
+
+    return middleware
+
+
+def content_security_policy(get_response: GetResponse) -> GetResponse:
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        response.headers.setdefault("Content-Security-Policy", POLICY)
+        response.headers.setdefault(
+            "Permissions-Policy", "camera=(), microphone=(), geolocation=()"
+        )
+        return response
+
+    return middleware
+
+
+class application_errors:  # noqa: N801 - middleware reads as a function in settings
+    """Turn an `ApplicationError` into a problem (API), a fragment (htmx) or a page."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, ApplicationError):
+            return None
+        if request.path.startswith("/api/"):
+            return problem_response(request, error)
+        template = "_error.html" if request.headers.get("HX-Request") else "error.html"
+        return render(request, template, {"error": error}, status=error.status)

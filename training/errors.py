@@ -1,0 +1,15 @@
+"""The one error of the training commands that the user can mend."""
+
+
+class RefusalError(Exception):
+    """A request that cannot be carried out as it stands.
+
+    Args:
+        message: what is wrong, in words of the configuration or the data.
+        hint: what to change.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint

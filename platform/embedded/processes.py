@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -172,8 +172,11 @@ def adopt_orphans() -> None:
         _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def descendants() -> list[int]:
-    """Every living process below this one, from /proc; empty on other systems."""
+def descendants(keep: Container[int] = ()) -> list[int]:
+    """Every living process below this one, from /proc; empty on other systems.
+
+    Processes in `keep` and everything below them are left out.
+    """
     parents: dict[int, int] = {}
     for entry in Path("/proc").glob("[0-9]*"):
         if (status := process_status(int(entry.name))) and status[0] != "Z":
@@ -181,7 +184,7 @@ def descendants() -> list[int]:
     found: list[int] = []
     front = [os.getpid()]
     while front:
-        front = [pid for pid, parent in parents.items() if parent in front]
+        front = [pid for pid, parent in parents.items() if parent in front and pid not in keep]
         found += front
     return found
 
@@ -197,21 +200,21 @@ def process_status(pid: int) -> tuple[str, int] | None:
     return state, int(parent)
 
 
-def stop_descendants(grace: float) -> None:
+def stop_descendants(grace: float, keep: Container[int] = ()) -> None:
     """End every process below this one: orderly within `grace` seconds, then by force."""
     for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
         signalled: set[int] = set()
         deadline = time.monotonic() + seconds
-        while (left := descendants()) and time.monotonic() < deadline:
+        while (left := descendants(keep)) and time.monotonic() < deadline:
             for pid in set(left) - signalled:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
             signalled |= set(left)
-            reap_orphans(set())
+            reap_orphans(keep)
             time.sleep(POLL_SECONDS)
 
 
-def reap_orphans(own: set[int]) -> None:
+def reap_orphans(own: Container[int]) -> None:
     """Collect ended processes this one adopted; `own` are those that somebody else waits for."""
     for entry in Path("/proc").glob("[0-9]*"):
         pid = int(entry.name)

@@ -33,6 +33,7 @@ LONGEST_SOCKET_NAME = "/.s.PGSQL.5432"
 SHORT_FOLDER = Path("/tmp")  # noqa: S108  (a private folder is made inside)
 SHORT_PREFIX = "tandem-"
 STATE = "services.json"
+ADDRESSES = ("DATABASE_URL", "BROKER_URL", "TANDEM_VAR")
 MINIMUM_FREE_BYTES = 300_000_000
 
 
@@ -96,6 +97,7 @@ def start(var: Path, *, durable: bool = True) -> Services:
     started: list[Postgres | RedisServer] = []
     try:
         remove_left_sockets(var, owner)
+        write_state(var, owner, {})
         require_disk(var)
         postgres_binaries = binaries.find_postgres(source, data_version(var))
         redis_binary = binaries.find_redis(source)
@@ -108,7 +110,7 @@ def start(var: Path, *, durable: bool = True) -> Services:
             started.append(server)
             server.start()
         services = Services(var, owner, postgres, redis, sockets, lock)
-        write_state(services)
+        write_state(var, owner, {"sockets": str(sockets), **services.environment})
     except BaseException:
         for server in started:
             server.stop()
@@ -120,7 +122,10 @@ def start(var: Path, *, durable: bool = True) -> Services:
 
 
 def running(var: Path) -> dict[str, str] | None:
-    """The environment of services another process runs on `var`; None where there are none."""
+    """The environment of services another process runs on `var`; None where there are none.
+
+    Empty while they are still starting.
+    """
     try:
         with take_lock(var, choose_owner(var)):
             return None
@@ -128,7 +133,7 @@ def running(var: Path) -> dict[str, str] | None:
         return None
     except EmbeddedError:
         state = read_state(var)
-        return {name: state[name] for name in ("DATABASE_URL", "BROKER_URL", "TANDEM_VAR")}
+        return {name: state[name] for name in ADDRESSES if name in state}
 
 
 def prepare_folders(var: Path) -> Owner:
@@ -187,13 +192,13 @@ def make_socket_folder(var: Path, owner: Owner) -> Path:
         return Path(tempfile.mkdtemp(prefix=SHORT_PREFIX, dir=SHORT_FOLDER))
 
 
-def write_state(services: Services) -> None:
-    """Tell other processes where the services are; readable by the owner only."""
-    state = {"pid": str(os.getpid()), "sockets": str(services.sockets), **services.environment}
-    path = services.var / "run" / STATE
-    with services.owner.acting():
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(state), encoding="utf-8")
+def write_state(var: Path, owner: Owner, state: dict[str, str]) -> None:
+    """Tell other processes who holds the folder and where the services are."""
+    path = var / "run" / STATE
+    partial = path.with_suffix(".partial")
+    with owner.acting():
+        partial.write_text(json.dumps({"pid": str(os.getpid()), **state}), encoding="utf-8")
+        partial.replace(path)
 
 
 def read_state(var: Path) -> dict[str, str]:

@@ -1,0 +1,68 @@
+"""The command lines of web, workers, beat and management commands."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+
+from embedded.owner import ROOT
+from embedded.processes import Program
+from embedded.services import Services
+
+WORKER_GRACE_SECONDS = 5.0
+
+
+def application_programs(
+    services: Services, environment: Mapping[str, str], listener: socket.socket
+) -> list[Program]:
+    """Web on an open socket, a worker for short jobs, one for model jobs, and one beat."""
+    celery = ["celery", "-A", "config"]
+    worker = [*celery, "worker", "--loglevel", "INFO", "--without-mingle"]
+    schedule = str(services.var / "run" / "beat-schedule")
+    commands: dict[str, list[str]] = {
+        "web": web_command(listener.fileno()),
+        "worker": [*worker, "-n", "default@%h", "-Q", "default", "-c", "2"],
+        "gpu-worker": [*worker, "-n", "gpu@%h", "-Q", "gpu", "-c", "1", "--prefetch-multiplier=1"],
+        "beat": [*celery, "beat", "--loglevel", "INFO", "-s", schedule, "--pidfile="],
+    }
+    return [
+        Program(
+            name=name,
+            command=[sys.executable, "-m", *command],
+            owner=services.owner,
+            environment=environment,
+            folder=ROOT,
+            log=services.var / "log" / f"{name}.log",
+            stop_signal=signal.SIGTERM,
+            grace=WORKER_GRACE_SECONDS,
+            pass_fds=[listener.fileno()] if name == "web" else [],
+        )
+        for name, command in commands.items()
+    ]
+
+
+def web_command(descriptor: int) -> list[str]:
+    """Gunicorn on a socket that the supervisor has opened."""
+    return [
+        *("gunicorn", "config.wsgi:application", "--bind", f"fd://{descriptor}"),
+        *("--worker-class", "gthread", "--workers", "2", "--threads", "4"),
+        *("--timeout", "60", "--graceful-timeout", "4", "--access-logfile", "-"),
+        "--no-control-socket",
+    ]
+
+
+def management_program(
+    services: Services, environment: Mapping[str, str], arguments: Sequence[str], name: str | None
+) -> Program:
+    """`manage.py` with arguments; without a name its output goes to the terminal."""
+    return Program(
+        name=name or arguments[0],
+        command=[sys.executable, "manage.py", *arguments],
+        owner=services.owner,
+        environment=environment,
+        folder=ROOT,
+        log=services.var / "log" / f"{name}.log" if name else None,
+        grace=WORKER_GRACE_SECONDS,
+    )

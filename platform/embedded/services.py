@@ -31,7 +31,7 @@ from embedded.redis_server import RedisServer
 SOCKET_PATH_BYTES = 107
 LONGEST_SOCKET_NAME = "/.s.PGSQL.5432"
 SHORT_FOLDER = Path("/tmp")  # noqa: S108  (a private folder is made inside)
-SHORT_PREFIX = "tandem-"
+SHORT_PREFIX = "tandem-sockets-"
 STATE = "services.json"
 ADDRESSES = ("DATABASE_URL", "BROKER_URL", "TANDEM_VAR")
 MINIMUM_FREE_BYTES = 300_000_000
@@ -212,6 +212,6 @@ def read_state(var: Path) -> dict[str, str]:
 
 def remove_left_sockets(var: Path, owner: Owner) -> None:
     """Remove the short socket folder of a supervisor that was killed."""
-    left = Path(read_state(var).get("sockets", var))
+    left = Path(read_state(var).get("sockets", "/"))
     if left.parent == SHORT_FOLDER and left.name.startswith(SHORT_PREFIX):
         owner.remove_folder(left)

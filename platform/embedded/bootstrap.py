@@ -68,10 +68,10 @@ class BootstrapError(Exception):
 def main(arguments: list[str] | None = None) -> int:
     """Install what the command line asks for; returns the exit status."""
     parser = argparse.ArgumentParser(description="Make .venv and install Tandem into it.")
-    parser.add_argument("--extras", default="embedded", help="comma-separated extras")
+    parser.add_argument("--extras", default="embedded", help="extras, separated by commas")
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="where to install")
     options = parser.parse_args(arguments)
-    extras = sorted({name for name in options.extras.split(",") if name})
+    extras = sorted({name for name in re.split(r"[,\s]+", options.extras) if name})
     try:
         ensure_installed(options.venv.absolute(), extras)
     except BootstrapError as error:

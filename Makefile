@@ -1,0 +1,66 @@
+# `make help` lists what can be asked for.
+.DEFAULT_GOAL := help
+.PHONY: help demo stop install test lint format bench lock clean
+
+PORT ?= 8000
+HOST ?= 127.0.0.1
+DATA ?=
+HEADLESS ?=
+ARGS ?=
+
+# The first interpreter that runs and is new enough; a shim that only complains is passed over.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 /usr/bin/python3; do \
+	if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
+	then echo $$python; break; fi; done)
+VENV := .venv/bin/python
+
+define bootstrap
+	@test -n "$(PYTHON)" || { echo "tandem: no Python 3.11 or newer was found. Install one (for \
+	example apt-get install python3 python3-venv) or name it: make PYTHON=/path/to/python3.11" >&2; \
+	exit 1; }
+	@$(PYTHON) platform/embedded/bootstrap.py --extras "$(1)"
+endef
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+demo: ## Install, start everything and run the demo (HEADLESS=1 DATA=file PORT=8000 HOST=127.0.0.1)
+	$(call bootstrap,embedded train)
+	@exec $(VENV) -m embedded up --host "$(HOST)" --port "$(PORT)" \
+		$(if $(filter-out 0 no false,$(HEADLESS)),--headless) $(if $(DATA),--data "$(DATA)")
+
+stop: ## Stop a demo that runs elsewhere
+	@$(VENV) -m embedded stop
+
+install: ## Install everything for development into .venv
+	$(call bootstrap,embedded train dev)
+
+test: install ## Run all tests (ARGS are handed to pytest)
+	@$(VENV) -m tests.browser --install
+	@exec $(VENV) -m pytest -n 2 -rs $(ARGS)
+
+lint: install ## Check style, types, layers, templates and migrations
+	$(VENV) -m ruff check .
+	$(VENV) -m ruff format --check .
+	$(VENV) -m mypy .
+	.venv/bin/lint-imports --no-cache
+	$(VENV) -m djlint --check --lint --quiet frontend
+	$(VENV) -m embedded run -- $(VENV) manage.py makemigrations --check --dry-run
+
+format: install ## Rewrite sources and templates in the common style
+	$(VENV) -m ruff check --fix .
+	$(VENV) -m ruff format .
+	$(VENV) -m djlint --reformat --quiet frontend
+
+bench: install ## Measure; JSON lines on stdout, tables on stderr (ARGS choose: platform --cold)
+	@exec $(VENV) -m tests.bench $(ARGS)
+
+lock: ## Choose the newest allowed versions of all dependencies again
+	@command -v uv >/dev/null || { echo "tandem: make lock needs uv (pip install uv)." >&2; exit 1; }
+	uv pip compile pyproject.toml --all-extras --python-version 3.11 --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --upgrade --output-file requirements.lock
+	@sed -i.bak -E 's/^(torch==[0-9.]+)\+[a-z0-9.]+/\1/' requirements.lock && rm requirements.lock.bak
+
+clean: ## Remove everything that was installed or made here, the data in var/ included
+	rm -rf .venv var build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from django.contrib.auth.models import AnonymousUser
+
 from core.exceptions import Forbidden, NotFound
 
 from .models import Membership, Project, Role, User
@@ -57,7 +59,7 @@ def can(user: User, action: Action, project: Project) -> bool:
     return role is not None and role in ALLOWED[action]
 
 
-def project_for(user: User, slug: str, action: Action) -> Project:
+def project_for(user: User | AnonymousUser, slug: str, action: Action) -> Project:
     """The project, if this user may do this in it.
 
     Raises:
@@ -65,7 +67,9 @@ def project_for(user: User, slug: str, action: Action) -> Project:
         Forbidden: the user is a member whose role does not allow the action.
     """
     membership = (
-        Membership.objects.select_related("project").filter(user=user, project__slug=slug).first()
+        Membership.objects.select_related("project")
+        .filter(user_id=user.pk or 0, project__slug=slug)
+        .first()
     )
     if membership is None:
         raise NotFound("There is no such project, or you are not a member of it.")

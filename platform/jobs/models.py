@@ -103,3 +103,13 @@ class LogLine(models.Model):
 
     def __str__(self) -> str:
         return self.message
+
+
+class Heartbeat(models.Model):
+    """When the workers of a queue (and the sweep) last showed that they are alive."""
+
+    name = models.CharField(max_length=40, unique=True)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.at}"

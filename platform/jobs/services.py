@@ -1,0 +1,166 @@
+"""Submitting, cancelling, claiming, finishing and sweeping jobs."""
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from accounts.models import Project, User
+from core.exceptions import Conflict
+
+from . import registry
+from .context import JobContext
+from .exceptions import JobCancelled
+from .models import ENDED, HELD, Heartbeat, Job, LogLine, State
+from .tasks import ring
+
+log = structlog.get_logger("jobs")
+RING_AGAIN_SECONDS = 60
+
+
+def submit(
+    *,
+    kind: str,
+    project: Project | None,
+    arguments: dict[str, Any],
+    created_by: User | None = None,
+    unique_key: str = "",
+    parent: Job | None = None,
+    queue: str | None = None,
+) -> Job:
+    """Write the job's row; the doorbell rings when the transaction commits.
+
+    Raises:
+        InvalidInput: the kind is not registered.
+        Conflict: a job with the same `unique_key` is still active.
+    """
+    registered = registry.kind(kind)
+    try:
+        with transaction.atomic():
+            job = Job.objects.create(
+                kind=kind,
+                project=project,
+                arguments=arguments,
+                created_by=created_by,
+                unique_key=unique_key,
+                parent=parent,
+                queue=queue or registered.queue,
+                rung_at=timezone.now(),
+            )
+    except IntegrityError as error:
+        if "job_one_active_per_key" not in str(error):
+            raise
+        raise Conflict("This is already running: wait for it to end, or cancel it first.") from None
+    transaction.on_commit(lambda: ring(job))
+    return job
+
+
+@transaction.atomic
+def cancel(*, job: Job) -> Job:
+    """Stop the job and its children: a queued one at once, a running one at its next check."""
+    now = timezone.now()
+    Job.objects.filter(pk=job.pk, state=State.QUEUED).update(
+        state=State.CANCELLED, cancel_requested=True, finished_at=now
+    )
+    Job.objects.filter(pk=job.pk, state__in=HELD).update(cancel_requested=True)
+    for child in job.children.exclude(state__in=ENDED):
+        cancel(job=child)
+    job.refresh_from_db()
+    return job
+
+
+def claim(*, job_id: int, owner: str) -> Job | None:
+    """Take a queued job; None when another runner was first or it was cancelled."""
+    taken = Job.objects.filter(pk=job_id, state=State.QUEUED, cancel_requested=False).update(
+        state=State.RUNNING,
+        attempt=F("attempt") + 1,
+        lease_owner=owner[:120],
+        lease_until=timezone.now() + timedelta(seconds=settings.JOBS_LEASE_SECONDS),
+        started_at=timezone.now(),
+        error="",
+    )
+    return Job.objects.select_related("project").get(pk=job_id) if taken else None
+
+
+def finish(
+    *, job: Job, state: State, result: dict[str, Any] | None = None, error: str = ""
+) -> bool:
+    """End an attempt. False when another attempt holds the job: then nothing is written."""
+    values: dict[str, Any] = {"state": state, "lease_until": None, "error": error[:20000]}
+    if state in ENDED:
+        values["finished_at"] = timezone.now()
+    if result is not None:
+        values["result"] = result
+    held = Job.objects.filter(pk=job.pk, attempt=job.attempt, state__in=HELD)
+    return held.update(**values) == 1
+
+
+def wait(context: JobContext, jobs: list[Job], *, poll_seconds: float = 0.5) -> list[Job]:
+    """Wait until the given jobs have ended; they are cancelled with the waiting one.
+
+    With `JOBS_INLINE` they run here, in the calling process.
+    """
+    from .runner import run  # noqa: PLC0415 - the runner imports these services
+
+    ids = [job.pk for job in jobs]
+    try:
+        while True:
+            rows = list(Job.objects.filter(pk__in=ids).order_by("pk"))
+            waiting = [row for row in rows if not row.ended]
+            if not waiting:
+                return rows
+            if settings.JOBS_INLINE:
+                run(waiting[0].pk, owner="inline", heartbeat=False)
+                continue
+            context.beat()
+            context.check()
+            time.sleep(poll_seconds)
+    except JobCancelled:
+        for job in jobs:
+            cancel(job=job)
+        raise
+
+
+def sweep() -> dict[str, int]:
+    """Take back expired leases and ring for jobs that nobody took. Safe to run at any time."""
+    now = timezone.now()
+    lost = Q(state__in=HELD, lease_until__lt=now)
+    expired = Job.objects.filter(lost)
+    cancelled = expired.filter(cancel_requested=True).update(
+        state=State.CANCELLED, lease_until=None, finished_at=now
+    )
+    failed = expired.filter(attempt__gte=F("max_attempts")).update(
+        state=State.FAILED,
+        lease_until=None,
+        finished_at=now,
+        error="Its worker was lost again and again; see the log of the worker, then start it anew.",
+    )
+    back = list(expired.values_list("pk", "attempt"))
+    requeued = expired.update(state=State.QUEUED, lease_until=None, rung_at=None)
+    LogLine.objects.bulk_create(
+        LogLine(
+            job_id=pk,
+            attempt=attempt,
+            level="warning",
+            message="The worker was lost; queued again.",
+        )
+        for pk, attempt in back
+    )
+    silent = Job.objects.filter(state=State.QUEUED).filter(
+        Q(rung_at__isnull=True) | Q(rung_at__lt=now - timedelta(seconds=RING_AGAIN_SECONDS))
+    )
+    rung = 0
+    for job in silent.order_by("pk")[:500]:
+        rung += ring(job)
+    silent.filter(pk__gt=0).update(rung_at=now)
+    return {"cancelled": cancelled, "failed": failed, "requeued": requeued, "rung": rung}
+
+
+def pulse(*, name: str) -> None:
+    """Note that whoever serves `name` is alive now."""
+    Heartbeat.objects.update_or_create(name=name, defaults={"at": timezone.now()})

@@ -1,0 +1,61 @@
+"""What an instance is made of, before it is a row: pure values and their hashes."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.hashing import content_hash
+
+
+@dataclass(frozen=True)
+class CompletionContent:
+    """One completion as it came in."""
+
+    text: str
+    generator: str = ""
+    licence: str = ""
+
+    def identity(self) -> list[str]:
+        return [self.text, self.generator]
+
+
+@dataclass(frozen=True)
+class LabelContent:
+    """One recorded label; `ranking` has competition ranks by canonical position."""
+
+    origin: str
+    annotator: str
+    ranking: list[int]
+    shown_order: list[int] | None = None
+    strength: float | None = None
+    attributes: dict[str, Any] = field(default_factory=dict)
+    rationale: str = ""
+    simulated: bool = False
+    # Counts the labels of one annotator on the instance.
+    ordinal: int = 0
+
+
+@dataclass(frozen=True)
+class InstanceContent:
+    """One instance with its completions and the labels that came with it."""
+
+    external_id: str
+    messages: list[dict[str, str]]
+    completions: list[CompletionContent]
+    labels: list[LabelContent] = field(default_factory=list)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=list)
+    context: list[Any] = field(default_factory=list)
+
+    def content_hash(self) -> str:
+        """What is judged and by whom it was written; ids, metadata and labels do not count."""
+        return content_hash(
+            [self.messages, self.context, [each.identity() for each in self.completions]]
+        )
+
+    def prompt_hash(self) -> str:
+        return content_hash(self.messages)
+
+
+def competition_ranks(values: list[int] | list[float]) -> list[int]:
+    """Competition ranks of values where lower is better: `[2, 1, 1]` gives `[3, 1, 1]`."""
+    return [1 + sum(other < value for other in values) for value in values]

@@ -1,0 +1,89 @@
+"""Writes about a project's protocol, criteria and guideline."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from accounts.models import Project, User
+from accounts.services import create_project as create_identity
+from core.exceptions import InvalidInput
+
+from .models import Criterion, Guideline, Kind, Protocol
+
+OVERALL = ("overall", "Overall", "Which completion is better overall?")
+SETTABLE = frozenset(
+    {
+        "ties",
+        "strength_levels",
+        "ask_confidence",
+        "rationale",
+        "reasons",
+        "lease_minutes",
+        "locale",
+        "licence",
+    }
+)
+
+
+@transaction.atomic
+def create_project(
+    *,
+    name: str,
+    owner: User,
+    kind: str = Kind.PAIRWISE,
+    criteria: Sequence[tuple[str, str, str]] = (OVERALL,),
+    overlap: int = 1,
+    guideline: str = "",
+    slug: str = "",
+    description: str = "",
+    **protocol: Any,
+) -> Project:
+    """A project with its protocol, its criteria `(key, name, question)` and guideline version 1.
+
+    `protocol` sets the other fields of `Protocol`. The first criterion is the one that imported
+    labels answer.
+
+    Raises:
+        InvalidInput: a field is unknown or out of range, or there is no criterion.
+    """
+    if unknown := sorted(set(protocol) - SETTABLE):
+        raise InvalidInput(f"A protocol has no {unknown[0]!r}: use {', '.join(sorted(SETTABLE))}.")
+    if not criteria:
+        raise InvalidInput("A project needs at least one criterion.")
+    project = create_identity(name=name, owner=owner, slug=slug, description=description)
+    row = Protocol(
+        project=project, kind=kind, overlap=overlap, salt=secrets.token_hex(16), **protocol
+    )
+    _save_checked(row)
+    for position, (key, title, question) in enumerate(criteria):
+        _save_checked(
+            Criterion(project=project, key=key, name=title, question=question, position=position)
+        )
+    Guideline.objects.create(project=project, version=1, text=guideline)
+    return project
+
+
+@transaction.atomic
+def publish_guideline(*, project: Project, text: str) -> Guideline:
+    """The next version of the guideline; labels from now on name it."""
+    # The protocol row serialises two publishers.
+    protocol = Protocol.objects.select_for_update().get(project=project)
+    newest = Guideline.objects.filter(project=project).order_by("-version").first()
+    return Guideline.objects.create(
+        project=project,
+        version=newest.version + 1 if newest else 1,
+        text=text,
+        settings={"kind": protocol.kind, "ties": protocol.ties, "overlap": protocol.overlap},
+    )
+
+
+def _save_checked(row: Protocol | Criterion) -> None:
+    try:
+        row.full_clean()
+    except ValidationError as error:
+        field, messages = next(iter(error.message_dict.items()))
+        raise InvalidInput(f"{field}: {messages[0]}") from error
+    row.save()

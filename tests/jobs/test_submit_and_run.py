@@ -65,8 +65,13 @@ def test_a_refusal_is_shown_and_a_crash_keeps_its_trace() -> None:
 
 
 def test_a_second_runner_finds_nothing_to_do() -> None:
-    runs = []
-    job = submit(lambda context: {"n": len(runs)} if runs.append(1) is None else {})
+    runs: list[int] = []
+
+    def work(context: JobContext) -> dict[str, Any]:
+        runs.append(1)
+        return {}
+
+    job = submit(work)
     run(job)
     run(job)
     assert runs == [1]
@@ -125,9 +130,12 @@ def test_a_fenced_attempt_writes_nothing() -> None:
 
     def slow(context: JobContext) -> dict[str, Any]:
         Job.objects.filter(pk=context.job.pk).update(attempt=7)
-        for write in (lambda: context.log("late"), lambda: context.progress(1, 1), context.beat):
-            with pytest.raises(JobFenced):
-                write()
+        with pytest.raises(JobFenced):
+            context.log("late")
+        with pytest.raises(JobFenced):
+            context.progress(1, 1)
+        with pytest.raises(JobFenced):
+            context.beat()
         return {"stale": True}
 
     job = run(submit(slow))

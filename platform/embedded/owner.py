@@ -115,8 +115,8 @@ def require_reachable(owner: Owner, path: Path) -> None:
     if closed := closed_folder(owner, path):
         raise EmbeddedError(
             f"Root starts Tandem as the unprivileged user '{owner.name}', who cannot enter "
-            f"{closed} (needed for {path}). Move it to an open folder such as /srv, set "
-            "TANDEM_VAR if it is the data folder, or run as an ordinary user."
+            f"{closed} (needed for {path}). Move that to an open folder such as /srv (the data "
+            "folder: set TANDEM_VAR), or run as an ordinary user."
         )
 
 

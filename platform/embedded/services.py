@@ -129,8 +129,8 @@ def running(var: Path) -> dict[str, str] | None:
     try:
         with take_lock(var, choose_owner(var)):
             return None
-    except FileNotFoundError:
-        return None
+    except (FileNotFoundError, PermissionError):
+        return None  # never started here, or not by this user: `start` tells
     except EmbeddedError:
         state = read_state(var)
         return {name: state[name] for name in ADDRESSES if name in state}
@@ -139,12 +139,12 @@ def running(var: Path) -> dict[str, str] | None:
 def prepare_folders(var: Path) -> Owner:
     """Make `var` with the folders inside, owned by the user that everything runs as."""
     owner = choose_owner(var)
+    require_reachable(owner, var)
     var.mkdir(parents=True, mode=0o755, exist_ok=True)
     # Folders that root made here by hand; directories only, they cannot be links to elsewhere.
     for folder in [var, *var.iterdir()]:
         if folder.is_dir() and folder.lstat().st_uid == 0:
             owner.give(folder)
-    require_reachable(owner, var)
     require_writable(var, owner)
     for name in ("run", "log", "cache", "home"):
         owner.make_folder(var / name)

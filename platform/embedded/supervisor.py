@@ -35,13 +35,14 @@ TRAINING_GRACE_SECONDS = 15.0  # a trainer writes its checkpoint on SIGTERM
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line of `up` says."""
+    """What the command line of `up` says; `command` is what `manage.py` runs in front."""
 
     var: Path
     host: str = "127.0.0.1"
     port: int = 8000
     headless: bool = False
     data: Path | None = None
+    command: Sequence[str] = ("demo",)
 
     @property
     def address(self) -> str:
@@ -122,7 +123,8 @@ class Supervisor:
             self.wait_for_page()
             seconds = time.monotonic() - began
             say(f"The first page came after {seconds:.1f} s: {self.options.address}")
-            status = self.run_in_foreground(["demo", *(["--data", str(data)] if data else [])])
+            arguments = ["--data", str(data)] if data else []
+            status = self.run_in_foreground([*self.options.command, *arguments])
             if not self.options.headless:
                 self.stay(status)
             return status
@@ -187,7 +189,7 @@ class Supervisor:
     def stay(self, status: int) -> None:
         """Keep everything running until a signal comes."""
         if status:
-            say(f"The demo command failed with status {status}; the pages stay up.")
+            say(f"The command in front failed with status {status}; the pages stay up.")
         say(f"Tandem runs at {self.options.address} — Ctrl-C stops it.")
         while True:
             self.tick()

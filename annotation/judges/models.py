@@ -21,6 +21,8 @@ class Judge(TimeStamped):
     model = models.CharField(max_length=120)
     prompt_version = models.CharField(max_length=40, default="1")
     parameters = models.JSONField(default=dict)
+    # Measured share of right verdicts on A-calibrate; null until somebody measured it.
+    accuracy = models.FloatField(null=True)
     # Prices in millionths of the currency unit.
     price_per_call_micros = models.BigIntegerField(default=0)
     price_per_1k_input_micros = models.BigIntegerField(default=0)
@@ -29,6 +31,10 @@ class Judge(TimeStamped):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["project", "name"], name="judge_name_unique"),
+            models.CheckConstraint(
+                condition=Q(accuracy__isnull=True) | Q(accuracy__range=(0, 1)),
+                name="judge_accuracy_range",
+            ),
         ]
 
     def __str__(self) -> str:

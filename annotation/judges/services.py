@@ -1,0 +1,181 @@
+"""Judges as annotators, and asking them: both orders, one label, every call on the books."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Count, Max, Q
+
+from accounts.models import Project
+from annotation.instances.models import Origin, RecordedLabel
+from annotation.labels.models import Annotator, AnnotatorKind
+from annotation.ledger.models import Budget
+from annotation.projects.models import Criterion
+from core.exceptions import InvalidInput
+from core.hashing import content_hash
+
+from . import calls, locks, providers, verdicts
+from .models import CallState, Judge
+from .models import Provider as ProviderName
+
+# What a strong language model costs for one pair in both orders: $5.5 per 1000 pairs
+# (AlpacaEval's table, algorithms.md §2). A stated default, not a measured price.
+PAIR_PRICE_MICROS = 5_500
+Progress = Callable[[int, int], object]
+
+
+@dataclass(frozen=True)
+class AskReport:
+    """Instances by outcome; only answered ones have a label. `spent_micros` is this ask alone.
+
+    `incomplete`: one order only is known. `unknown`: a call died in flight, stays charged and is
+    asked again only with `retry_unknown`.
+    """
+
+    answered: int
+    unparsable: int
+    failed: int
+    spent_micros: int
+    incomplete: int = 0
+    unknown: int = 0
+
+
+@transaction.atomic
+def create_judge(
+    *,
+    project: Project,
+    name: str,
+    model: str,
+    provider: str = ProviderName.OPENAI,
+    prompt_version: str = "1",
+    parameters: Mapping[str, Any] | None = None,
+    simulated: bool = False,
+    label_price_micros: int = 0,
+    **prices: int,
+) -> Judge:
+    """A judge and its annotator.
+
+    `label_price_micros`: what one label is expected to cost, for plans; `prices`: the judge's
+    three `price_…_micros` fields, which are what is charged.
+
+    Raises:
+        InvalidInput: the name is taken or the provider is unknown.
+    """
+    if provider not in ProviderName.values:
+        raise InvalidInput(f"Unknown provider {provider!r}: one of {', '.join(ProviderName)}.")
+    if Judge.objects.filter(project=project, name=name).exists():
+        raise InvalidInput(f"The project has a judge named {name!r}: choose another name.")
+    judge = Judge.objects.create(
+        project=project,
+        name=name,
+        provider=provider,
+        model=model,
+        prompt_version=prompt_version,
+        parameters=dict(parameters or {}),
+        **prices,
+    )
+    Annotator.objects.create(
+        project=project,
+        kind=AnnotatorKind.JUDGE,
+        name=name,
+        pseudonym=f"judge-{content_hash(['judge', name])[:10]}",
+        judge=judge,
+        simulated=simulated,
+        price_micros=label_price_micros,
+    )
+    return judge
+
+
+@transaction.atomic
+def ensure_recorded(
+    *, project: Project, pair_price_micros: int = PAIR_PRICE_MICROS
+) -> list[Judge]:
+    """One judge for each judge name found in the project's recorded labels, oldest name first.
+
+    A judge recorded in both orders is charged half of `pair_price_micros` for each, one recorded
+    once all of it: a pair costs the same either way. Its annotator is simulated when all its
+    labels are. Judges that exist keep their price.
+    """
+    found = (
+        RecordedLabel.objects.filter(instance__project=project, origin=Origin.JUDGE)
+        .values("annotator")
+        .annotate(
+            orders=Max("ordinal") + 1,
+            labels=Count("pk"),
+            simulated=Count("pk", filter=Q(simulated=True)),
+        )
+        .order_by("annotator")
+    )
+    known = {judge.name: judge for judge in Judge.objects.filter(project=project)}
+    return [
+        known.get(row["annotator"])
+        or create_judge(
+            project=project,
+            name=row["annotator"],
+            model=row["annotator"],
+            provider=ProviderName.RECORDED,
+            simulated=row["simulated"] == row["labels"],
+            label_price_micros=pair_price_micros,
+            price_per_call_micros=pair_price_micros // row["orders"],
+        )
+        for row in found
+    ]
+
+
+def set_accuracy(*, judge: Judge, accuracy: float) -> Judge:
+    """What a hard verdict is worth from now on: the judge's accuracy measured on A-calibrate.
+
+    Raises:
+        InvalidInput: not within [0, 1].
+    """
+    if not 0 <= accuracy <= 1:
+        raise InvalidInput("An accuracy lies between 0 and 1.")
+    judge.accuracy = accuracy
+    judge.save(update_fields=["accuracy"])
+    return judge
+
+
+def ask(
+    *,
+    judge: Judge,
+    instance_ids: Sequence[int],
+    criterion: Criterion,
+    budget: Budget | None = None,
+    progress: Progress | None = None,
+    decision_of: Mapping[int, UUID] | None = None,
+    retry_unknown: bool = False,
+) -> AskReport:
+    """Ask the judge about each instance in both orders, and label those with a verdict.
+
+    Replies stored before are used and never bought again; instances asked before a refusal of the
+    budget keep their labels. A hard verdict stands for the judge's accuracy, 0.75 where it was
+    never measured. `progress(done, total)` counts instances.
+
+    Raises:
+        BudgetExceeded: the next window of calls does not fit; it was not asked.
+        Conflict: another process is asking this judge.
+    """
+    desk = calls.Desk(judge, criterion, providers.provider_of(judge, criterion), budget)
+    outcome: Counter[str] = Counter()
+    total = len(instance_ids)
+    with locks.asking(judge):
+        calls.recover(judge)
+        if retry_unknown:
+            calls.forget_unknown(judge, instance_ids)
+        for start in range(0, total, desk.provider.window):
+            window = instance_ids[start : start + desk.provider.window]
+            desk.ask(window)
+            outcome.update(verdicts.label(judge, criterion, window, decision_of or {}))
+            if progress is not None:
+                progress(min(start + len(window), total), total)
+    return AskReport(
+        answered=outcome["answered"],
+        unparsable=outcome[CallState.UNPARSABLE],
+        failed=outcome[CallState.FAILED],
+        spent_micros=desk.spent,
+        incomplete=outcome[verdicts.INCOMPLETE],
+        unknown=outcome[CallState.UNKNOWN],
+    )

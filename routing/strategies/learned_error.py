@@ -1,0 +1,88 @@
+"""Learned error: people label where the judge is likely to disagree with them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from core.exceptions import InvalidInput
+from routing.features import binning
+from routing.features.binning import Binning
+from routing.features.table import Bools, Floats
+from routing.predictor.performance import contrasts
+from routing.strategies.problem import Problem, Scores, Seed
+from routing.strategies.reasons import strongest
+
+# Inverse ridge of the logistic regression: strong, because seeds are small.
+C = 0.3
+
+
+@dataclass(frozen=True)
+class LearnedErrorRouter:
+    """P(judge disagrees with people) = σ(intercept + one_hot · coefficients)."""
+
+    binning: Binning
+    intercept: float
+    coefficients: tuple[float, ...]
+    dual_labelled: int
+    disagreements: int
+
+    @property
+    def reads_judge(self) -> bool:
+        return self.binning.reads_judge
+
+    def score(self, problem: Problem) -> Scores:
+        base, contrast = contrasts(np.array(self.coefficients), self.binning.groups)
+        one_hot = self.binning.one_hot(problem.features)
+        logit = self.intercept + base + one_hot @ contrast
+        return Scores(1 / (1 + np.exp(-logit)), strongest(one_hot, contrast, self.binning.columns))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "strategy": "learned-error",
+            "binning": self.binning.to_json(),
+            "intercept": self.intercept,
+            "coefficients": list(self.coefficients),
+            "dual_labelled": self.dual_labelled,
+            "disagreements": self.disagreements,
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        return cls(
+            Binning.from_json(stored["binning"]),
+            stored["intercept"],
+            tuple(stored["coefficients"]),
+            stored["dual_labelled"],
+            stored["disagreements"],
+        )
+
+
+def disagrees(human: Floats, judge: Floats) -> Bools:
+    """Where the judge prefers another completion than people do; ½ is a tie, not a side."""
+    return np.asarray(np.sign(human - 0.5) != np.sign(judge - 0.5))
+
+
+def fit(seed: Seed) -> LearnedErrorRouter:
+    """Ridge logistic regression on the seed's binned features, judge signals among them.
+
+    Instances on which people tie carry no truth and are left out. A judge that always agrees,
+    or never does, leaves nothing to learn: coefficients 0 and the smoothed rate everywhere.
+    """
+    decided = seed.human != 0.5
+    if not decided.any():
+        raise InvalidInput("People tie on every seed instance: there is nothing to learn from.")
+    cut = binning.fit(seed.problem.features)
+    one_hot = cut.one_hot(seed.problem.features)[decided]
+    wrong = disagrees(seed.human, seed.judge)[decided]
+    count = int(wrong.sum())
+    if count in (0, len(wrong)) or not one_hot.shape[1]:
+        rate = (count + 0.5) / (len(wrong) + 1)
+        intercept, coefficients = float(np.log(rate / (1 - rate))), np.zeros(one_hot.shape[1])
+    else:
+        model = LogisticRegression(C=C, max_iter=1000).fit(one_hot, wrong)
+        intercept, coefficients = float(model.intercept_[0]), model.coef_[0]
+    weights = tuple(float(c) for c in coefficients)
+    return LearnedErrorRouter(cut, intercept, weights, int(decided.sum()), count)

@@ -141,7 +141,7 @@ JOBS_INLINE = env_bool("JOBS_INLINE", default=False)
 # CPU threads of one training process; 0 leaves the choice to torch.
 TRAINING_THREADS = env_int("TRAINING_THREADS", 0)
 # Base models are loaded from these folders and from nowhere else.
-MODEL_ROOTS = [Path(root).resolve() for root in env_list("MODEL_ROOTS", str(VAR_DIR / "models"))]
+MODEL_ROOTS = [Path(root).resolve() for root in env_list("MODEL_ROOTS")] or [VAR_DIR / "models"]
 
 configure_logging(json=env_bool("LOG_JSON", default=not DEBUG), level=env_str("LOG_LEVEL", "INFO"))
 LOGGING_CONFIG = None

@@ -1,0 +1,98 @@
+"""Registering trained models and moving them between stages."""
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Max
+
+from accounts.models import Project, User
+from audit.services import record
+from core.exceptions import InvalidInput
+from training.runs.models import Run
+
+from .models import ModelVersion, Stage
+
+
+@transaction.atomic
+def register_model(*, run: Run) -> ModelVersion:
+    """The model version of a finished run, a candidate; the same one when asked again.
+
+    Raises:
+        InvalidInput: the run has left no model.
+    """
+    _lock(run.project_id)
+    known = ModelVersion.objects.filter(run=run).first()
+    if known is not None:
+        return known
+    folder = f"{run.folder}/model"
+    if not (Path(settings.MEDIA_ROOT) / folder / "config.json").is_file():
+        raise InvalidInput(f"{run} has left no model: resume it, or start it again.")
+    siblings = ModelVersion.objects.filter(project=run.project, kind=run.kind)
+    version = ModelVersion.objects.create(
+        project=run.project,
+        run=run,
+        kind=run.kind,
+        version=(siblings.aggregate(last=Max("version"))["last"] or 0) + 1,
+        base_model=base_name(run.config["base"]),
+        folder=folder,
+        metrics=run.report.get("eval", {}),
+    )
+    record(
+        action="model registered",
+        actor=run.created_by,
+        project=run.project,
+        target=f"model version {version.pk}",
+        run=run.pk,
+        snapshot=run.snapshot.content_hash,
+    )
+    return version
+
+
+@transaction.atomic
+def promote(*, version: ModelVersion, stage: str, actor: User | None) -> ModelVersion:
+    """Move a version to a stage; a version it replaces in production is archived.
+
+    Raises:
+        InvalidInput: there is no such stage.
+    """
+    if stage not in Stage.values:
+        raise InvalidInput(f"There is no stage {stage!r}: choose one of {', '.join(Stage.values)}.")
+    _lock(version.project_id)
+    version.refresh_from_db()
+    if version.stage == stage:
+        return version
+    if stage == Stage.PRODUCTION:
+        ModelVersion.objects.filter(
+            project=version.project, kind=version.kind, stage=Stage.PRODUCTION
+        ).update(stage=Stage.ARCHIVED)
+    before, version.stage = version.stage, Stage(stage)
+    version.save(update_fields=["stage"])
+    record(
+        action="model stage changed",
+        actor=actor,
+        project=version.project,
+        target=f"model version {version.pk}",
+        before=before,
+        after=stage,
+    )
+    return version
+
+
+def archive(*, version: ModelVersion, actor: User | None) -> ModelVersion:
+    """Take a version out of use; its files stay."""
+    return promote(version=version, stage=Stage.ARCHIVED, actor=actor)
+
+
+def base_name(base: dict[str, Any]) -> str:
+    """What a model started from, without the folders of the machine."""
+    scratch = base.get("scratch")
+    if scratch is None:
+        return Path(base["path"]).name
+    return f"random weights ({scratch['architecture']}, {scratch['layers']} layers)"
+
+
+def _lock(project_id: int) -> None:
+    """Versions are numbered, and production is handed over, one at a time per project."""
+    Project.objects.select_for_update().get(pk=project_id)

@@ -1,0 +1,80 @@
+"""Running `python -m training <command>` for a job, here and in other rooms."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from jobs.context import JobContext
+from jobs.process import run_process
+from training.fit.files import write_json
+
+Event = dict[str, Any]
+OnEvent = Callable[[Event], None]
+
+# What a child needs of our environment. Addresses and secrets of the services are not in it.
+PASSED_ON = (
+    "CUDA_DEVICE_ORDER",
+    "CUDA_VISIBLE_DEVICES",
+    "HF_HOME",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "NVIDIA_VISIBLE_DEVICES",
+    "PATH",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONPATH",
+    "PYTHONPYCACHEPREFIX",
+    "TMPDIR",
+    "XDG_CACHE_HOME",
+)
+
+
+def run_command(
+    ctx: JobContext,
+    command: str,
+    config: dict[str, Any],
+    *,
+    on_event: OnEvent | None = None,
+    name: str = "",
+) -> dict[str, Any]:
+    """Run a command of `python -m training` in `ctx.folder/<name or command>`; return its result.
+
+    The command's files (embeddings, scores, generations) stay in that folder. A job that runs a
+    command several times gives each a `name`.
+
+    Raises:
+        JobFailed: the command refused, crashed or was killed; the message says which.
+    """
+    workdir = ctx.folder / (name or command)
+    write_json(workdir / "config.json", {"threads": threads()} | config)
+    return run_in(ctx, command, workdir, on_event=on_event)
+
+
+def run_in(
+    ctx: JobContext, command: str, workdir: Path, *, on_event: OnEvent | None = None
+) -> dict[str, Any]:
+    """Run a command in a folder that already holds its `config.json`."""
+    return run_process(
+        ctx,
+        [sys.executable, "-m", "training", command, str(workdir)],
+        on_event=on_event,
+        cwd=settings.BASE_DIR,
+        env=environment(),
+    )
+
+
+def threads() -> int | None:
+    """CPU threads of a training process; None leaves the choice to torch."""
+    return settings.TRAINING_THREADS or None
+
+
+def environment() -> dict[str, str]:
+    """Environment of a training process: no secrets, no network for model files."""
+    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    limit = {"OMP_NUM_THREADS": str(threads())} if threads() else {}
+    return passed | limit | {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}

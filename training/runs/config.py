@@ -1,0 +1,154 @@
+"""What a run is asked to do: options of a person turned into the configuration of a fit."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from accounts.models import Project
+from annotation.datasets.models import Snapshot
+from core.exceptions import InvalidInput
+from training.errors import RefusalError
+from training.fit import config as core
+from training.registry.models import ModelVersion
+
+from .commands import threads
+from .models import RunKind
+
+# Fields of the configuration that follow from the run and cannot be chosen.
+DERIVED = frozenset({"kind", "data", "threads", "reference_cache", "notes"})
+DEFAULT_PRESET = {RunKind.REWARD.value: "bt", RunKind.POLICY.value: "dpo"}
+# A policy from random weights has to learn the language of the data before preferences.
+SCRATCH_WARMUP_STEPS = 100
+
+
+def fit_config(kind: str, snapshot: Snapshot, options: dict[str, Any]) -> dict[str, Any]:
+    """The configuration that `python -m training fit` reads, complete and checked.
+
+    `options` are fields of `training.fit.config.FitConfig`. `base` is one of `{"scratch": {…}}`
+    (a size; random weights), `{"path": …}` (a folder below MODEL_ROOTS) and `{"version": id}`
+    (a model version of the project); without it a small model starts from random weights.
+
+    Raises:
+        InvalidInput: an unknown kind, preset, field or model, or a snapshot without rows.
+    """
+    if kind not in RunKind.values:
+        raise InvalidInput(f"`kind` is {kind!r}: choose {' or '.join(RunKind.values)}.")
+    chosen = sorted(DERIVED & options.keys())
+    if chosen:
+        raise InvalidInput(f"`{chosen[0]}` follows from the run: leave it out of the options.")
+    values = options | {
+        "kind": kind,
+        "preset": options.get("preset", DEFAULT_PRESET[kind]),
+        "data": data_of(snapshot),
+        "base": base_of(snapshot.project, options.get("base") or {"scratch": {}}),
+        "tokenizer": _tokenizer(options),
+        "threads": threads(),
+        "reference_cache": str(Path(settings.MEDIA_ROOT) / "reference"),
+        "notes": _notes(snapshot),
+    }
+    if kind == RunKind.POLICY and values["base"].get("scratch") is not None:
+        values.setdefault("sft_warmup_steps", SCRATCH_WARMUP_STEPS)
+    return checked(values)
+
+
+def checked(values: dict[str, Any]) -> dict[str, Any]:
+    """All fields with their defaults, as the core reads them.
+
+    Raises:
+        InvalidInput: the core refuses them; its message names the field and the remedy.
+    """
+    try:
+        return dataclasses.asdict(core.fit_config(values))
+    except RefusalError as refusal:
+        raise InvalidInput(f"{refusal.message} {refusal.hint}".strip()) from None
+
+
+def data_of(snapshot: Snapshot) -> dict[str, str | None]:
+    """Paths of the snapshot's files; `eval` is None where it has no test split.
+
+    Raises:
+        InvalidInput: the training file is gone.
+    """
+    folder = Path(settings.MEDIA_ROOT) / snapshot.folder
+    train, test = folder / "train.parquet", folder / "test.parquet"
+    if not train.is_file():
+        raise InvalidInput(f"The files of {snapshot} are gone: build the snapshot again.")
+    return {"train": str(train), "eval": str(test) if test.is_file() else None}
+
+
+def base_of(project: Project, base: object) -> dict[str, Any]:
+    """`base` with a path that may be read.
+
+    Raises:
+        InvalidInput: the folder is outside MODEL_ROOTS, or the version is not the project's.
+    """
+    if not isinstance(base, dict):
+        raise InvalidInput('`base` must be an object such as {"path": "name of a folder"}.')
+    if "version" in base:
+        return {"path": str(_version_folder(project, base["version"]))}
+    if base.get("path") is not None:
+        return base | {"path": str(allowed_folder(base["path"], holds="config.json"))}
+    return base
+
+
+def allowed_folder(path: object, *, holds: str) -> Path:
+    """The folder of that name (or absolute path) below one of MODEL_ROOTS.
+
+    Raises:
+        InvalidInput: there is none that contains the file `holds`.
+    """
+    for root in settings.MODEL_ROOTS:
+        folder = (root / str(path)).resolve()
+        if folder.is_relative_to(root) and (folder / holds).is_file():
+            return folder
+    raise InvalidInput(
+        f"There is no folder {str(path)!r} with {holds} among the allowed models: "
+        "put it into one of the folders that MODEL_ROOTS names."
+    )
+
+
+def models_at_hand() -> list[str]:
+    """Names of the folders below MODEL_ROOTS that hold a model in safetensors."""
+    found = {
+        folder.name
+        for root in settings.MODEL_ROOTS
+        if root.is_dir()
+        for folder in root.iterdir()
+        if (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
+    }
+    return sorted(found)
+
+
+def _version_folder(project: Project, version: object) -> Path:
+    found = (
+        ModelVersion.objects.filter(project=project, pk=version).first()
+        if isinstance(version, int)
+        else None
+    )
+    if found is None:
+        raise InvalidInput(f"There is no model version {version!r} in this project.")
+    return Path(settings.MEDIA_ROOT) / found.folder
+
+
+def _tokenizer(options: dict[str, Any]) -> object:
+    """The tokenizer asked for; a model from random weights gets one trained on the data."""
+    asked = options.get("tokenizer")
+    if asked is None:
+        base = options.get("base")
+        trained = isinstance(base, dict) and ("version" in base or base.get("path") is not None)
+        return {"train_on_data": not trained}
+    if isinstance(asked, dict) and asked.get("path") is not None:
+        return asked | {"path": str(allowed_folder(asked["path"], holds="tokenizer.json"))}
+    return asked
+
+
+def _notes(snapshot: Snapshot) -> dict[str, Any]:
+    """Provenance for the model card."""
+    return {
+        "project": snapshot.project.slug,
+        "snapshot": snapshot.content_hash,
+        "manifest": json.loads(json.dumps(snapshot.manifest)),
+    }

@@ -1,0 +1,127 @@
+"""The job of a run: write the folder, train in a process of its own, keep what it reports."""
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jobs.context import JobContext
+from jobs.exceptions import JobFenced
+from training.fit.files import write_json
+
+from . import services
+from .commands import Event, run_in
+from .memory import require_memory
+from .models import Metric, Run
+
+FLUSH_SECONDS = 1.0
+NOT_FIGURES = ("step", "phase")
+
+
+def fit(ctx: JobContext) -> dict[str, Any]:
+    """The job kind "training.fit": arguments are `{"run": id}`."""
+    return train(
+        ctx, Run.objects.select_related("project", "snapshot").get(pk=ctx.arguments["run"])
+    )
+
+
+def train(ctx: JobContext, run: Run) -> dict[str, Any]:
+    """Train from the newest checkpoint on, or from the start where there is none.
+
+    Raises:
+        JobFailed: it cannot be trained here; the message says what to change.
+        JobFenced: another attempt took over; nothing was written after that.
+    """
+    workdir = services.workdir_of(run)
+    write_json(workdir / "config.json", run.config)
+    ctx.log(require_memory(run.config))
+    steps = _steps_on_disk(workdir)
+    if steps:
+        ctx.log(f"Resuming from the checkpoint of step {steps}.")
+    with _metrics(ctx, run, workdir) as writer:
+        report = run_in(ctx, "fit", workdir, on_event=writer)
+    version = services.complete_run(ctx=ctx, run=run, report=report)
+    return {"run": run.pk, "model_version": version.pk, "eval": report.get("eval", {})}
+
+
+class MetricWriter:
+    """Collects metric events and writes them once a second."""
+
+    def __init__(self, ctx: JobContext, run: Run) -> None:
+        self.ctx = ctx
+        self.run = run
+        self.flushed = time.monotonic()
+        self.waiting: dict[tuple[str, int], dict[str, Any]] = defaultdict(dict)
+
+    def __call__(self, event: Event) -> None:
+        if event["event"] == "metric":
+            self.add(int(event["step"]), event["values"])
+        if time.monotonic() - self.flushed >= FLUSH_SECONDS:
+            self.flush()
+
+    def add(self, step: int, values: dict[str, Any]) -> None:
+        """Note the figures of one step."""
+        self.waiting[self._split(step, values), step].update(values)
+
+    def flush(self) -> None:
+        """Write what was collected. Raises `JobFenced` where another attempt took over."""
+        rows = [
+            Metric(run=self.run, split=split, step=step, values=values)
+            for (split, step), values in self.waiting.items()
+        ]
+        self.waiting.clear()
+        self.flushed = time.monotonic()
+        services.save_metrics(ctx=self.ctx, run=self.run, metrics=rows)
+
+    def _split(self, step: int, values: dict[str, Any]) -> str:
+        if any(name.startswith("eval_") for name in values):
+            return "eval"
+        return "warmup" if step <= self.run.config["sft_warmup_steps"] else "train"
+
+
+@contextmanager
+def _metrics(ctx: JobContext, run: Run, workdir: Path) -> Iterator[MetricWriter]:
+    """A writer that is complete at the end, however the training ends.
+
+    Lines that a lost runner had not written yet are gone from the pipe; the trainer's own history
+    on disk fills the gap.
+    """
+    writer = MetricWriter(ctx, run)
+    try:
+        yield writer
+    except JobFenced:
+        raise
+    except BaseException:
+        _finish(writer, workdir)
+        raise
+    _finish(writer, workdir)
+
+
+def _finish(writer: MetricWriter, workdir: Path) -> None:
+    for entry in _history(workdir):
+        figures = {name: value for name, value in entry.items() if name not in NOT_FIGURES}
+        writer.add(int(entry["step"]), figures)
+    writer.flush()
+
+
+def _history(workdir: Path) -> list[dict[str, Any]]:
+    """Figures by step as the trainer keeps them: at the end, or in its newest checkpoint."""
+    done = workdir / "history.json"
+    if done.is_file():
+        finished: list[dict[str, Any]] = json.loads(done.read_text())
+        return finished
+    steps = _steps_on_disk(workdir)
+    if not steps:
+        return []
+    state = json.loads((workdir / "checkpoints" / f"step-{steps}" / "state.json").read_text())
+    history: list[dict[str, Any]] = state["history"]
+    return history
+
+
+def _steps_on_disk(workdir: Path) -> int:
+    """Steps of the newest checkpoint; 0 where there is none."""
+    folders = (workdir / "checkpoints").glob("step-*")
+    return max((int(folder.name.removeprefix("step-")) for folder in folders), default=0)

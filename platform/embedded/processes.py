@@ -55,6 +55,7 @@ class Child:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.process: subprocess.Popen[bytes] | None = None
+        self.group_ended = True
 
     @property
     def pid(self) -> int:
@@ -70,6 +71,7 @@ class Child:
         log = open_log(self.program.log, self.program.owner) if self.program.log else None
         try:
             self.process = spawn(self.program, log)
+            self.group_ended = False
         finally:
             if log:
                 log.close()
@@ -78,18 +80,19 @@ class Child:
         """Whether the process is alive."""
         return self.process is not None and self.process.poll() is None
 
-    def signal_group(self, number: signal.Signals) -> None:
-        """Send a signal to the process and everything in its group."""
-        if self.process is not None:
+    def end_group(self) -> None:
+        """Kill what is left of the process and its group; once, because numbers are reused."""
+        if self.process is not None and not self.group_ended:
+            self.group_ended = True
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.process.pid, number)
+                os.killpg(self.process.pid, signal.SIGKILL)
 
     def stop(self) -> None:
         """End the process in order, then by force; safe to call twice."""
         if self.running():
             self.ask_to_stop()
             self.wait(self.program.grace)
-        self.signal_group(signal.SIGKILL)
+        self.end_group()
         if self.process is not None:
             self.process.wait()
 

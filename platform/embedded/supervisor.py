@@ -66,6 +66,7 @@ class Watched:
             if now - self.started > STEADY_SECONDS:
                 self.failures = 0
         elif not self.due:
+            self.child.end_group()
             pause = min(0.5 * 2**self.failures, LONGEST_BACKOFF_SECONDS)
             self.failures += 1
             self.due = now + pause

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -48,15 +49,19 @@ def clean_environment(var: Path) -> dict[str, str]:
 
 
 def start_program(
-    var: Path, arguments: list[str], *, user: int | None = None, **extra: str
+    var: Path,
+    arguments: list[str],
+    output: IO[str] | int = subprocess.PIPE,
+    *,
+    user: int | None = None,
 ) -> subprocess.Popen[str]:
-    """Run this Python with arguments from the checkout, with its output in a pipe."""
+    """Run this Python with arguments from the checkout, with its output in a pipe or a file."""
     return subprocess.Popen(
         [sys.executable, *arguments],
         cwd=ROOT,
-        env=clean_environment(var) | extra,
+        env=clean_environment(var),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=output,
         stderr=subprocess.STDOUT,
         text=True,
         user=user,
@@ -65,11 +70,9 @@ def start_program(
     )
 
 
-def run_program(
-    var: Path, arguments: list[str], *, user: int | None = None, **extra: str
-) -> tuple[int, str]:
+def run_program(var: Path, arguments: list[str], *, user: int | None = None) -> tuple[int, str]:
     """The exit status and the output of a program that ends by itself."""
-    with start_program(var, arguments, user=user, **extra) as process:
+    with start_program(var, arguments, user=user) as process:
         output, _ = process.communicate(timeout=120)
     return process.returncode, output
 

@@ -115,13 +115,22 @@ class Annotation(TimeStamped):
 
 
 class Draft(models.Model):
-    """What an annotator has entered and not yet submitted."""
+    """What an annotator has entered and not yet submitted.
 
-    slot = models.OneToOneField("annotation.Slot", models.CASCADE, related_name="draft")
+    It belongs to the annotator as much as to the slot: when a lease runs out and another person
+    takes the slot, the draft stays.
+    """
+
+    slot = models.ForeignKey("annotation.Slot", models.CASCADE, related_name="drafts")
     annotator = models.ForeignKey(Annotator, models.CASCADE, related_name="drafts")
     payload = models.JSONField(default=dict)
     revision = models.PositiveIntegerField(default=0)
     saved_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["slot", "annotator"], name="draft_once_per_annotator"),
+        ]
 
     def __str__(self) -> str:
         return f"draft of slot {self.slot_id}"

@@ -81,6 +81,8 @@ class Slot(TimeStamped):
     )
     state = models.CharField(max_length=10, choices=SlotState.choices, default=SlotState.OPEN)
     priority = models.FloatField(default=0)
+    # When the annotator took it: of two held slots the older one is in front of them.
+    leased_at = models.DateTimeField(null=True)
     leased_until = models.DateTimeField(null=True)
     shown_order = models.JSONField(null=True)
     decision_id = models.UUIDField(null=True)

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from core.exceptions import InvalidInput
 
-from .models import Queue
-
 if TYPE_CHECKING:
+    # Imported by `apps.py` of every room, before models can be.
     from .context import JobContext
 
 Run = Callable[["JobContext"], dict[str, Any]]
@@ -20,15 +19,15 @@ Run = Callable[["JobContext"], dict[str, Any]]
 class Kind:
     name: str
     run: Run
-    queue: Queue
+    queue: str
 
 
 _KINDS: dict[str, Kind] = {}
 
 
-def register(name: str, run: Run, *, queue: str = Queue.DEFAULT) -> None:
+def register(name: str, run: Run, *, queue: str = "default") -> None:
     """Make `submit(kind=name)` possible. `run` gets a context and returns the job's result."""
-    _KINDS[name] = Kind(name, run, Queue(queue))
+    _KINDS[name] = Kind(name, run, queue)
 
 
 def kind(name: str) -> Kind:

@@ -41,7 +41,7 @@ def train(ctx: JobContext, run: Run) -> dict[str, Any]:
     steps = _steps_on_disk(workdir)
     if steps:
         ctx.log(f"Resuming from the checkpoint of step {steps}.")
-    with _metrics(ctx, run, workdir) as writer:
+    with metrics_of(ctx, run, workdir) as writer:
         report = run_in(ctx, "fit", workdir, on_event=writer)
     version = services.complete_run(ctx=ctx, run=run, report=report)
     return {"run": run.pk, "model_version": version.pk, "eval": report.get("eval", {})}
@@ -64,7 +64,7 @@ class MetricWriter:
 
     def add(self, step: int, values: dict[str, Any]) -> None:
         """Note the figures of one step."""
-        self.waiting[self._split(step, values), step].update(values)
+        self.waiting[self.split_of(step, values), step].update(values)
 
     def flush(self) -> None:
         """Write what was collected. Raises `JobFenced` where another attempt took over."""
@@ -76,14 +76,14 @@ class MetricWriter:
         self.flushed = time.monotonic()
         services.save_metrics(ctx=self.ctx, run=self.run, metrics=rows)
 
-    def _split(self, step: int, values: dict[str, Any]) -> str:
+    def split_of(self, step: int, values: dict[str, Any]) -> str:
         if any(name.startswith("eval_") for name in values):
             return "eval"
         return "warmup" if step <= self.run.config["sft_warmup_steps"] else "train"
 
 
 @contextmanager
-def _metrics(ctx: JobContext, run: Run, workdir: Path) -> Iterator[MetricWriter]:
+def metrics_of(ctx: JobContext, run: Run, workdir: Path) -> Iterator[MetricWriter]:
     """A writer that is complete at the end, however the training ends.
 
     Lines that a lost runner had not written yet are gone from the pipe; the trainer's own history

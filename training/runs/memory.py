@@ -54,9 +54,9 @@ def require_memory(config: dict[str, Any]) -> str:
 def estimate(config: dict[str, Any]) -> int:
     """Bytes at the peak of a run, from the configuration of its fit."""
     size = size_of(config["base"])
-    trained = size.parameters * (ADAPTER_SHARE if config["lora"] else 1.0)
+    trained: float = size.parameters * (ADAPTER_SHARE if config["lora"] else 1.0)
     # A prompt over the budget stands alone: with two completions it has up to 2 * max_length.
-    tokens = max(config["token_budget"], 2 * config["max_length"])
+    tokens = max(int(config["token_budget"]), 2 * int(config["max_length"]))
     activations = tokens * size.layers * size.hidden * ACTIVATIONS
     return round(RUNTIME + WEIGHTS * size.parameters + TRAINED * trained + activations)
 
@@ -81,11 +81,10 @@ def stored_numbers(path: Path) -> int:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
-    return sum(
-        prod(int(size) for size in entry["shape"])
-        for name, entry in header.items()
-        if name != "__metadata__"
-    )
+    shapes: list[list[int]] = [
+        entry["shape"] for name, entry in header.items() if name != "__metadata__"
+    ]
+    return sum(prod(shape) for shape in shapes)
 
 
 def device_memory(device: str) -> tuple[str, int]:

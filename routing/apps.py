@@ -1,5 +1,30 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from django.apps import AppConfig
+
+if TYPE_CHECKING:
+    from jobs.context import JobContext
 
 
 class RoutingConfig(AppConfig):
     name = "routing"
+
+    def ready(self) -> None:
+        from jobs import registry
+
+        registry.register("routing.round", _round)
+        registry.register("routing.embed", _embed, queue="gpu")
+
+
+def _round(context: JobContext) -> dict[str, Any]:
+    from routing.rounds.loop import run_round
+
+    return run_round(context)
+
+
+def _embed(context: JobContext) -> dict[str, Any]:
+    from routing.rounds.collecting import run_embed
+
+    return run_embed(context)

@@ -1,0 +1,48 @@
+"""Reads about routers and decisions."""
+
+from typing import Any
+
+from django.db.models import Count, QuerySet
+
+from accounts.models import Project
+
+from .models import Decision, Router
+
+
+def latest_router(project: Project) -> Router | None:
+    return Router.objects.filter(project=project).order_by("-version").first()
+
+
+def split_of(project: Project) -> list[dict[str, Any]]:
+    """Counts by destination and arm: `{"destination", "arm", "count"}`, largest first."""
+    counts = (
+        Decision.objects.filter(project=project)
+        .values("destination", "arm")
+        .annotate(count=Count("id"))
+        .order_by("-count")
+    )
+    return [dict(row) for row in counts]
+
+
+def split_by_domain(project: Project) -> list[dict[str, Any]]:
+    """Routed instances by domain: `{"domain", "people", "judges", "share"}`, most people first.
+
+    The seed and the audit arm are left out: nobody chose them. A share is people / all in [0, 1].
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    counts = (
+        Decision.objects.filter(project=project, arm="routed")
+        .values("instance__metadata__domain", "destination")
+        .annotate(count=Count("id"))
+    )
+    for row in counts:
+        domain = str(row["instance__metadata__domain"] or "no domain")
+        entry = rows.setdefault(domain, {"domain": domain, "people": 0, "judges": 0})
+        entry["people" if row["destination"] in {"human", "both"} else "judges"] += row["count"]
+    for entry in rows.values():
+        entry["share"] = entry["people"] / (entry["people"] + entry["judges"])
+    return sorted(rows.values(), key=lambda entry: (-entry["people"], entry["domain"]))
+
+
+def decisions_of(project: Project) -> QuerySet[Decision]:
+    return Decision.objects.filter(project=project).select_related("instance", "router")

@@ -1,0 +1,108 @@
+"""Writing routers and decisions: a decision, its assignment and its slots in one transaction."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max
+
+from accounts.models import Project
+from annotation.queue.services import AssignmentItem, assign
+from jobs.models import Job
+
+from .models import Decision, Router
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Where one instance goes: `propensity` = P(a human label is obtained), fixed beforehand."""
+
+    instance_id: int
+    destination: str
+    arm: str
+    propensity: float
+    reason: str
+    price_micros: int
+    gain: float | None = None
+    priority: float = 0.0
+
+
+@transaction.atomic
+def decide(
+    *,
+    project: Project,
+    choices: Sequence[Choice],
+    router: Router | None = None,
+    overlap: int = 1,
+    open_slots: bool = True,
+) -> dict[int, uuid.UUID]:
+    """Write the decisions with their assignments; returns the decision of each instance.
+
+    An instance that already has an assignment keeps it. `open_slots=False` is for replay, where
+    recorded labels take the place of people.
+    """
+    assigned = set(
+        project.instances.filter(
+            pk__in=[choice.instance_id for choice in choices], assignment__isnull=False
+        ).values_list("pk", flat=True)
+    )
+    rows = [
+        Decision(
+            project=project,
+            instance_id=choice.instance_id,
+            router=router,
+            destination=choice.destination,
+            arm=choice.arm,
+            gain=choice.gain,
+            propensity=choice.propensity,
+            reason=choice.reason[:300],
+            price_micros=choice.price_micros,
+        )
+        for choice in choices
+        if choice.instance_id not in assigned
+    ]
+    Decision.objects.bulk_create(rows, batch_size=1000)
+    priority = {choice.instance_id: choice.priority for choice in choices}
+    assign(
+        project=project,
+        items=[
+            AssignmentItem(
+                instance_id=row.instance_id,
+                destination=row.destination,
+                arm=row.arm,
+                propensity=row.propensity,
+                overlap=overlap,
+                decision_id=row.id,
+                priority=priority[row.instance_id],
+            )
+            for row in rows
+        ],
+        open_slots=open_slots,
+    )
+    return {row.instance_id: row.id for row in rows}
+
+
+@transaction.atomic
+def save_router(
+    *,
+    project: Project,
+    strategy: str,
+    parameters: dict[str, Any],
+    report: dict[str, Any],
+    dual_labelled: int,
+    job: Job | None = None,
+) -> Router:
+    """The next version of the project's router; it is never changed afterwards."""
+    Project.objects.select_for_update().get(pk=project.pk)
+    newest = Router.objects.filter(project=project).aggregate(last=Max("version"))["last"] or 0
+    return Router.objects.create(
+        project=project,
+        version=newest + 1,
+        strategy=strategy,
+        parameters=parameters,
+        report=report,
+        dual_labelled=dual_labelled,
+        job=job,
+    )

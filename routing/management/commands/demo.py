@@ -1,0 +1,51 @@
+"""The demonstration behind `make demo`."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from annotation.instances.services import ImportReport
+from core.exceptions import ApplicationError
+from routing.rounds import demo
+from routing.rounds.summary import render
+from routing.rounds.watching import follow
+
+
+class Command(BaseCommand):
+    help = "Create three accounts, replay a round on the embedded set (or --data), open a queue."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--data", type=Path, help="a file in the interchange format")
+        parser.add_argument("--url", default="http://127.0.0.1:8000", help="shown to log in")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        users, passwords = demo.ensure_accounts()
+        try:
+            project, report = demo.replayed_project(users, options["data"])
+            self._show_import(report)
+            row, finished = demo.replayed_round(project, users["admin"])
+            if not finished:
+                row = follow(row, self.stdout)
+            live = demo.live_round(users)
+            if live.job is not None and not live.job.ended:
+                follow(live, self.stdout)
+        except ApplicationError as error:
+            raise CommandError(error.message) from error
+        self.stdout.write(render(row))
+        self._show_accounts(options["url"], project.slug, passwords)
+
+    def _show_import(self, report: ImportReport) -> None:
+        self.stdout.write(
+            f"Imported {report.created} instances ({report.unchanged} were here already), "
+            f"{report.labels} recorded labels, {len(report.errors)} lines refused."
+        )
+        for error in report.errors[:5]:
+            self.stdout.write(f"  line {error['line']}: {error['reason']}")
+
+    def _show_accounts(self, url: str, slug: str, passwords: dict[str, str]) -> None:
+        self.stdout.write(f"\nLog in at {url}/  (project: {url}/p/{slug}/)")
+        for name in demo.ROLES:
+            shown = passwords.get(name, f"(kept in {demo.accounts_file()})")
+            self.stdout.write(f"  {name:<11} {shown}")

@@ -1,0 +1,156 @@
+"""Fitting the round's router on its seed, and sending the pool to people or to the judge."""
+
+from typing import Any
+
+import numpy as np
+
+from annotation.consensus.models import Consensus, Scope
+from annotation.queue.models import Arm, Destination
+from core.exceptions import InvalidInput
+from jobs.exceptions import JobFailed
+from jobs.models import Job
+from routing.decisions.models import Router
+from routing.decisions.services import Choice, save_router
+from routing.features.table import FeatureTable, Floats
+from routing.strategies import audit, hyper
+from routing.strategies.problem import Problem, Seed
+from routing.strategies.selection import choose
+
+from .population import SEED, Member
+from .work import PEOPLE, Work
+
+
+def result_of(job: Job) -> dict[str, Any]:
+    """The result of a child job.
+
+    Raises:
+        JobFailed: it did not succeed.
+    """
+    if job.state != "succeeded":
+        raise JobFailed(f"{job.kind} {job.state}: {job.error}")
+    return dict(job.result or {})
+
+
+def seed_of(work: Work, table: FeatureTable, members: list[Member]) -> Seed:
+    """The dual-labelled seed from the stored consensus of people and of the judge."""
+    human, judge = (_preference(work, members, scope) for scope in (Scope.HUMAN, Scope.JUDGE))
+    both = ~(np.isnan(human) | np.isnan(judge))
+    if not both.any():
+        raise InvalidInput("No seed instance carries a human and a judge label: label the seed.")
+    chosen = [member for member, labelled in zip(members, both, strict=True) if labelled]
+    return Seed(
+        problem=Problem(
+            tuple(m.external_id for m in chosen),
+            table.take(both),
+            np.full(len(chosen), float(work.human_price)),
+        ),
+        prompts=tuple(m.prompt_hash for m in chosen),
+        human=human[both],
+        judge=judge[both],
+        differences=work.differences(chosen),
+    )
+
+
+def _preference(work: Work, members: list[Member], scope: Scope) -> Floats:
+    """(n,) P(first preferred) by the scope's consensus; NaN where there is none."""
+    stored = dict(
+        Consensus.objects.filter(
+            instance__in=[m.pk for m in members], criterion=work.criterion, scope=scope
+        ).values_list("instance_id", "worth")
+    )
+    return np.array([stored[m.pk][0] if m.pk in stored else np.nan for m in members])
+
+
+def fit_router(work: Work) -> Router:
+    """Fit the linear HyPER router on the seed and store it as numbers."""
+    members = work.population.of(SEED)
+    seed = seed_of(work, work.features(members), members)
+    fitted = hyper.fit(seed, salt=work.project.protocol.salt, mixes=work.options.mixes)
+    parameters = fitted.to_json()
+    held_out = fitted.predictor.held_out
+    return save_router(
+        project=work.project,
+        strategy=parameters["strategy"],
+        parameters=parameters,
+        report={
+            "mixes": fitted.predictor.mixes,
+            "rmse": held_out.rmse,
+            "r2": held_out.r2,
+            "spearman": held_out.spearman,
+            "prompts": len(set(seed.prompts)),
+            "explanation": parameters["explanation"],
+        },
+        dual_labelled=len(seed),
+        job=work.context.job,
+    )
+
+
+def route(work: Work, pool: list[Member]) -> list[Choice]:
+    """Where every pool instance goes: audit arm first, then the best gain for the money.
+
+    Raises:
+        BudgetExceeded: the budget cannot pay the audit arm; the message names the minimum.
+    """
+    if work.row.router is None:
+        raise JobFailed("The round has no router yet.")
+    router = hyper.HyperRouter.from_json(work.row.router.parameters)
+    salt, share = work.project.protocol.salt, work.options.audit_share
+    keys = tuple(m.external_id for m in pool)
+    cost = np.full(len(pool), float(work.human_price))
+    audited = audit.draw(keys, salt, share)
+    people = work.budget(PEOPLE)
+    left = people.limit - people.settled - people.reserved - people.unknown
+    rest = audit.reserve(audited, cost, left)
+    problem = Problem(keys, work.features(pool), cost)
+    scores = router.score(problem)
+    gain = np.where(audited, -np.inf, scores.gain)
+    chosen = choose(gain, cost, rest, keys=keys, salt=salt)
+    # The audited ones too: had they not been drawn, the router would have sent them by this rule.
+    wanted = chosen | (scores.gain >= gain[chosen].min(initial=np.inf))
+    propensity = audit.propensities(wanted, share)
+    return [
+        _choice(
+            work,
+            member,
+            audited=bool(audited[i]),
+            chosen=bool(chosen[i]),
+            gain=float(scores.gain[i]),
+            propensity=float(propensity[i]),
+            reason=scores.reason[i],
+        )
+        for i, member in enumerate(pool)
+    ]
+
+
+def _choice(
+    work: Work,
+    member: Member,
+    *,
+    audited: bool,
+    chosen: bool,
+    gain: float,
+    propensity: float,
+    reason: str,
+) -> Choice:
+    if audited:
+        destination, arm, why = Destination.BOTH, Arm.AUDIT, "drawn at random for the audit arm"
+    elif chosen:
+        destination, arm, why = Destination.HUMAN, Arm.ROUTED, reason
+    else:
+        destination, arm = Destination.JUDGE, Arm.ROUTED
+        why = "others promise more for the money"
+    price = {
+        Destination.BOTH: work.human_price + work.judge_price,
+        Destination.HUMAN: work.human_price,
+        Destination.JUDGE: work.judge_price,
+    }[destination]
+    return Choice(
+        instance_id=member.pk,
+        destination=destination,
+        arm=arm,
+        propensity=propensity,
+        reason=why,
+        price_micros=price,
+        gain=gain,
+        priority=gain,
+    )

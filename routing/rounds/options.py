@@ -1,0 +1,54 @@
+"""What a round is asked to do."""
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from core.exceptions import InvalidInput
+
+# Price of one human label, in millionths: AlpacaEval's crowd, 300 USD per 1,000 pairs.
+CROWD_PRICE_MICROS = 300_000
+
+
+@dataclass(frozen=True)
+class RoundOptions:
+    """Options of one round; shares are of prompts, prices are in millionths of the currency.
+
+    `replay` reveals recorded human labels only where an instance goes to people, and recorded judge
+    labels only where the judge is asked; without it people label in the browser. `budget_share` is
+    the human budget as a share of what one human label for every pool instance would cost.
+    """
+
+    replay: bool = False
+    judge: str = ""
+    budget_share: float = 0.3
+    seed_share: float = 0.25
+    test_share: float = 0.3
+    audit_share: float = 0.05
+    human_price_micros: int = CROWD_PRICE_MICROS
+    seeds: int = 10
+    mixes: int = 200
+    reward: dict[str, Any] = field(default_factory=dict)
+    policy: dict[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def options_from(values: dict[str, Any]) -> RoundOptions:
+    """Checked options.
+
+    Raises:
+        InvalidInput: an unknown name, or a share outside its range; the message names it.
+    """
+    known = {f.name for f in fields(RoundOptions)}
+    if unknown := sorted(set(values) - known):
+        raise InvalidInput(f"A round has no option {unknown[0]!r}: use {', '.join(sorted(known))}.")
+    options = RoundOptions(**values)
+    for name in ("budget_share", "seed_share", "test_share", "audit_share"):
+        if not 0 < getattr(options, name) < 1:
+            raise InvalidInput(f"`{name}` is {getattr(options, name)}: choose between 0 and 1.")
+    if options.seed_share + options.test_share >= 1:
+        raise InvalidInput("`seed_share` and `test_share` leave no prompts to route: lower one.")
+    if options.human_price_micros < 0 or options.seeds < 1 or options.mixes < 10:
+        raise InvalidInput("Prices are 0 or more, `seeds` at least 1, `mixes` at least 10.")
+    return options

@@ -1,0 +1,94 @@
+"""Starting and continuing rounds."""
+
+from contextlib import suppress
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Exists, Max, OuterRef
+
+from accounts.models import Project, User
+from annotation.queue.models import Slot, SlotState
+from audit.services import record
+from core.exceptions import Conflict
+from jobs import services as jobs
+from jobs.models import Job, State
+
+from .models import Round
+from .options import options_from
+
+JOB_KIND = "routing.round"
+
+
+@transaction.atomic
+def start_round(
+    *, project: Project, options: dict[str, Any], created_by: User | None = None
+) -> Round:
+    """Write the next round and queue its job.
+
+    Raises:
+        InvalidInput: an option is unknown or out of range.
+        Conflict: a round of this project is still running.
+    """
+    checked = options_from(options)
+    Project.objects.select_for_update().get(pk=project.pk)
+    last = Round.objects.filter(project=project).aggregate(last=Max("number"))["last"] or 0
+    row = Round.objects.create(
+        project=project, number=last + 1, options=checked.as_dict(), created_by=created_by
+    )
+    _submit(row, created_by)
+    record(action="round.started", actor=created_by, project=project, target=f"round:{row.number}")
+    return row
+
+
+@transaction.atomic
+def continue_round(*, row: Round, actor: User | None = None) -> Round:
+    """Go on with a round that waited for people, failed or was cancelled; done stages are skipped.
+
+    Raises:
+        Conflict: it is running, or it is finished.
+    """
+    if row.summary:
+        raise Conflict(f"Round {row.number} is finished: start a new one.")
+    _submit(row, actor)
+    return row
+
+
+def continue_settled() -> int:
+    """Continue the rounds that waited for people and have all their labels; returns how many."""
+    open_slot = Slot.objects.filter(
+        project=OuterRef("project"), state__in=[SlotState.OPEN, SlotState.LEASED]
+    )
+    waiting = Round.objects.filter(
+        ~Exists(open_slot), job__state=State.SUCCEEDED, job__result__waiting__gt=0, summary={}
+    ).select_related("project", "job")
+    count = 0
+    for row in waiting:
+        with suppress(Conflict):
+            continue_round(row=row)
+            count += 1
+    return count
+
+
+def _submit(row: Round, actor: User | None) -> Job:
+    job = jobs.submit(
+        kind=JOB_KIND,
+        project=row.project,
+        arguments={"round": row.pk},
+        created_by=actor,
+        unique_key=f"round:{row.project_id}",
+    )
+    row.job = job
+    row.save(update_fields=["job"])
+    return job
+
+
+def finish_stage(*, row: Round, stage: str, outcome: dict[str, Any]) -> None:
+    """Note what a stage produced, so that a restart skips it."""
+    row.stages = row.stages | {stage: outcome}
+    row.save(update_fields=["stages"])
+
+
+def finish_round(*, row: Round) -> None:
+    """The comparison becomes the round's summary: from now on the round is finished."""
+    row.summary = row.stages["compare"]
+    row.save(update_fields=["summary"])

@@ -1,0 +1,137 @@
+"""What the stages of a round share."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from django.conf import settings
+
+from accounts.models import Project
+from annotation.judges.models import Judge
+from annotation.judges.services import ensure_recorded
+from annotation.ledger.models import Budget
+from annotation.projects.models import Criterion
+from core.exceptions import InvalidInput
+from jobs.context import JobContext
+from routing.features.table import FeatureTable, Floats
+from routing.features.text import FEATURES, extract
+
+from .models import Round
+from .options import RoundOptions, options_from
+from .population import Member, Population, population_of
+
+# People's prompts are longer than the encoder reads; the completion must not be cut away.
+PROMPT_CHARACTERS = 400
+PEOPLE, JUDGES, EVALUATION = "people", "judges", "held-out evaluation"
+
+
+class Waiting(Exception):
+    """People owe labels before the round can go on."""
+
+    def __init__(self, labels: int) -> None:
+        super().__init__(f"waiting for {labels} labels")
+        self.labels = labels
+
+
+@dataclass
+class Work:
+    """One run of a round's job: the round, its options, and what is derived from them once."""
+
+    context: JobContext
+    row: Round
+
+    @property
+    def project(self) -> Project:
+        return self.row.project
+
+    @cached_property
+    def options(self) -> RoundOptions:
+        return options_from(self.row.options)
+
+    @cached_property
+    def criterion(self) -> Criterion:
+        criterion = self.project.criteria.first()
+        if criterion is None:
+            raise InvalidInput("The project asks nothing yet: add a criterion.")
+        return criterion
+
+    @cached_property
+    def judge(self) -> Judge:
+        """The judge named in the options, else the first of the project."""
+        ensure_recorded(project=self.project)
+        judges = {judge.name: judge for judge in Judge.objects.filter(project=self.project)}
+        name = self.options.judge or next(iter(sorted(judges)), "")
+        if name not in judges:
+            known = ", ".join(sorted(judges)) or "none"
+            raise InvalidInput(f"There is no judge {name!r} in this project (judges: {known}).")
+        return judges[name]
+
+    @cached_property
+    def population(self) -> Population:
+        return population_of(self.project, self.judge, self.options)
+
+    @property
+    def overlap(self) -> int:
+        return self.project.protocol.overlap
+
+    @property
+    def human_price(self) -> int:
+        """Micros for the human label of one instance: the overlap times the price of one vote."""
+        return self.options.human_price_micros * self.overlap
+
+    @property
+    def judge_price(self) -> int:
+        """Micros for the judge's label of one instance; both orders where both are asked."""
+        return self.judge.price_per_call_micros
+
+    @property
+    def folder(self) -> Path:
+        """Files of the round; they outlive its job."""
+        folder = Path(settings.MEDIA_ROOT) / "rounds" / str(self.row.pk)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @cached_property
+    def embeddings(self) -> dict[int, Floats]:
+        """(2, d) unit vectors of the completions of every member, by instance."""
+        stored = np.load(self.folder / "embeddings.npz", allow_pickle=False)
+        return dict(zip(stored["ids"].tolist(), stored["vectors"], strict=True))
+
+    def budget(self, name: str) -> Budget:
+        return Budget.objects.get(project=self.project, name=budget_name(self.row, name))
+
+    def differences(self, members: list[Member]) -> Floats:
+        """(n, d): embedding of the first completion minus that of the second."""
+        return np.array(
+            [self.embeddings[m.pk][0] - self.embeddings[m.pk][1] for m in members], dtype=np.float64
+        )
+
+    def features(self, members: list[Member]) -> FeatureTable:
+        """Text features with the embedding cosine, and the domain where the import gave one."""
+        rows = [
+            extract(m.prompt, m.completions, cosine=float(np.prod(self.embeddings[m.pk], 0).sum()))
+            for m in members
+        ]
+        names = (*FEATURES, "embedding_cosine")
+        values = np.array([[row[name] for name in names] for row in rows], dtype=np.float64)
+        domains = tuple(m.domain for m in members)
+        return FeatureTable(
+            names,
+            values.reshape(len(members), len(names)),
+            {"domain": domains} if any(domains) else {},
+        )
+
+
+def budget_name(row: Round, name: str) -> str:
+    return f"{name}, round {row.number}"
+
+
+def texts_to_embed(members: list[Member]) -> tuple[list[str], list[str]]:
+    """Ids `<instance>:<position>` and texts: the start of the prompt, then the completion."""
+    pairs = [
+        (f"{m.pk}:{i}", f"{m.prompt[:PROMPT_CHARACTERS]}\n\n{text}")
+        for m in members
+        for i, text in enumerate(m.completions)
+    ]
+    return [key for key, _ in pairs], [text for _, text in pairs]

@@ -1,0 +1,11 @@
+"""Celery's side of routing."""
+
+from celery import shared_task
+
+from .rounds.services import continue_settled
+
+
+@shared_task(name="routing.continue_rounds")
+def continue_rounds() -> None:
+    """Go on with every round whose last open label came in."""
+    continue_settled()

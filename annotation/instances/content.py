@@ -55,6 +55,10 @@ class InstanceContent:
     def prompt_hash(self) -> str:
         return content_hash(self.messages)
 
+    def characters(self) -> int:
+        prompt = sum(len(message["content"]) for message in self.messages)
+        return prompt + sum(len(each.text) for each in self.completions)
+
 
 def competition_ranks(values: list[int] | list[float]) -> list[int]:
     """Competition ranks of values where lower is better: `[2, 1, 1]` gives `[3, 1, 1]`."""

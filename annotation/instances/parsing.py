@@ -1,0 +1,274 @@
+"""From one line's value to instances, by the interchange format. Pure; no database.
+
+| input                                      | outcome                                            |
+|--------------------------------------------|----------------------------------------------------|
+| no id, a blank or overlong id              | refused                                            |
+| empty prompt (no turn with text)           | refused                                            |
+| one completion                             | refused, unless the project rates single ones      |
+| empty completion text                      | accepted: models do fail that way                  |
+| identical completions                      | accepted                                           |
+| completion up to `MAX_COMPLETION_BYTES`    | accepted (a megabyte fits); longer is refused      |
+| ranking of another length, or not of whole | refused, with all of the line's labels: an         |
+| numbers ≥ 1                                | instance is never half-written                     |
+| dense ranks (`[1, 1, 2]`)                  | accepted, kept as competition ranks (`[1, 1, 3]`)  |
+| unknown keys                               | ignored, counted in the notes                      |
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+from annotation.projects.models import Kind
+from core.exceptions import InvalidInput
+
+from .content import CompletionContent, InstanceContent, LabelContent, competition_ranks
+from .models import Origin
+
+# UTF-8 bytes of one completion, and of all turns of a prompt together.
+MAX_COMPLETION_BYTES = 2 * 1024 * 1024
+MAX_PROMPT_BYTES = 2 * 1024 * 1024
+MAX_COMPLETIONS = 64
+# Leaves room for the `#12-34` of a pair below the 200 characters of the column.
+MAX_ID_CHARACTERS = 190
+MAX_NAME_CHARACTERS = 100
+ROLES = frozenset({"system", "user", "assistant"})
+
+_KNOWN = {
+    "": frozenset({"id", "prompt", "responses", "human", "ai", "meta", "tags", "context"}),
+    "prompt[]": frozenset({"role", "content"}),
+    "responses[]": frozenset({"text", "model", "licence"}),
+    "human[]": frozenset(
+        {"annotator", "ranking", "strength", "attributes", "rationale", "order", "simulated"}
+    ),
+    "ai[]": frozenset(
+        {
+            "judge",
+            "ranking",
+            "scores",
+            "strength",
+            "attributes",
+            "rationale",
+            "rationales",
+            "order",
+            "simulated",
+        }
+    ),
+}
+Notes = Counter[str]
+
+
+def parse_instances(value: Mapping[str, Any], kind: str, notes: Notes) -> list[InstanceContent]:
+    """The instances of one line; unknown keys are counted in `notes`.
+
+    In a pairwise project K > 2 completions become K(K − 1)/2 pairs named `<id>#<i>-<j>`, each with
+    the labels restricted to its two completions.
+
+    Raises:
+        InvalidInput: the line breaks a rule of the table above.
+    """
+    _note_unknown("", value, notes)
+    completions = _completions(value.get("responses"), kind, notes)
+    whole = InstanceContent(
+        external_id=_external_id(value.get("id")),
+        messages=_messages(value.get("prompt"), notes),
+        completions=completions,
+        labels=_labels(value, len(completions), notes),
+        metadata=_typed(value.get("meta"), dict, "meta"),
+        tags=_tags(value.get("tags")),
+        context=_typed(value.get("context"), list, "context"),
+    )
+    if kind != Kind.PAIRWISE or len(completions) == 2:
+        return [whole]
+    return [_pair(whole, pair) for pair in combinations(range(len(completions)), 2)]
+
+
+def _note_unknown(place: str, value: Mapping[str, Any], notes: Notes) -> None:
+    for key in value.keys() - _KNOWN[place]:
+        notes[f"unknown key {place + '.' if place else ''}{key[:60]} ignored"] += 1
+
+
+def _external_id(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidInput("the instance has no id: give it a text that is its own")
+    if len(value) > MAX_ID_CHARACTERS:
+        raise InvalidInput(f"the id is longer than {MAX_ID_CHARACTERS} characters")
+    return value
+
+
+def _messages(prompt: Any, notes: Notes) -> list[dict[str, str]]:
+    turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+    if not isinstance(turns, list):
+        raise InvalidInput("the prompt must be a text or a list of turns")
+    messages = [_turn(turn, notes) for turn in turns]
+    if not any(message["content"].strip() for message in messages):
+        raise InvalidInput("the prompt is empty")
+    if sum(len(message["content"].encode()) for message in messages) > MAX_PROMPT_BYTES:
+        raise InvalidInput(f"the prompt is larger than {MAX_PROMPT_BYTES // 2**20} MiB")
+    return messages
+
+
+def _turn(turn: Any, notes: Notes) -> dict[str, str]:
+    if not isinstance(turn, dict) or turn.get("role") not in ROLES:
+        raise InvalidInput(f"every turn of the prompt needs a role of {', '.join(sorted(ROLES))}")
+    if not isinstance(turn.get("content"), str):
+        raise InvalidInput("every turn of the prompt needs a content that is text")
+    _note_unknown("prompt[]", turn, notes)
+    return {"role": turn["role"], "content": turn["content"]}
+
+
+def _completions(value: Any, kind: str, notes: Notes) -> list[CompletionContent]:
+    if not isinstance(value, list):
+        raise InvalidInput("responses must be a list")
+    fewest = 2 if kind in {Kind.PAIRWISE, Kind.LISTWISE} else 1
+    if not fewest <= len(value) <= MAX_COMPLETIONS:
+        raise InvalidInput(
+            f"{len(value)} completions: a {kind} project takes {fewest} to {MAX_COMPLETIONS}"
+        )
+    return [_completion(each, position, notes) for position, each in enumerate(value)]
+
+
+def _completion(value: Any, position: int, notes: Notes) -> CompletionContent:
+    if not isinstance(value, dict) or not isinstance(value.get("text"), str):
+        raise InvalidInput(f"completion {position}: needs a text (an empty one is allowed)")
+    if len(value["text"].encode()) > MAX_COMPLETION_BYTES:
+        raise InvalidInput(
+            f"completion {position} is larger than {MAX_COMPLETION_BYTES // 2**20} MiB"
+        )
+    _note_unknown("responses[]", value, notes)
+    return CompletionContent(
+        text=value["text"],
+        generator=_name(value.get("model"), f"completion {position}: model"),
+        licence=_name(value.get("licence"), f"completion {position}: licence", 60),
+    )
+
+
+def _name(value: Any, what: str, longest: int = MAX_NAME_CHARACTERS) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > longest:
+        raise InvalidInput(f"{what} must be a text of at most {longest} characters")
+    return value
+
+
+def _typed(value: Any, expected: type, what: str) -> Any:
+    """`value`, or an empty one of its type where the key is missing or null."""
+    if value is None:
+        return expected()
+    if not isinstance(value, expected):
+        raise InvalidInput(f"{what} must be a JSON {'object' if expected is dict else 'list'}")
+    return value
+
+
+def _tags(value: Any) -> list[str]:
+    tags = _typed(value, list, "tags")
+    return sorted({_name(tag, "a tag", 80) for tag in tags} - {""})
+
+
+def _labels(value: Mapping[str, Any], count: int, notes: Notes) -> list[LabelContent]:
+    """People's labels, then judges'; `ordinal` counts those of one annotator."""
+    seen: Counter[tuple[str, str]] = Counter()
+    labels = []
+    for origin, place in ((Origin.HUMAN, "human"), (Origin.JUDGE, "ai")):
+        for given in _typed(value.get(place), list, place):
+            label = _label(origin, given, count)
+            _note_unknown(f"{place}[]", given, notes)
+            labels.append(replace(label, ordinal=seen[origin, label.annotator]))
+            seen[origin, label.annotator] += 1
+    return labels
+
+
+def _label(origin: Origin, value: Any, count: int) -> LabelContent:
+    who = "annotator" if origin == Origin.HUMAN else "judge"
+    if not isinstance(value, dict) or not isinstance(value.get(who), str) or not value[who].strip():
+        raise InvalidInput(f"a {origin} label names no {who}")
+    name = _name(value[who], who)
+    extras = {key: value[key] for key in ("scores", "rationales") if value.get(key) is not None}
+    return LabelContent(
+        origin=origin,
+        annotator=name,
+        ranking=_ranking(value.get("ranking"), count, name),
+        shown_order=_shown_order(value.get("order"), count, name),
+        strength=_strength(value.get("strength"), name),
+        attributes=_typed(value.get("attributes"), dict, f"attributes of {name}") | extras,
+        rationale=_typed_text(value.get("rationale"), f"rationale of {name}"),
+        simulated=value.get("simulated") is True,
+    )
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _ranking(value: Any, count: int, name: str) -> list[int]:
+    if not isinstance(value, list) or not all(_is_whole(rank) and rank >= 1 for rank in value):
+        raise InvalidInput(f"the ranking of {name} must be a list of whole numbers from 1")
+    if len(value) != count:
+        raise InvalidInput(f"the ranking of {name} has {len(value)} ranks for {count} completions")
+    return competition_ranks(value)
+
+
+def _shown_order(value: Any, count: int, name: str) -> list[int] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(map(_is_whole, value)):
+        raise InvalidInput(f"the order of {name} must be a list of positions")
+    if sorted(value) != list(range(count)):
+        raise InvalidInput(f"the order of {name} must name each of the {count} positions once")
+    return value
+
+
+def _strength(value: Any, name: str) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise InvalidInput(f"the strength of {name} must be a number from 0 to 1")
+    return float(value)
+
+
+def _typed_text(value: Any, what: str) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InvalidInput(f"the {what} must be a text")
+    return value
+
+
+def _pair(whole: InstanceContent, pair: tuple[int, int]) -> InstanceContent:
+    return InstanceContent(
+        external_id=f"{whole.external_id}#{pair[0]}-{pair[1]}",
+        messages=whole.messages,
+        completions=[whole.completions[position] for position in pair],
+        labels=[_label_of_pair(label, pair) for label in whole.labels],
+        metadata=whole.metadata | {"source_id": whole.external_id, "source_pair": list(pair)},
+        tags=whole.tags,
+        context=whole.context,
+    )
+
+
+def _label_of_pair(label: LabelContent, pair: tuple[int, int]) -> LabelContent:
+    """The label as far as it speaks of the pair; a strength spoke of the whole ranking."""
+    shown = label.shown_order
+    return LabelContent(
+        origin=label.origin,
+        annotator=label.annotator,
+        ranking=competition_ranks([label.ranking[position] for position in pair]),
+        shown_order=[pair.index(each) for each in shown if each in pair] if shown else None,
+        strength=None,
+        attributes={
+            key: [values[position] for position in pair]
+            if _per_completion(values, label)
+            else values
+            for key, values in label.attributes.items()
+        },
+        rationale=label.rationale,
+        simulated=label.simulated,
+        ordinal=label.ordinal,
+    )
+
+
+def _per_completion(values: Any, label: LabelContent) -> bool:
+    return isinstance(values, list) and len(values) == len(label.ranking)

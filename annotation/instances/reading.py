@@ -1,0 +1,141 @@
+"""Lines of an interchange file (`.jsonl` or `.jsonl.gz`), read as a stream.
+
+A bad line never stops the file: it comes out with its number and a reason.
+
+| input                                   | outcome                                             |
+|-----------------------------------------|-----------------------------------------------------|
+| malformed JSON, or JSON but no object   | error on that line, the next line is read           |
+| NaN, Infinity, a number beyond a double | error: JSON has no such numbers                     |
+| NUL byte, raw or as `\\u0000`            | error: PostgreSQL stores no NUL                     |
+| half a surrogate pair (`\\ud800`)        | error: it is no Unicode text                        |
+| invalid UTF-8                           | error that names the byte                           |
+| line over `MAX_LINE_BYTES`              | error; the rest of the line is passed over unstored |
+| blank line, byte order mark             | passed over                                         |
+| gzip cut off or damaged                 | error after the last whole line; reading ends there |
+"""
+
+import gzip
+import json
+import math
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from core.exceptions import NotFound
+
+# One line may be this long; it bounds the memory that a hostile file can take.
+MAX_LINE_BYTES = 16 * 1024 * 1024
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a file: its value, or what is wrong with it."""
+
+    number: int
+    value: dict[str, Any] | None
+    error: str | None = None
+
+
+def read_records(path: Path | str) -> Iterator[Line]:
+    """Every line that is not blank, numbered from 1.
+
+    Raises:
+        NotFound: there is no such file, or it cannot be opened.
+    """
+    path = Path(path)
+    try:
+        raw = path.open("rb")
+    except OSError as error:
+        raise NotFound(f"Cannot read {path.name}: {error.strerror}.") from error
+    with raw:
+        if path.suffix == ".gz":
+            with gzip.open(raw) as unpacked:
+                yield from _lines(unpacked)
+        else:
+            yield from _lines(raw)
+
+
+def _lines(file: IO[bytes] | gzip.GzipFile) -> Iterator[Line]:
+    number = 0
+    while True:
+        number += 1
+        try:
+            raw = file.readline(MAX_LINE_BYTES + 1)
+            too_long = len(raw) > MAX_LINE_BYTES
+            if too_long:
+                _pass_over(file, raw)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            yield Line(number, None, f"the gzip file is damaged or cut off here ({error})")
+            return
+        if not raw:
+            return
+        if too_long:
+            yield Line(number, None, f"the line is longer than {MAX_LINE_BYTES // 2**20} MiB")
+        elif text := raw.removeprefix(BYTE_ORDER_MARK if number == 1 else b"").strip():
+            yield parse_line(number, text)
+
+
+def _pass_over(file: IO[bytes] | gzip.GzipFile, raw: bytes) -> None:
+    while raw and not raw.endswith(b"\n"):
+        raw = file.readline(2**20)
+
+
+def parse_line(number: int, raw: bytes) -> Line:
+    """The JSON object in `raw`, or the reason why there is none."""
+    try:
+        value = json.loads(raw.decode(), parse_float=_finite, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        return Line(number, None, _reason(error))
+    if not isinstance(value, dict):
+        return Line(number, None, "the line is JSON but not an object { … }")
+    if b"\\u" in raw and (reason := _unstorable(value)):
+        return Line(number, None, reason)
+    return Line(number, value)
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case UnicodeDecodeError():
+            return f"invalid UTF-8 at byte {error.start + 1} of the line"
+        case json.JSONDecodeError():
+            return f"malformed JSON: {error.msg} at column {error.colno}"
+        case RecursionError():
+            return "malformed JSON: nested too deeply"
+        case _:
+            return f"malformed JSON: {error}"
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {text[:20]} is too large")
+    return number
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _unstorable(value: Any) -> str | None:
+    """Why PostgreSQL cannot store the text in `value`; a raw NUL byte is malformed JSON already."""
+    for text in _texts(value):
+        if "\0" in text:
+            return "a NUL character (\\u0000) cannot be stored: remove it"
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            return "half a surrogate pair (\\ud800–\\udfff) is not Unicode text"
+    return None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield key
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)

@@ -1,0 +1,22 @@
+"""Telling upper rooms of new labels, after the commit."""
+
+from collections.abc import Sequence
+
+from django.db import transaction
+
+from .models import Annotation
+from .signals import annotation_submitted
+
+
+def announce(rows: Sequence[Annotation]) -> None:
+    """Send `annotation_submitted` for rows of one project when the transaction commits."""
+    if not rows:
+        return
+    transaction.on_commit(
+        lambda: annotation_submitted.send_robust(
+            sender=Annotation,
+            project_id=rows[0].project_id,
+            instance_ids=sorted({row.instance_id for row in rows}),
+            annotation_ids=[row.pk for row in rows],
+        )
+    )

@@ -1,0 +1,173 @@
+"""Turning labels recorded elsewhere into annotations."""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from accounts.models import Project
+from annotation.instances.content import competition_ranks
+from annotation.instances.models import Instance, Origin, RecordedLabel
+from annotation.projects.models import TieKind
+from annotation.projects.selectors import main_criterion, protocol_of
+from annotation.queue.filling import fill_open_slots
+from core.exceptions import InvalidInput
+from core.hashing import content_hash, unit_interval
+
+from .announcing import announce
+from .models import Annotation, Annotator, AnnotatorKind
+from .people import Name, annotators_named
+
+BATCH = 500
+# Recorded labels get client ids of their own, so that revealing one again is a no-op.
+NAMESPACE = uuid.UUID("6f1c7a52-0f0b-4be4-9d3a-0f8f0c6d9f11")
+
+
+@dataclass(frozen=True)
+class Vote:
+    """One annotation to be: a person's recorded label, or a judge's in all its orders."""
+
+    labels: Sequence[RecordedLabel]
+
+    @property
+    def first(self) -> RecordedLabel:
+        return self.labels[0]
+
+    @property
+    def who(self) -> Name:
+        kind = AnnotatorKind.JUDGE if self.first.origin == Origin.JUDGE else AnnotatorKind.IMPORT
+        return Name(kind, self.first.annotator, all(label.simulated for label in self.labels))
+
+    @property
+    def client_id(self) -> uuid.UUID:
+        return uuid.uuid5(NAMESPACE, f"recorded label {self.first.pk}")
+
+    def ranking(self) -> list[int]:
+        """Ranks by the mean rank over the orders: a pair whose verdict flipped becomes a tie."""
+        columns = zip(*(label.ranking for label in self.labels), strict=True)
+        return competition_ranks([sum(column) for column in columns])
+
+
+def reveal(
+    *,
+    instances: QuerySet[Instance] | Iterable[int],
+    origin: str,
+    limit: int | None = None,
+    decision_of: Mapping[int, uuid.UUID] | None = None,
+) -> int:
+    """Make recorded labels of these instances annotations; returns how many are new.
+
+    People: of every instance the first `limit` annotators in an order drawn once by a salted hash
+    (a second label of the same annotator only without a limit). They take open slots where there
+    are any, so that nobody is asked for what is known. Judges: one annotation per judge, its
+    orders merged. Revealing again adds nothing that is there already.
+
+    Args:
+        instances: primary keys, or a query of instances, of one project.
+        decision_of: the routing decision of each instance, stored with the label.
+    """
+    if isinstance(instances, QuerySet):
+        instances = instances.values_list("pk", flat=True)
+    keys = sorted(instances)
+    projects = list(Project.objects.filter(instances__in=keys).distinct()[:2])
+    if len(projects) > 1:
+        raise InvalidInput("Labels are revealed for one project at a time.")
+    new = 0
+    for start in range(0, len(keys), BATCH):
+        recorded = RecordedLabel.objects.filter(
+            instance__in=keys[start : start + BATCH], origin=origin
+        )
+        new += reveal_recorded(
+            project=projects[0], recorded=recorded, limit=limit, decision_of=decision_of
+        )
+    return new
+
+
+@transaction.atomic
+def reveal_recorded(
+    *,
+    project: Project,
+    recorded: Iterable[RecordedLabel],
+    limit: int | None = None,
+    decision_of: Mapping[int, uuid.UUID] | None = None,
+) -> int:
+    """As `reveal`, for these rows."""
+    salt = protocol_of(project).salt
+    votes = list(_votes(recorded, salt, limit))
+    if not votes:
+        return 0
+    annotators = annotators_named(project=project, salt=salt, names=[vote.who for vote in votes])
+    votes = _unrevealed(votes, annotators)
+    decisions = decision_of or {}
+    rows = _annotations(project, votes, annotators, decisions)
+    fill_open_slots([row for row in rows if row.annotator.kind == AnnotatorKind.IMPORT])
+    Annotation.objects.bulk_create(rows, batch_size=2000)
+    announce(rows)
+    return len(rows)
+
+
+def _votes(recorded: Iterable[RecordedLabel], salt: str, limit: int | None) -> Iterator[Vote]:
+    people: dict[int, list[RecordedLabel]] = defaultdict(list)
+    judges: dict[tuple[int, str], list[RecordedLabel]] = defaultdict(list)
+    for label in recorded:
+        if label.origin == Origin.JUDGE:
+            judges[label.instance_id, label.annotator].append(label)
+        elif limit is None or label.ordinal == 0:
+            people[label.instance_id].append(label)
+    for labels in people.values():
+        labels.sort(key=lambda label: unit_interval(salt, "vote", label.pk))
+        yield from (Vote([label]) for label in labels[:limit])
+    for labels in judges.values():
+        yield Vote(sorted(labels, key=lambda label: label.ordinal))
+
+
+def _unrevealed(votes: list[Vote], annotators: Mapping[Name, Annotator]) -> list[Vote]:
+    """Without the votes that are annotations already, and judges that have spoken already."""
+    people = Annotation.objects.filter(client_id__in=[vote.client_id for vote in votes])
+    known = set(people.values_list("client_id", flat=True))
+    judges = Annotation.objects.filter(
+        instance__in={vote.first.instance_id for vote in votes},
+        annotator__in=[row for row in annotators.values() if row.kind == AnnotatorKind.JUDGE],
+    )
+    spoken = set(judges.values_list("instance_id", "annotator_id"))
+    return [
+        vote
+        for vote in votes
+        if vote.client_id not in known
+        and (vote.first.instance_id, annotators[vote.who].pk) not in spoken
+    ]
+
+
+def _annotations(
+    project: Project,
+    votes: list[Vote],
+    annotators: Mapping[Name, Annotator],
+    decisions: Mapping[int, uuid.UUID],
+) -> list[Annotation]:
+    criterion = main_criterion(project)
+    rows = []
+    for vote in votes:
+        label, ranking = vote.first, vote.ranking()
+        tied = len(ranking) > 1 and set(ranking) == {1}
+        rows.append(
+            Annotation(
+                project=project,
+                instance_id=label.instance_id,
+                annotator=annotators[vote.who],
+                criterion=criterion,
+                ranking=ranking,
+                tie_kind=TieKind.TIE if tied else "",
+                strength=None if tied else label.strength,
+                rationale=label.rationale,
+                attributes=label.attributes,
+                # Of several orders none was the one shown.
+                shown_order=label.shown_order if len(vote.labels) == 1 else None,
+                client_id=vote.client_id,
+                payload_hash=content_hash([ranking, label.strength, label.rationale]),
+                decision_id=decisions.get(label.instance_id),
+            )
+        )
+    return rows

@@ -1,0 +1,123 @@
+"""Reads about labels, and all that the labelling page shows."""
+
+import uuid
+from dataclasses import dataclass
+from string import ascii_uppercase
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet
+
+from accounts.models import Project
+from annotation.projects.models import Criterion, Protocol
+from annotation.projects.selectors import criteria_of, guideline_of, protocol_of
+from annotation.queue.models import Slot, SlotState
+from annotation.queue.selectors import open_to
+
+from .models import Annotation, Annotator, Draft
+
+
+def current(project: Project) -> QuerySet[Annotation]:
+    """What stands: annotations neither superseded nor retracted."""
+    return Annotation.objects.filter(project=project, retracted=False, superseded_by__isnull=True)
+
+
+def history_of(annotator: Annotator) -> QuerySet[Annotation]:
+    """Everything the annotator has done, newest first, retractions included."""
+    return (
+        Annotation.objects.filter(annotator=annotator)
+        .select_related("instance", "criterion", "slot")
+        .order_by("-pk")
+    )
+
+
+@dataclass(frozen=True)
+class ShownCompletion:
+    """A completion under the letter of its place on the screen."""
+
+    letter: str
+    # Canonical position: what a ranking is indexed by.
+    position: int
+    text: str
+    parts: list[Any]
+    # Its own prompt in joint comparison; None means the instance's messages.
+    messages: list[dict[str, str]] | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where this annotator stands: submitted by them, and open to them (held ones included)."""
+
+    done: int
+    open: int
+
+    @property
+    def total(self) -> int:
+        return self.done + self.open
+
+
+@dataclass(frozen=True)
+class LabelView:
+    """All that the labelling page shows, and nothing that could sway: no generator, metadata,
+    judge, other person's label, arm or gold mark."""
+
+    slot_key: uuid.UUID
+    messages: list[dict[str, str]]
+    context: list[Any]
+    completions: list[ShownCompletion]
+    criteria: list[Criterion]
+    protocol: Protocol
+    guideline: str
+    guideline_version: int
+    draft: dict[str, Any]
+    draft_revision: int
+    progress: Progress
+
+
+def label_view(slot: Slot) -> LabelView:
+    """What the slot's annotator sees. A constant number of queries.
+
+    Raises:
+        ValueError: nobody holds the slot.
+    """
+    if slot.annotator is None or slot.shown_order is None:
+        raise ValueError("only a leased slot can be shown")
+    instance = slot.instance
+    guideline = guideline_of(slot.project)
+    draft = Draft.objects.filter(slot=slot, annotator=slot.annotator).first()
+    return LabelView(
+        slot_key=slot.key,
+        messages=instance.messages,
+        context=instance.context,
+        completions=_shown(slot),
+        criteria=criteria_of(slot.project),
+        protocol=protocol_of(slot.project),
+        guideline=guideline.text if guideline else "",
+        guideline_version=guideline.version if guideline else 0,
+        draft=draft.payload if draft else {},
+        draft_revision=draft.revision if draft else 0,
+        progress=progress_of(slot.annotator),
+    )
+
+
+def _shown(slot: Slot) -> list[ShownCompletion]:
+    by_position = {each.position: each for each in slot.instance.completions.all()}
+    return [
+        ShownCompletion(_letter(place), position, each.text, each.parts, each.messages)
+        for place, position in enumerate(slot.shown_order or [])
+        if (each := by_position[position])
+    ]
+
+
+def _letter(place: int) -> str:
+    """A … Z, then AA, AB, …"""
+    rest, last = divmod(place, 26)
+    return (ascii_uppercase[rest - 1] if rest else "") + ascii_uppercase[last]
+
+
+def progress_of(annotator: Annotator) -> Progress:
+    """One query for what is done and held, one for what is open to them."""
+    mine = Slot.objects.filter(annotator=annotator).aggregate(
+        done=Count("pk", filter=Q(state=SlotState.SUBMITTED)),
+        held=Count("pk", filter=Q(state=SlotState.LEASED)),
+    )
+    return Progress(done=mine["done"], open=mine["held"] + open_to(annotator))

@@ -1,0 +1,294 @@
+"""Submitting labels, taking the last one back, and drafts.
+
+What becomes of a submit:
+
+| the slot is                                       | outcome                                     |
+|---------------------------------------------------|---------------------------------------------|
+| leased to the annotator, the lease run out or not | stored                                      |
+| open again (the lease ran out, nobody took it)    | stored: the work is not lost                |
+| taken by another, a sibling of the instance open  | stored in the sibling                       |
+| taken by another, no place left on the instance   | Conflict; the draft is kept                 |
+| submitted by this annotator, same client id       | the same rows again if the content is the   |
+|                                                   | same, else Conflict                         |
+| submitted by this annotator, another client id    | Conflict: undo first                        |
+| of another project, or no slot at all             | NotFound: the two look alike                |
+"""
+
+import uuid
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from annotation.instances.models import Instance, InstanceState
+from annotation.ledger.services import settle_subject
+from annotation.projects.models import Criterion
+from annotation.projects.selectors import criteria_of, guideline_of, protocol_of
+from annotation.queue.models import Slot, SlotState
+from annotation.queue.services import draw_order, lease_end, settle_instances
+from core.exceptions import Conflict, InvalidInput, NotFound
+from core.hashing import canonical_json
+
+from .announcing import announce
+from .answers import Answer, Asked, check_answers
+from .models import Annotation, Annotator, Draft
+from .people import annotator_for
+from .revealing import reveal, reveal_recorded
+
+__all__ = [
+    "Answer",
+    "annotator_for",
+    "reveal",
+    "reveal_recorded",
+    "save_draft",
+    "submit",
+    "undo",
+]
+
+UNDO_WITHIN = timedelta(minutes=10)
+MOST_DRAFT = 64_000
+LOST = "Somebody else has taken this instance after your lease ran out; your draft is kept."
+
+
+@transaction.atomic
+def submit(
+    *,
+    slot_key: uuid.UUID,
+    annotator: Annotator,
+    client_id: uuid.UUID,
+    answers: Sequence[Answer],
+    seconds: float | None = None,
+) -> list[Annotation]:
+    """Store one annotation per criterion; the table above says when.
+
+    `client_id` is made by the client once per submit, so that sending it again stores nothing
+    new. `seconds` is the time on the instance. Money set aside for the slot is settled.
+
+    Raises:
+        NotFound, Conflict: see the table.
+        InvalidInput: an answer breaks a rule of the protocol.
+    """
+    slot = _locked_slot(slot_key, annotator)
+    if (known := _known_submit(annotator, client_id, answers)) is not None:
+        return known
+    slot = _place_for(slot, annotator)
+    protocol = protocol_of(slot.project)
+    criteria = {criterion.key: criterion for criterion in criteria_of(slot.project)}
+    count = slot.instance.completions.count()
+    check_answers(answers, Asked(protocol, frozenset(criteria), count), seconds)
+    if slot.shown_order is None:
+        slot.shown_order = draw_order(protocol, slot, annotator, count)
+    guideline = guideline_of(slot.project)
+    rows = [
+        _annotation(slot, annotator, answer, criterion=criteria[answer.criterion_key])
+        for answer in answers
+    ]
+    for row in rows:
+        row.guideline, row.client_id, row.seconds = guideline, client_id, seconds
+    _insert(rows)
+    _close(slot, annotator)
+    announce(rows)
+    return rows
+
+
+def _locked_slot(key: uuid.UUID, annotator: Annotator) -> Slot:
+    slot = (
+        Slot.objects.select_related("project", "instance")
+        .select_for_update(of=("self",))
+        .filter(key=key, project=annotator.project_id)
+        .first()
+    )
+    if slot is None:
+        raise NotFound("There is no such instance for you: ask for the next one.")
+    return slot
+
+
+def _known_submit(
+    annotator: Annotator, client_id: uuid.UUID, answers: Sequence[Answer]
+) -> list[Annotation] | None:
+    """The rows of an earlier submit with this client id, if there was one."""
+    rows = Annotation.objects.filter(annotator=annotator, client_id=client_id)
+    known = {row.criterion.key: row for row in rows.select_related("criterion").order_by("pk")}
+    if not known:
+        return None
+    if {key: row.payload_hash for key, row in known.items()} != {
+        answer.criterion_key: answer.payload_hash() for answer in answers
+    }:
+        raise Conflict("This client id was used for other content: send a new id.")
+    return list(known.values())
+
+
+def _place_for(slot: Slot, annotator: Annotator) -> Slot:
+    """The slot that this submit fills: the annotator's own, or a free one of the instance."""
+    mine = slot.annotator_id == annotator.pk
+    if mine and slot.state == SlotState.LEASED:
+        return slot
+    if mine and slot.state == SlotState.SUBMITTED:
+        raise Conflict("You have labelled this instance already: undo that first.")
+    if slot.state == SlotState.OPEN:
+        return slot
+    sibling = (
+        Slot.objects.select_related("project", "instance")
+        .select_for_update(of=("self",), skip_locked=True)
+        .filter(instance=slot.instance, purpose=slot.purpose, state=SlotState.OPEN)
+        .order_by("ordinal")
+        .first()
+    )
+    if sibling is None:
+        raise Conflict(LOST)
+    return sibling
+
+
+def _annotation(
+    slot: Slot, annotator: Annotator, answer: Answer, *, criterion: Criterion
+) -> Annotation:
+    return Annotation(
+        project=slot.project,
+        instance=slot.instance,
+        annotator=annotator,
+        criterion=criterion,
+        slot=slot,
+        ranking=list(answer.ranking),
+        tie_kind=answer.tie_kind,
+        strength=answer.strength,
+        confidence=answer.confidence,
+        rationale=answer.rationale.strip(),
+        reasons=list(answer.reasons),
+        attributes=answer.attributes,
+        shown_order=slot.shown_order,
+        payload_hash=answer.payload_hash(),
+        decision_id=slot.decision_id,
+    )
+
+
+def _insert(rows: list[Annotation]) -> None:
+    try:
+        with transaction.atomic():
+            Annotation.objects.bulk_create(rows)
+    except IntegrityError as error:
+        # The same id, sent for two slots at the same moment.
+        raise Conflict("This client id was used for another instance: send a new id.") from error
+
+
+def _close(slot: Slot, annotator: Annotator) -> None:
+    slot.annotator = annotator
+    slot.state = SlotState.SUBMITTED
+    slot.leased_until = None
+    try:
+        with transaction.atomic():
+            slot.save(update_fields=["annotator", "state", "leased_until", "shown_order"])
+    except IntegrityError as error:
+        raise Conflict("You have another place on this instance already.") from error
+    Draft.objects.filter(annotator=annotator, slot__instance=slot.instance_id).delete()
+    settle_subject(project=slot.project, subject=f"slot:{slot.key}")
+    settle_instances([slot.instance_id])
+
+
+@transaction.atomic
+def undo(*, annotator: Annotator, project: Any) -> Slot | None:
+    """Take back the annotator's last submit of the past ten minutes; None when there is none.
+
+    Retractions are added, the slot is leased to them again, in front of what else they hold, and
+    what they had answered is its draft: `{"answers": [...]}` with the fields of `Answer`.
+    """
+    slot = _last_submitted(annotator, project)
+    if slot is None:
+        return None
+    slot = _locked_slot(slot.key, annotator)
+    rows = list(_standing(slot, annotator))
+    if not rows or slot.state != SlotState.SUBMITTED or slot.annotator_id != annotator.pk:
+        return None
+    announce(Annotation.objects.bulk_create([_retraction(row) for row in rows]))
+    slot.state = SlotState.LEASED
+    slot.leased_until = lease_end(protocol_of(slot.project), timezone.now())
+    slot.save(update_fields=["state", "leased_until"])
+    Instance.objects.filter(pk=slot.instance_id, state=InstanceState.SETTLED).update(
+        state=InstanceState.ROUTED
+    )
+    payload = {"answers": [_as_payload(row) for row in rows]}
+    Draft.objects.update_or_create(slot=slot, annotator=annotator, defaults={"payload": payload})
+    return slot
+
+
+def _last_submitted(annotator: Annotator, project: Any) -> Slot | None:
+    last = (
+        Annotation.objects.filter(
+            annotator=annotator,
+            project=project,
+            slot__isnull=False,
+            retracted=False,
+            superseded_by__isnull=True,
+            created_at__gte=timezone.now() - UNDO_WITHIN,
+        )
+        .select_related("slot")
+        .order_by("-pk")
+        .first()
+    )
+    return last.slot if last else None
+
+
+def _standing(slot: Slot, annotator: Annotator) -> Any:
+    """What the annotator says on the slot now, in the order of the criteria."""
+    return Annotation.objects.filter(
+        slot=slot, annotator=annotator, retracted=False, superseded_by__isnull=True
+    ).select_related("criterion")
+
+
+def _retraction(row: Annotation) -> Annotation:
+    return Annotation(
+        project_id=row.project_id,
+        instance_id=row.instance_id,
+        annotator_id=row.annotator_id,
+        criterion_id=row.criterion_id,
+        guideline_id=row.guideline_id,
+        slot_id=row.slot_id,
+        client_id=uuid.uuid5(row.client_id, "retraction"),
+        payload_hash=row.payload_hash,
+        decision_id=row.decision_id,
+        supersedes=row,
+        retracted=True,
+    )
+
+
+def _as_payload(row: Annotation) -> dict[str, Any]:
+    return {
+        "criterion_key": row.criterion.key,
+        "ranking": row.ranking,
+        "tie_kind": row.tie_kind,
+        "strength": row.strength,
+        "confidence": row.confidence,
+        "rationale": row.rationale,
+        "reasons": row.reasons,
+        "attributes": row.attributes,
+    }
+
+
+@transaction.atomic
+def save_draft(
+    *, slot_key: uuid.UUID, annotator: Annotator, payload: dict[str, Any], revision: int
+) -> Draft:
+    """Keep what is entered so far; returns the draft that stands.
+
+    `revision` counts up on the page: an autosave that arrives late, with a lower one, changes
+    nothing. `payload` is the page's own JSON, by convention that of `undo`.
+
+    Raises:
+        NotFound: no such slot in the annotator's project.
+        Conflict: the slot is neither theirs nor free.
+        InvalidInput: the payload is larger than 64,000 characters or holds a NUL.
+    """
+    text = canonical_json(payload)
+    if len(text) > MOST_DRAFT or "\\u0000" in text:
+        raise InvalidInput(f"A draft holds at most {MOST_DRAFT} characters, and no NUL.")
+    slot = _locked_slot(slot_key, annotator)
+    if slot.state != SlotState.OPEN and slot.annotator_id != annotator.pk:
+        raise Conflict(LOST)
+    draft, made = Draft.objects.get_or_create(
+        slot=slot, annotator=annotator, defaults={"payload": payload, "revision": revision}
+    )
+    if not made and revision > draft.revision:
+        draft.payload, draft.revision = payload, revision
+        draft.save(update_fields=["payload", "revision", "saved_at"])
+    return draft

@@ -81,7 +81,7 @@ def _labels(project: Project, instance_ids: list[int] | None) -> dict[Subject, l
     for row in annotations.order_by("instance", "pk").values_list(*fields):
         instance, criterion, annotator, ranking, attributes, kind, simulated = row
         human = kind not in MACHINES
-        p = None if human else attributes.get("p")
+        p = None if human else attributes.get("verdict", {}).get("p")
         label = Label(Vote(annotator, tuple(ranking), p), human, simulated)
         labels[instance, criterion].append(label)
     return labels

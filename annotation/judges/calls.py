@@ -101,9 +101,7 @@ class Desk:
                 subject(call): question.ceiling
                 for call, question in zip(calls, questions, strict=True)
             }
-            ledger.reserve_many(
-                budget=self.budget, amounts=amounts, annotator=self.judge.annotator
-            )
+            ledger.reserve_many(budget=self.budget, amounts=amounts, annotator=self.judge.annotator)
         return {call.cache_key: call for call in calls}
 
     @transaction.atomic

@@ -12,10 +12,11 @@ from django.db.models import Count, Max, Q
 from accounts.models import Project
 from annotation.instances.models import Origin, RecordedLabel
 from annotation.labels.models import Annotator, AnnotatorKind
+from annotation.labels.people import pseudonym
 from annotation.ledger.models import Budget
 from annotation.projects.models import Criterion
+from annotation.projects.selectors import protocol_of
 from core.exceptions import InvalidInput
-from core.hashing import content_hash
 
 from . import calls, locks, providers, verdicts
 from .models import CallState, Judge
@@ -77,22 +78,25 @@ def create_judge(
         parameters=dict(parameters or {}),
         **prices,
     )
-    Annotator.objects.create(
-        project=project,
-        kind=AnnotatorKind.JUDGE,
-        name=name,
-        pseudonym=f"judge-{content_hash(['judge', name])[:10]}",
-        judge=judge,
-        simulated=simulated,
-        price_micros=label_price_micros,
-    )
+    _annotator(judge, simulated=simulated, price_micros=label_price_micros)
     return judge
 
 
+def _annotator(judge: Judge, **values: Any) -> Annotator:
+    """The judge's annotator; one that an import revealed labels of is the same."""
+    salt = protocol_of(judge.project).salt
+    values["pseudonym"] = pseudonym(salt=salt, kind=AnnotatorKind.JUDGE, name=judge.name)
+    annotator, _ = Annotator.objects.update_or_create(
+        project=judge.project,
+        kind=AnnotatorKind.JUDGE,
+        name=judge.name,
+        defaults={"judge": judge, **values},
+    )
+    return annotator
+
+
 @transaction.atomic
-def ensure_recorded(
-    *, project: Project, pair_price_micros: int = PAIR_PRICE_MICROS
-) -> list[Judge]:
+def ensure_recorded(*, project: Project, pair_price_micros: int = PAIR_PRICE_MICROS) -> list[Judge]:
     """One judge for each judge name found in the project's recorded labels, oldest name first.
 
     A judge recorded in both orders is charged half of `pair_price_micros` for each, one recorded

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from django.db import transaction
 
 from annotation.instances.models import Signal
+from annotation.labels.announcing import announce
 from annotation.labels.models import Annotation
 from annotation.projects.models import Criterion, TieKind
 from core.hashing import content_hash
@@ -48,11 +49,20 @@ def label(
     verdicts = {
         pk: verdict for pk in instance_ids if (verdict := _verdict(calls[pk], judge.accuracy))
     }
-    annotations = [
-        _annotation(judge, criterion, pk, verdict, calls[pk], decision_of.get(pk))
+    spoken = set(
+        Annotation.objects.filter(
+            annotator=judge.annotator, criterion=criterion, instance__in=instance_ids
+        ).values_list("instance_id", flat=True)
+    )
+    rows = [
+        _annotation(judge, criterion, verdict, calls[pk])
         for pk, verdict in verdicts.items()
+        if pk not in spoken
     ]
-    Annotation.objects.bulk_create(annotations, ignore_conflicts=True, batch_size=BATCH)
+    for row in rows:
+        row.decision_id = decision_of.get(row.instance_id)
+    Annotation.objects.bulk_create(rows, batch_size=BATCH)
+    announce(rows)
     _write_signals(judge, verdicts)
     outcome = Counter({"answered": len(verdicts)})
     outcome.update(_reason(calls[pk]) for pk in instance_ids if pk not in verdicts)
@@ -74,16 +84,11 @@ def _reason(calls: Sequence[JudgeCall]) -> str:
 
 
 def _annotation(
-    judge: Judge,
-    criterion: Criterion,
-    instance_id: int,
-    verdict: Verdict,
-    calls: Sequence[JudgeCall],
-    decision_id: uuid.UUID | None,
+    judge: Judge, criterion: Criterion, verdict: Verdict, calls: Sequence[JudgeCall]
 ) -> Annotation:
-    ranking = list(verdict.ranking)
+    instance_id, ranking = calls[0].instance_id, list(verdict.ranking)
     rationale = next((call.rationale for call in calls if call.rationale), "")
-    attributes = {"p": verdict.p, "gap": verdict.gap, "flipped": verdict.flipped}
+    said = {"p": verdict.p, "gap": verdict.gap, "flipped": verdict.flipped}
     return Annotation(
         project_id=judge.project_id,
         instance_id=instance_id,
@@ -92,10 +97,9 @@ def _annotation(
         ranking=ranking,
         tie_kind=TieKind.TIE if len(set(ranking)) == 1 else "",
         rationale=rationale,
-        attributes={name: value for name, value in attributes.items() if value is not None},
+        attributes={"verdict": said},
         client_id=uuid.uuid5(NAMESPACE, f"{judge.pk}/{instance_id}"),
-        payload_hash=content_hash([ranking, attributes, rationale]),
-        decision_id=decision_id,
+        payload_hash=content_hash([ranking, said, rationale]),
     )
 
 

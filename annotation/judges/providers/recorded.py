@@ -25,7 +25,7 @@ class Recorded:
         self._labels: dict[str, RecordedLabel] = {}
 
     def questions(self, instance_ids: Sequence[int]) -> list[Question]:
-        labels = defaultdict(list)
+        labels: dict[int, list[RecordedLabel]] = defaultdict(list)
         found = RecordedLabel.objects.filter(
             instance__in=instance_ids, origin=Origin.JUDGE, annotator=self.judge.model
         )
@@ -35,7 +35,7 @@ class Recorded:
         return [
             self._question(instance_id, label)
             for instance_id in instance_ids
-            for label in labels[instance_id] or [None]
+            for label in (labels[instance_id] or (None,))
         ]
 
     def _question(self, instance_id: int, label: RecordedLabel | None) -> Question:
@@ -53,9 +53,12 @@ class Recorded:
             if label is None:
                 yield question, Reply(CallState.FAILED, error=MISSING)
             else:
-                yield question, Reply(
-                    CallState.ANSWERED,
-                    ranking=tuple(label.ranking),
-                    rationale=label.rationale,
-                    price_micros=question.ceiling,
+                yield (
+                    question,
+                    Reply(
+                        CallState.ANSWERED,
+                        ranking=tuple(label.ranking),
+                        rationale=label.rationale,
+                        price_micros=question.ceiling,
+                    ),
                 )

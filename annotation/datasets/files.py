@@ -1,0 +1,125 @@
+"""Files that appear whole or not at all: written to a temporary place, fsynced, renamed. Pure."""
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROWS = pa.schema(
+    [
+        ("prompt", pa.string()),
+        ("completions", pa.list_(pa.string())),
+        ("score", pa.list_(pa.float64())),
+        ("pair_p", pa.float64()),
+        ("weight", pa.float64()),
+        ("margin", pa.float64()),
+        ("source", pa.string()),
+        ("prompt_hash", pa.string()),
+        ("instance_id", pa.string()),
+        ("annotators", pa.int64()),
+        ("simulated", pa.bool_()),
+        ("generators", pa.list_(pa.string())),
+        ("licences", pa.list_(pa.string())),
+        ("arm", pa.string()),
+    ]
+)
+LABELS = pa.schema(
+    [
+        ("instance_id", pa.string()),
+        ("criterion", pa.string()),
+        ("annotator", pa.string()),
+        ("kind", pa.string()),
+        ("simulated", pa.bool_()),
+        ("ranking", pa.list_(pa.int64())),
+        ("tie_kind", pa.string()),
+        ("strength", pa.float64()),
+        ("confidence", pa.int64()),
+        ("rationale", pa.string()),
+        ("reasons", pa.list_(pa.string())),
+        ("attributes", pa.string()),
+        ("shown_order", pa.list_(pa.int64())),
+        ("seconds", pa.float64()),
+        ("guideline", pa.int64()),
+    ]
+)
+
+
+class ParquetFile:
+    """Rows appended to one zstd Parquet file; fsynced on close."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.path = path
+        self.rows = 0
+        self._schema = schema
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd")
+
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        if not rows:
+            return
+        columns = {
+            field.name: pa.array([row[field.name] for row in rows], field.type)
+            for field in self._schema
+        }
+        self._writer.write_table(pa.table(columns, schema=self._schema))
+        self.rows += len(rows)
+
+    def close(self) -> None:
+        self._writer.close()
+        sync(self.path)
+
+
+@contextmanager
+def temporary_folder(beside: Path) -> Iterator[Path]:
+    """A new folder next to `beside`, removed at the end unless it was renamed away."""
+    folder = beside.parent / f".tmp-{uuid.uuid4().hex}"
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish_folder(folder: Path, target: Path) -> None:
+    """Rename `folder` to `target`, durably. A target that is already there is kept."""
+    sync(folder)
+    try:
+        folder.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+    sync(target.parent)
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """A temporary path that becomes `target` when the block ends without an error."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".tmp-{uuid.uuid4().hex}-{target.name}")
+    try:
+        yield temporary
+        sync(temporary)
+        temporary.replace(target)
+        sync(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

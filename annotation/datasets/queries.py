@@ -1,0 +1,75 @@
+"""A snapshot's query: checked, and written one way only, so that equal queries hash the same."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from annotation.consensus.models import Scope
+from annotation.queue.models import Arm, Destination
+from core.exceptions import InvalidInput
+
+from .splits import TRAIN
+
+KEYS = ("criterion", "scope", "instances", "splits", "exclude_ties")
+FILTERS: dict[str, tuple[str, ...] | None] = {
+    "arms": tuple(Arm.values),
+    "destinations": tuple(Destination.values),
+    "external_ids": None,
+}
+
+
+def normalise(query: Mapping[str, Any], *, default_criterion: str) -> dict[str, Any]:
+    """The query with every key present and its lists sorted.
+
+    Raises:
+        InvalidInput: an unknown key or value; says which are known.
+    """
+    _known("key", query, KEYS)
+    scope = query.get("scope", Scope.MIXED)
+    _known("scope", [scope], Scope.values)
+    return {
+        "criterion": str(query.get("criterion", default_criterion)),
+        "scope": str(scope),
+        "instances": _filters(query.get("instances") or {}),
+        "splits": _splits(query.get("splits") or {}),
+        "exclude_ties": bool(query.get("exclude_ties", False)),
+    }
+
+
+def _filters(filters: Mapping[str, Any]) -> dict[str, list[str]]:
+    _known("instance filter", filters, FILTERS)
+    for name, values in filters.items():
+        if (known := FILTERS[name]) is not None:
+            _known(name, values, known)
+    return {name: sorted({str(value) for value in values}) for name, values in filters.items()}
+
+
+def _splits(splits: Mapping[str, Any]) -> dict[str, Any]:
+    if "assigned" in splits:
+        _known("key beside assigned", [key for key in splits if key != "assigned"], [])
+        assigned = dict(splits["assigned"])
+        _check_names(set(assigned.values()))
+        return {"assigned": assigned}
+    _check_names(set(splits))
+    return {name: float(share) for name, share in splits.items()}
+
+
+def _check_names(names: set[str]) -> None:
+    for name in names:
+        if not (name.isidentifier() and name.isascii() and len(name) <= 40):
+            raise InvalidInput(f"{name!r} cannot name a split: use letters, digits and _.")
+        if name == "annotations":
+            raise InvalidInput("A split cannot be named annotations: that file holds the labels.")
+
+
+def _known(what: str, values: Any, known: Any) -> None:
+    unknown = sorted(str(value) for value in values if value not in known)
+    if unknown:
+        raise InvalidInput(
+            f"Unknown {what} {unknown[0]!r} in the query: use {', '.join(known) or 'none'}."
+        )
+
+
+def split_names(splits: Mapping[str, Any]) -> list[str]:
+    """The splits a normalised query asks for; `train` is always one."""
+    names = splits["assigned"].values() if "assigned" in splits else splits
+    return sorted({TRAIN, *names})

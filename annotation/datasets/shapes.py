@@ -1,0 +1,160 @@
+"""The shapes a snapshot is exported in: one function from a stored row to its rows. Pure.
+
+Every row says where it comes from: snapshot, split, instance, source and whether it is simulated.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import pyarrow as pa
+
+from .files import LABELS
+
+Row = Mapping[str, Any]
+EVEN = 1e-9
+
+MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+PROVENANCE = [
+    ("instance_id", pa.string()),
+    ("prompt_hash", pa.string()),
+    ("split", pa.string()),
+    ("source", pa.string()),
+    ("simulated", pa.bool_()),
+    ("annotators", pa.int64()),
+    ("snapshot", pa.string()),
+]
+
+
+def _provenance(row: Row) -> dict[str, Any]:
+    return {name: row[name] for name, _ in PROVENANCE}
+
+
+def preference(row: Row, first: int, second: int) -> float:
+    """P(first is preferred to second): a pair's own p; in a longer ranking 1, 0 or ½ by worth."""
+    if row["pair_p"] is not None:
+        return float(row["pair_p"]) if first == 0 else 1 - float(row["pair_p"])
+    difference = row["score"][first] - row["score"][second]
+    return 0.5 if abs(difference) < EVEN else float(difference > 0)
+
+
+def pairs(row: Row) -> Iterator[dict[str, Any]]:
+    """One row per pair of completions in canonical order, ties included."""
+    for i, j in combinations(range(len(row["completions"])), 2):
+        yield {
+            "prompt": row["prompt"],
+            "completion_a": row["completions"][i],
+            "completion_b": row["completions"][j],
+            "p": preference(row, i, j),
+            "weight": row["weight"],
+            "margin": row["margin"],
+            "generator_a": row["generators"][i],
+            "generator_b": row["generators"][j],
+            "licence_a": row["licences"][i],
+            "licence_b": row["licences"][j],
+            **_provenance(row),
+        }
+
+
+def listwise(row: Row) -> Iterator[dict[str, Any]]:
+    """One row per instance; `ranking` has competition ranks, 1 is best, ties share a rank."""
+    score = row["score"]
+    yield {
+        "prompt": row["prompt"],
+        "completions": row["completions"],
+        "ranking": [1 + sum(other > mine + EVEN for other in score) for mine in score],
+        "score": score,
+        "generators": row["generators"],
+        "licences": row["licences"],
+        **_provenance(row),
+    }
+
+
+def trl(row: Row) -> Iterator[dict[str, Any]]:
+    """TRL's conversational preference format with an explicit prompt; ties have no row."""
+    prompt = json.loads(row["prompt"])
+    for i, j in combinations(range(len(row["completions"])), 2):
+        p = preference(row, i, j)
+        if abs(p - 0.5) < EVEN:
+            continue
+        best, worst = (i, j) if p > 0.5 else (j, i)
+        yield {
+            "prompt": prompt,
+            "chosen": [{"role": "assistant", "content": row["completions"][best]}],
+            "rejected": [{"role": "assistant", "content": row["completions"][worst]}],
+            "score_chosen": row["score"][best],
+            "score_rejected": row["score"][worst],
+            "p": max(p, 1 - p),
+            "margin": row["margin"],
+            **_provenance(row),
+        }
+
+
+def annotations(row: Row) -> Iterator[dict[str, Any]]:
+    """One row per label, by pseudonym."""
+    yield dict(row)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How stored rows become exported ones. `labels`: reads the labels instead of the rows."""
+
+    rows: Callable[[Row], Iterator[dict[str, Any]]]
+    schema: pa.Schema
+    labels: bool = False
+
+
+SHAPES = {
+    "pairs": Shape(
+        pairs,
+        pa.schema(
+            [
+                ("prompt", pa.string()),
+                ("completion_a", pa.string()),
+                ("completion_b", pa.string()),
+                ("p", pa.float64()),
+                ("weight", pa.float64()),
+                ("margin", pa.float64()),
+                ("generator_a", pa.string()),
+                ("generator_b", pa.string()),
+                ("licence_a", pa.string()),
+                ("licence_b", pa.string()),
+                *PROVENANCE,
+            ]
+        ),
+    ),
+    "listwise": Shape(
+        listwise,
+        pa.schema(
+            [
+                ("prompt", pa.string()),
+                ("completions", pa.list_(pa.string())),
+                ("ranking", pa.list_(pa.int64())),
+                ("score", pa.list_(pa.float64())),
+                ("generators", pa.list_(pa.string())),
+                ("licences", pa.list_(pa.string())),
+                *PROVENANCE,
+            ]
+        ),
+    ),
+    "trl": Shape(
+        trl,
+        pa.schema(
+            [
+                ("prompt", MESSAGES),
+                ("chosen", MESSAGES),
+                ("rejected", MESSAGES),
+                ("score_chosen", pa.float64()),
+                ("score_rejected", pa.float64()),
+                ("p", pa.float64()),
+                ("margin", pa.float64()),
+                *PROVENANCE,
+            ]
+        ),
+    ),
+    "annotations": Shape(
+        annotations, pa.schema([*LABELS, pa.field("snapshot", pa.string())]), labels=True
+    ),
+}

@@ -1,0 +1,72 @@
+"""What a snapshot holds, counted while it is written: its manifest and its hash."""
+
+import hashlib
+import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from annotation.labels.models import AnnotatorKind
+from annotation.quality.agreement import krippendorff, units_of
+from core.hashing import canonical_json, content_hash
+
+from .files import ROWS
+from .selectors import Row
+
+
+class Tally:
+    """Counts for the manifest and the digests for the hash, gathered while rows are written."""
+
+    def __init__(self) -> None:
+        self.digests: list[str] = []
+        self.rows: Counter[str] = Counter()
+        self.prompts: dict[str, set[str]] = defaultdict(set)
+        self.sources: Counter[str] = Counter()
+        self.arms: Counter[str] = Counter()
+        self.licences: Counter[str] = Counter()
+        self.simulated = 0
+        self.labels: Counter[str] = Counter()
+        self.rankings: dict[str, list[tuple[int, ...]]] = defaultdict(list)
+
+    def add(self, row: Row, labels: list[Row]) -> None:
+        self.digests.append(content_hash([row, labels]))
+        self.rows[row["split"]] += 1
+        self.prompts[row["split"]].add(row["prompt_hash"])
+        self.sources[row["source"]] += 1
+        self.arms[row["arm"] or "unassigned"] += 1
+        self.licences.update(licence or "unstated" for licence in row["licences"])
+        self.simulated += row["simulated"]
+        for label in labels:
+            self.labels[label["kind"]] += 1
+            if label["ranking"] and label["kind"] != AnnotatorKind.JUDGE:
+                self.rankings[row["instance_id"]].append(tuple(label["ranking"]))
+
+    def content_hash(self, query: Mapping[str, Any]) -> str:
+        """Over the query and the rows, whatever their order."""
+        digest = hashlib.sha256(canonical_json(query).encode())
+        for row in sorted(self.digests):
+            digest.update(row.encode())
+        return digest.hexdigest()
+
+    def manifest(self, query: Mapping[str, Any], methods: list[str]) -> dict[str, Any]:
+        total = sum(self.rows.values())
+        units = [codes for _, codes in units_of(self.rankings)]
+        alpha = krippendorff(units)
+        return {
+            "content_hash": self.content_hash(query),
+            "query": dict(query),
+            "consensus_methods": methods,
+            "rows": dict(sorted(self.rows.items())),
+            "prompts": {split: len(prompts) for split, prompts in sorted(self.prompts.items())},
+            "rows_by_source": dict(sorted(self.sources.items())),
+            "rows_by_arm": dict(sorted(self.arms.items())),
+            "labels_by_kind": dict(sorted(self.labels.items())),
+            "simulated_share": self.simulated / total,
+            "agreement": {
+                "measure": "Krippendorff's alpha, nominal, labels of people",
+                "value": None if math.isnan(alpha) else alpha,
+                "units": sum(len(unit) > 1 for unit in units),
+            },
+            "licences": dict(sorted(self.licences.items())),
+            "columns": ROWS.names,
+        }

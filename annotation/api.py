@@ -2,4 +2,6 @@
 
 from django.urls import URLPattern
 
-urlpatterns: list[URLPattern] = []
+from annotation.instances import api as instances
+
+urlpatterns: list[URLPattern] = [*instances.urlpatterns]

@@ -19,6 +19,7 @@ import json
 import math
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -28,6 +29,7 @@ from core.exceptions import NotFound
 # One line may be this long; it bounds the memory that a hostile file can take.
 MAX_LINE_BYTES = 16 * 1024 * 1024
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,21 @@ def read_records(path: Path | str) -> Iterator[Line]:
     Raises:
         NotFound: there is no such file, or it cannot be opened.
     """
-    path = Path(path)
+    with _opened(Path(path)) as file:
+        yield from _lines(file)
+
+
+def count_lines(path: Path | str) -> int:
+    """How many lines there are, as far as the file can be read: the total of a progress bar."""
+    count = 0
+    with _opened(Path(path)) as file, suppress(*DAMAGED):
+        while block := file.read(2**20):
+            count += block.count(b"\n")
+    return count
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
     try:
         raw = path.open("rb")
     except OSError as error:
@@ -53,9 +69,9 @@ def read_records(path: Path | str) -> Iterator[Line]:
     with raw:
         if path.suffix == ".gz":
             with gzip.open(raw) as unpacked:
-                yield from _lines(unpacked)
+                yield unpacked
         else:
-            yield from _lines(raw)
+            yield raw
 
 
 def _lines(file: IO[bytes] | gzip.GzipFile) -> Iterator[Line]:
@@ -67,7 +83,7 @@ def _lines(file: IO[bytes] | gzip.GzipFile) -> Iterator[Line]:
             too_long = len(raw) > MAX_LINE_BYTES
             if too_long:
                 _pass_over(file, raw)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        except DAMAGED as error:
             yield Line(number, None, f"the gzip file is damaged or cut off here ({error})")
             return
         if not raw:

@@ -14,6 +14,7 @@ from annotation.instances.models import Instance, Origin, RecordedLabel
 from annotation.projects.models import TieKind
 from annotation.projects.selectors import main_criterion, protocol_of
 from annotation.queue.filling import fill_open_slots
+from annotation.queue.services import settle_instances
 from core.exceptions import InvalidInput
 from core.hashing import content_hash, unit_interval
 
@@ -60,10 +61,9 @@ def reveal(
 ) -> int:
     """Make recorded labels of these instances annotations; returns how many are new.
 
-    People: of every instance the first `limit` annotators in an order drawn once by a salted hash
-    (a second label of the same annotator only without a limit). They take open slots where there
-    are any, so that nobody is asked for what is known. Judges: one annotation per judge, its
-    orders merged. Revealing again adds nothing that is there already.
+    People: of every instance the first `limit` labels in an order drawn once by a salted hash.
+    They take open slots where there are any, so that nobody is asked for what is known. Judges:
+    one annotation per judge, its orders merged. Revealing again adds nothing that is there.
 
     Args:
         instances: primary keys, or a query of instances, of one project.
@@ -105,6 +105,7 @@ def reveal_recorded(
     rows = _annotations(project, votes, annotators, decisions)
     fill_open_slots([row for row in rows if row.annotator.kind == AnnotatorKind.IMPORT])
     Annotation.objects.bulk_create(rows, batch_size=2000)
+    settle_instances({row.instance_id for row in rows})
     announce(rows)
     return len(rows)
 
@@ -115,7 +116,7 @@ def _votes(recorded: Iterable[RecordedLabel], salt: str, limit: int | None) -> I
     for label in recorded:
         if label.origin == Origin.JUDGE:
             judges[label.instance_id, label.annotator].append(label)
-        elif limit is None or label.ordinal == 0:
+        else:
             people[label.instance_id].append(label)
     for labels in people.values():
         labels.sort(key=lambda label: unit_interval(salt, "vote", label.pk))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from annotation.labels.models import Annotation
 
 from .models import Purpose, Slot, SlotState
-from .services import settle_instances
 
 
 def fill_open_slots(rows: Sequence[Annotation]) -> list[Slot]:
@@ -44,5 +43,4 @@ def fill_open_slots(rows: Sequence[Annotation]) -> list[Slot]:
         row.decision_id = row.decision_id or slot.decision_id
         filled.append(slot)
     Slot.objects.bulk_update(filled, ["annotator", "state", "shown_order"], batch_size=500)
-    settle_instances(instances)
     return filled

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef
 from django.utils import timezone
 
 from accounts.models import Project
@@ -273,9 +273,16 @@ def expire_leases(*, project: Project | None = None) -> int:
 
 def settle_instances(instance_ids: Iterable[int]) -> int:
     """Mark routed instances settled when every place for a person is filled; returns how many."""
-    unfilled = Q(slots__purpose=Purpose.LABEL, slots__state__in=[SlotState.OPEN, SlotState.LEASED])
-    routed = Instance.objects.filter(pk__in=set(instance_ids), state=InstanceState.ROUTED)
-    ready = routed.filter(assignment__destination__in=TO_PEOPLE).exclude(unfilled)
-    return Instance.objects.filter(pk__in=list(ready.values_list("pk", flat=True))).update(
-        state=InstanceState.SETTLED
+    unfilled = Slot.objects.filter(
+        instance=OuterRef("pk"),
+        purpose=Purpose.LABEL,
+        state__in=[SlotState.OPEN, SlotState.LEASED],
     )
+    ready = Instance.objects.filter(
+        ~Exists(unfilled),
+        pk__in=set(instance_ids),
+        state=InstanceState.ROUTED,
+        assignment__destination__in=TO_PEOPLE,
+    )
+    keys = list(ready.values_list("pk", flat=True))
+    return Instance.objects.filter(pk__in=keys).update(state=InstanceState.SETTLED)

@@ -28,6 +28,8 @@ from embedded.staging import end_leftovers, stage_input
 
 TICK_SECONDS = 0.2
 FIRST_PAGE_SECONDS = 120.0
+PAGE_SECONDS = 2.0
+TOO_MANY_CRASHES = 3
 STEADY_SECONDS = 60.0  # a child alive this long has recovered
 LONGEST_BACKOFF_SECONDS = 30.0
 TRAINING_GRACE_SECONDS = 15.0  # a trainer writes its checkpoint on SIGTERM
@@ -165,15 +167,18 @@ class Supervisor:
         """Wait until the web process answers a request."""
         deadline = time.monotonic() + FIRST_PAGE_SECONDS
         status = 0
-        while time.monotonic() < deadline:
+        while not status and time.monotonic() < deadline and self.crashes() < TOO_MANY_CRASHES:
             self.tick()
             status = page_status(reachable_host(self.options.host), self.options.port)
-            if 0 < status < 500:
-                return
-            time.sleep(TICK_SECONDS)
-        log = self.services.var / "log" / "web.log"
-        told = f"answers with status {status}" if status else "does not answer"
-        raise EmbeddedError(f"The web process {told}: {log_tail(log)} (see {log})")
+            time.sleep(0 if status else TICK_SECONDS)
+        if not 0 < status < 500:
+            log = self.services.var / "log" / "web.log"
+            told = f"answers with status {status}" if status else "does not answer"
+            raise EmbeddedError(f"The web process {told}: {log_tail(log)} (see {log})")
+
+    def crashes(self) -> int:
+        """How often the child that ended most often did so lately."""
+        return max(watched.failures for watched in self.watched)
 
     def run_in_foreground(self, arguments: Sequence[str]) -> int:
         """Run a management command on the terminal while watching the others."""
@@ -249,7 +254,7 @@ def reachable_host(host: str) -> str:
 
 def page_status(host: str, port: int) -> int:
     """The status of `GET /`; 0 where there is no answer."""
-    connection = http.client.HTTPConnection(host, port, timeout=5)
+    connection = http.client.HTTPConnection(host, port, timeout=PAGE_SECONDS)
     try:
         connection.request("GET", "/")
         return connection.getresponse().status

@@ -47,20 +47,26 @@ def test_it_heals_and_stops_with_everything(var: Path) -> None:
         output.open("w") as stream,
         start_program(var, ["-c", UP, str(var), str(port), "stay", "check"], stream) as process,
     ):
-        wait_until(lambda: "Ctrl-C stops it" in output.read_text(), seconds=90)
-        assert f"http://127.0.0.1:{port}/" in output.read_text()
-        assert page_status("127.0.0.1", port) in range(200, 500)
-        before = commands(var)
-        assert set(before) == {"web", "worker", "gpu-worker", "beat"}
-        assert all(Path(f"/proc/{pid}").stat().st_uid != 0 for pid in before.values())
-        postmaster = int((var / "postgres" / "postmaster.pid").read_text().split("\n")[0])
-        for pid in (before["web"], postmaster):
-            os.kill(pid, signal.SIGKILL)
-        for name in ("web", "postgres"):
-            wait_until(lambda name=name: f"{name} ended unexpectedly" in output.read_text())  # type: ignore[misc]
-        wait_until(lambda: page_status("127.0.0.1", port) in range(200, 500), seconds=60)
-        assert commands(var)["web"] != before["web"]
-        process.send_signal(signal.SIGTERM)
+
+        def wait_for(words: str) -> None:
+            wait_until(lambda: words in output.read_text() or process.poll() is not None, 90)
+            assert words in output.read_text()
+
+        try:
+            wait_for(f"Tandem runs at http://127.0.0.1:{port}/")
+            assert page_status("127.0.0.1", port) in range(200, 500)
+            before = commands(var)
+            assert set(before) == {"web", "worker", "gpu-worker", "beat"}
+            assert all(Path(f"/proc/{pid}").stat().st_uid != 0 for pid in before.values())
+            postmaster = int((var / "postgres" / "postmaster.pid").read_text().split("\n")[0])
+            for pid in (before["web"], postmaster):
+                os.kill(pid, signal.SIGKILL)
+            wait_for("web ended unexpectedly")
+            wait_for("postgres ended unexpectedly")
+            wait_until(lambda: page_status("127.0.0.1", port) in range(200, 500), 60)
+            assert commands(var)["web"] != before["web"]
+        finally:
+            process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0, output.read_text()
     assert marked_processes(var) == set()
     assert not (var / "postgres" / "postmaster.pid").exists()

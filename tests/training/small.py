@@ -14,6 +14,17 @@ from annotation.datasets.models import Snapshot
 from core.hashing import content_hash
 
 GOOD = ("clear", "exact", "kind", "right", "short")
+COLUMNS = (
+    "prompt",
+    "completions",
+    "score",
+    "pair_p",
+    "weight",
+    "margin",
+    "source",
+    "prompt_hash",
+    "instance_id",
+)
 BAD = ("vague", "wrong", "rude", "empty", "long")
 OPTIONS: dict[str, Any] = {
     "base": {"scratch": {"hidden_size": 32, "layers": 1, "heads": 2, "vocab_size": 320}},
@@ -28,11 +39,7 @@ OPTIONS: dict[str, Any] = {
 def rows(count: int, *, start: int = 0) -> dict[str, list[Any]]:
     """Labelled pairs in which the preferred completion uses kinder words."""
     chance = random.Random(start)
-    columns: dict[str, list[Any]] = {
-        name: []
-        for name in ("prompt", "completions", "pair_p", "weight", "margin", "source")
-        + ("prompt_hash", "instance_id", "score")
-    }
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     for number in range(start, start + count):
         first = chance.random() < 0.5
         good, bad = (" ".join(chance.choices(words, k=4)) for words in (GOOD, BAD))
@@ -60,6 +67,9 @@ def make_snapshot(project: Project, *, train: int = 40, test: int = 24) -> Snaps
         project=project,
         content_hash=digest,
         query=query,
-        manifest={"counts": {"train": train, "test": test}},
+        manifest={
+            "rows": {"train": train, "test": test},
+            "labels_by_kind": {"person": train + test},
+        },
         folder=f"snapshots/{digest}",
     )

@@ -11,6 +11,7 @@ from accounts.models import Project
 from annotation.datasets.models import Snapshot
 from core.exceptions import NotFound
 from jobs.models import Job
+from training.runs.config import COUNTED
 from training.runs.models import Run
 
 from .models import ModelVersion, Stage
@@ -52,13 +53,14 @@ class Lineage:
     job: Job | None
     snapshot: Snapshot
     query: dict[str, Any]
-    # What the snapshot counted when it was built: rows and labels by split and source.
+    # What the snapshot counted when it was built: rows by split, labels by kind, …
     counts: dict[str, Any]
 
 
 def lineage(version: ModelVersion) -> Lineage:
     """The run, the snapshot and the label counts behind a version's figures."""
     run = version.run
+    manifest = run.snapshot.manifest
     return Lineage(
         figures=version.metrics,
         version=version,
@@ -66,7 +68,7 @@ def lineage(version: ModelVersion) -> Lineage:
         job=run.job,
         snapshot=run.snapshot,
         query=run.snapshot.query,
-        counts=run.snapshot.manifest.get("counts", {}),
+        counts={name: manifest[name] for name in COUNTED if name in manifest},
     )
 
 

@@ -1,7 +1,6 @@
 """What a run is asked to do: options of a person turned into the configuration of a fit."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,18 @@ DERIVED = frozenset({"kind", "data", "threads", "reference_cache", "notes"})
 DEFAULT_PRESET = {RunKind.REWARD.value: "bt", RunKind.POLICY.value: "dpo"}
 # A policy from random weights has to learn the language of the data before preferences.
 SCRATCH_WARMUP_STEPS = 100
+# What a snapshot's manifest says of the labels behind it.
+COUNTED = (
+    "rows",
+    "prompts",
+    "rows_by_source",
+    "rows_by_arm",
+    "labels_by_kind",
+    "simulated_share",
+    "consensus_methods",
+    "agreement",
+    "licences",
+)
 
 
 def fit_config(kind: str, snapshot: Snapshot, options: dict[str, Any]) -> dict[str, Any]:
@@ -146,9 +157,6 @@ def _tokenizer(options: dict[str, Any]) -> object:
 
 
 def _notes(snapshot: Snapshot) -> dict[str, Any]:
-    """Provenance for the model card."""
-    return {
-        "project": snapshot.project.slug,
-        "snapshot": snapshot.content_hash,
-        "manifest": json.loads(json.dumps(snapshot.manifest)),
-    }
+    """Provenance for the model card: the snapshot and what it counted."""
+    counted = {name: snapshot.manifest[name] for name in COUNTED if name in snapshot.manifest}
+    return {"project": snapshot.project.slug, "snapshot": snapshot.content_hash} | counted

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Project, User
+from annotation.consensus import services as consensus
 from annotation.datasets.services import build_snapshot
 from annotation.labels.models import Annotation
 from audit.services import record
@@ -151,6 +152,7 @@ def _begin(ctx: JobContext) -> Run:
     )
     if schedule is None:
         raise NotFound("The schedule of this retrain is gone.")
+    consensus.update(project=schedule.project)
     snapshot = build_snapshot(
         project=schedule.project,
         query=schedule.config.get("query") or DEFAULT_QUERY,

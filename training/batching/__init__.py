@@ -1,0 +1,1 @@
+"""From preference rows to packed, prefix-shared, token-budget batches."""

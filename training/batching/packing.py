@@ -1,0 +1,186 @@
+"""Groups to rows of tokens: padding-free with a shared prompt, or plain padded sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from training.batching.tokenise import TokenGroup
+
+PROMPT = 0
+PADDING = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """B rows of L tokens holding C completions with T completion tokens altogether.
+
+    In a shared row a group is [prompt, completion_1 … completion_K]; every completion's
+    positions restart at the prompt's length. Flat indices run over the B * L tokens.
+
+    Attributes:
+        input_ids, positions, group, branch: (B, L). `group` numbers the groups of a row from 0,
+            `branch` is 0 for the prompt and k for completion k; both are -1 on padding.
+        source: (T,) flat index of the token that predicts each completion token.
+        target: (T,) the completion token's id.
+        owner: (T,) completion it belongs to, numbered group after group.
+        last: (C,) flat index of each completion's last token.
+        lengths: (C,) completion tokens.
+        shared: whether rows need `attention_mask`; a plain row is one sequence with padding on
+            the right, which the model's own mask handles.
+    """
+
+    input_ids: Tensor
+    positions: Tensor
+    group: Tensor
+    branch: Tensor
+    source: Tensor
+    target: Tensor
+    owner: Tensor
+    last: Tensor
+    lengths: Tensor
+    shared: bool
+
+    @property
+    def padding_mask(self) -> Tensor:
+        """(B, L) 1 on tokens, 0 on padding."""
+        return (self.branch != PADDING).long()
+
+    def to(self, device: torch.device | str) -> Packed:
+        """The same rows on another device."""
+        names = [name for name in self.__slots__ if name != "shared"]
+        moved = {name: getattr(self, name).to(device) for name in names}
+        return Packed(**moved, shared=self.shared)
+
+
+class _Row:
+    """One row while it is filled."""
+
+    def __init__(self) -> None:
+        self.tokens: list[int] = []
+        self.positions: list[int] = []
+        self.group: list[int] = []
+        self.branch: list[int] = []
+        self.groups = 0
+
+    def extend(self, tokens: Sequence[int], first_position: int, branch: int) -> int:
+        """Append tokens and return the column of the first."""
+        start = len(self.tokens)
+        self.tokens += tokens
+        self.positions += range(first_position, first_position + len(tokens))
+        self.group += [self.groups] * len(tokens)
+        self.branch += [branch] * len(tokens)
+        return start
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where one completion lies: its row, column, and the column that predicts its first token."""
+
+    row: int
+    start: int
+    before: int
+    tokens: Sequence[int]
+
+
+def pack_shared(groups: Sequence[TokenGroup], row_tokens: int | None = None) -> Packed:
+    """Pack whole groups into rows, each prompt once.
+
+    Args:
+        row_tokens: row capacity; by default the longest group, which keeps the quadratic cost of
+            a dense mask low. Kernels that skip masked blocks may take one long row.
+    """
+    sizes = [group.shared_tokens for group in groups]
+    capacity = max(row_tokens or 0, *sizes)
+    rows: list[_Row] = []
+    places: dict[int, list[_Place]] = {}
+    for number in sorted(range(len(groups)), key=lambda k: (-sizes[k], k)):
+        index = _first_fit(rows, sizes[number], capacity)
+        places[number] = _place_shared(rows[index], index, groups[number])
+    ordered = [place for number in range(len(groups)) for place in places[number]]
+    return _tensors(rows, ordered, shared=True)
+
+
+def _first_fit(rows: list[_Row], size: int, capacity: int) -> int:
+    for index, row in enumerate(rows):
+        if len(row.tokens) + size <= capacity:
+            return index
+    rows.append(_Row())
+    return len(rows) - 1
+
+
+def _place_shared(row: _Row, index: int, group: TokenGroup) -> list[_Place]:
+    prompt = len(group.prompt)
+    before = row.extend(group.prompt, 0, PROMPT) + prompt - 1
+    places = [
+        _Place(index, row.extend(tokens, prompt, branch), before, tokens)
+        for branch, tokens in enumerate(group.completions, start=1)
+    ]
+    row.groups += 1
+    return places
+
+
+def pack_plain(groups: Sequence[TokenGroup]) -> Packed:
+    """One row per completion, prompt repeated, padding on the right."""
+    rows: list[_Row] = []
+    places: list[_Place] = []
+    for group in groups:
+        for tokens in group.completions:
+            row = _Row()
+            before = row.extend(group.prompt, 0, PROMPT) + len(group.prompt) - 1
+            start = row.extend(tokens, len(group.prompt), 1)
+            places.append(_Place(len(rows), start, before, tokens))
+            rows.append(row)
+    return _tensors(rows, places, shared=False)
+
+
+def _tensors(rows: Sequence[_Row], places: Sequence[_Place], *, shared: bool) -> Packed:
+    width = max(len(row.tokens) for row in rows)
+
+    def grid(name: str, fill: int) -> Tensor:
+        lists = [getattr(row, name) for row in rows]
+        return torch.tensor([values + [fill] * (width - len(values)) for values in lists])
+
+    source: list[int] = []
+    for place in places:
+        base = place.row * width
+        inside = range(base + place.start, base + place.start + len(place.tokens) - 1)
+        source += [base + place.before, *inside]
+    return Packed(
+        input_ids=grid("tokens", 0),
+        positions=grid("positions", 0),
+        group=grid("group", PADDING),
+        branch=grid("branch", PADDING),
+        source=torch.tensor(source),
+        target=torch.tensor([token for place in places for token in place.tokens]),
+        owner=torch.tensor([k for k, place in enumerate(places) for _ in place.tokens]),
+        last=torch.tensor([p.row * width + p.start + len(p.tokens) - 1 for p in places]),
+        lengths=torch.tensor([len(place.tokens) for place in places]),
+        shared=shared,
+    )
+
+
+def allowed(packed: Packed, window: int | None = None) -> Tensor:
+    """(B, 1, L, L) booleans: which key each query may attend to.
+
+    A token sees the earlier positions of its own completion and of its group's prompt. Positions
+    restart at the prompt's length, so their difference is the true distance, which makes a
+    sliding `window` exact as well. Padding sees padding, so no row of the softmax is empty.
+    """
+    same_group = packed.group[:, :, None] == packed.group[:, None, :]
+    branch_q, branch_k = packed.branch[:, :, None], packed.branch[:, None, :]
+    same_branch = (branch_k == PROMPT) | (branch_k == branch_q)
+    distance = packed.positions[:, :, None] - packed.positions[:, None, :]
+    seen = same_group & same_branch & (distance >= 0)
+    if window is not None:
+        seen = seen & (distance < window)
+    return seen[:, None]
+
+
+def additive(seen: Tensor, dtype: torch.dtype) -> Tensor:
+    """0 where `seen`, the dtype's lowest value elsewhere: a dense mask for SDPA and eager."""
+    mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
+    return mask.masked_fill(~seen, torch.finfo(dtype).min)

@@ -1,0 +1,202 @@
+"""Text to token ids: prompt once, each completion after it, lengths cut and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from training.batching.rows import Message, Row
+from training.objectives.preference import Preference, is_informative
+from training.objectives.presets import Objective
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ '<|' + message['role'] + '|>\n' + message['content'] }}"
+    "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{{ '\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenGroup:
+    """Token ids of one prompt and its completions; every completion has at least one token."""
+
+    prompt: tuple[int, ...]
+    completions: tuple[tuple[int, ...], ...]
+    preference: Preference
+    prompt_hash: str = ""
+    instance_id: str = ""
+
+    @property
+    def shared_tokens(self) -> int:
+        """Tokens of the group when the prompt is encoded once."""
+        return len(self.prompt) + sum(map(len, self.completions))
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the prompt with its longest completion."""
+        return len(self.prompt) + max(map(len, self.completions))
+
+
+@dataclass(slots=True)
+class Counts:
+    """What was cut or left out on the way from rows to groups; part of every result."""
+
+    rows: int = 0
+    completions: int = 0
+    prompts_truncated: int = 0
+    completions_truncated: int = 0
+    empty_completions: int = 0
+    dropped_identical: int = 0
+    dropped_uninformative: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Plain values for a report."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Token limits; a completion always keeps at least `max_length - max_prompt_length`."""
+
+    max_length: int
+    max_prompt_length: int
+
+
+@dataclass(slots=True)
+class Encoder:
+    """Encodes prompts and completions with a transformers tokenizer.
+
+    Causal models read `chat template(prompt)` followed by the completion and its end token;
+    bidirectional encoders read the pair `[CLS] prompt [SEP] completion [SEP]`. In both cases a
+    sequence is the prompt's ids followed by the completion's ids, so one layout serves both.
+
+    A prompt over its limit loses its beginning, a completion over its limit loses its end.
+    """
+
+    tokenizer: Any
+    limits: Limits
+    causal: bool = True
+    counts: Counts = field(default_factory=Counts)
+
+    def group(self, row: Row) -> TokenGroup:
+        """Token ids of one row."""
+        self.counts.rows += 1
+        if self.causal:
+            prompt, completions = self._chat(row.prompt, row.completions)
+        else:
+            prompt, completions = self._pair(row.prompt, row.completions)
+        self.counts.completions += len(completions)
+        self.counts.empty_completions += sum(not text.strip() for text in row.completions)
+        return TokenGroup(
+            tuple(prompt),
+            tuple(map(tuple, completions)),
+            row.preference,
+            row.prompt_hash,
+            row.instance_id,
+        )
+
+    def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
+        """Ids a causal model continues from, cut from the left; never empty."""
+        text = self._render(messages, add_generation_prompt=True)
+        ids = self._ids(text) or [self._start_token()]
+        return self._cut_prompt(ids, self.limits.max_prompt_length)
+
+    def _chat(
+        self, messages: Sequence[Message], texts: Sequence[str]
+    ) -> tuple[list[int], list[list[int]]]:
+        prompt = self.prompt_ids(messages)
+        rendered = self._render(messages, add_generation_prompt=True)
+        room = self.limits.max_length - len(prompt)
+        return prompt, [
+            self._cut_completion(self._completion_ids(messages, rendered, text), room)
+            for text in texts
+        ]
+
+    def _completion_ids(self, messages: Sequence[Message], rendered: str, text: str) -> list[int]:
+        turn = {"role": "assistant", "content": text}
+        whole = self._render([*messages, turn], add_generation_prompt=False)
+        # Some templates do not render the prompt the same way once an answer follows it.
+        tail = whole[len(rendered) :] if whole.startswith(rendered) else text
+        ids = self._ended(self._ids(tail))
+        return ids or [self._start_token()]
+
+    def _ended(self, ids: list[int]) -> list[int]:
+        """Ids up to their end token; templates may write white space after it."""
+        special = set(self.tokenizer.all_special_ids) | self._special_added()
+        ends = [k for k, token in enumerate(ids) if token in special]
+        if ends and not self.tokenizer.decode(ids[ends[-1] + 1 :]).strip():
+            return ids[: ends[-1] + 1]
+        end = self.tokenizer.eos_token_id
+        return ids if end is None else [*ids, end]
+
+    def _pair(
+        self, messages: Sequence[Message], texts: Sequence[str]
+    ) -> tuple[list[int], list[list[int]]]:
+        head, middle, tail = self._special_runs()
+        text = "\n\n".join(message["content"] for message in messages)
+        limit = max(self.limits.max_prompt_length - len(head) - len(middle), 1)
+        prompt = head + self._cut_prompt(self._ids(text), limit) + middle
+        room = max(self.limits.max_length - len(prompt) - len(tail), 1)
+        return prompt, [self._cut_completion(self._ids(t), room) + tail for t in texts]
+
+    def _special_runs(self) -> tuple[list[int], list[int], list[int]]:
+        """Special tokens before, between and after the two texts of a pair."""
+        pair = self.tokenizer("a", "b")
+        ids, sides = list(pair["input_ids"]), pair.sequence_ids()
+        first_end = max(k for k, side in enumerate(sides) if side == 0)
+        second_end = max(k for k, side in enumerate(sides) if side == 1)
+        head, second = sides.index(0), sides.index(1)
+        return ids[:head], ids[first_end + 1 : second], ids[second_end + 1 :]
+
+    def _cut_prompt(self, ids: list[int], limit: int) -> list[int]:
+        self.counts.prompts_truncated += len(ids) > limit
+        return ids[-limit:]
+
+    def _cut_completion(self, ids: list[int], limit: int) -> list[int]:
+        self.counts.completions_truncated += len(ids) > limit
+        return ids[:limit]
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _render(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
+        rendered = self.tokenizer.apply_chat_template(
+            list(messages), tokenize=False, add_generation_prompt=add_generation_prompt
+        )
+        return str(rendered)
+
+    def _start_token(self) -> int:
+        for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+            token = getattr(self.tokenizer, name)
+            if token is not None:
+                return int(token)
+        return 0
+
+    def _special_added(self) -> set[int]:
+        added = self.tokenizer.added_tokens_decoder
+        return {token for token, content in added.items() if content.special}
+
+
+def encode_all(
+    encoder: Encoder, rows: Iterable[Row], objective: Objective | None
+) -> list[TokenGroup]:
+    """Groups of all rows; those that teach the objective nothing are left out and counted.
+
+    Left out are groups whose completions are all the same token ids (every difference of scores
+    is zero, so there is no gradient) and groups whose label the objective cannot use.
+    """
+    groups = []
+    for row in rows:
+        group = encoder.group(row)
+        if objective is not None and objective.link != "none":
+            if len(set(group.completions)) == 1:
+                encoder.counts.dropped_identical += 1
+                continue
+            if not is_informative(group.preference, objective):
+                encoder.counts.dropped_uninformative += 1
+                continue
+        groups.append(group)
+    return groups

@@ -1,0 +1,1 @@
+"""Fitting, scoring, generating and evaluating models; runs without Django."""

@@ -1,0 +1,77 @@
+"""JSON-lines events on stdout, and the wish to stop."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import sys
+from collections.abc import Mapping
+from types import FrameType
+from typing import Any
+
+STOPPED = 75
+REFUSED = 2
+
+
+class StoppedError(Exception):
+    """The process was asked to stop and has put its state in order.
+
+    Args:
+        step: steps that are safe on disk.
+    """
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"stopped at step {step}")
+        self.step = step
+
+
+class _Wish:
+    stop = False
+
+
+def listen_for_stop() -> None:
+    """From now on SIGTERM and SIGINT only note the wish to stop."""
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        _Wish.stop = True
+
+    signal.signal(signal.SIGTERM, note)
+    signal.signal(signal.SIGINT, note)
+
+
+def stop_wanted() -> bool:
+    """Whether a signal has asked to stop."""
+    return _Wish.stop
+
+
+def emit(event: str, **values: Any) -> None:
+    """Write one event as one line and flush it."""
+    sys.stdout.write(json.dumps({"event": event, **_finite(values)}) + "\n")
+    sys.stdout.flush()
+
+
+def progress(done: int, total: int, note: str) -> None:
+    """How far the command is."""
+    emit("progress", done=done, total=total, note=note)
+
+
+def metric(step: int, values: Mapping[str, float]) -> None:
+    """Figures of one step."""
+    emit("metric", step=step, values=dict(values))
+
+
+def log(message: str, level: str = "info") -> None:
+    """A line for the reader of the log."""
+    emit("log", level=level, message=message)
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows neither NaN nor infinity: they become null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return value

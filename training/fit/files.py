@@ -1,0 +1,58 @@
+"""Writing so that a reader sees the old content or the new, never half of one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def replace_folder(target: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary folder, bring it to disk, and rename it to `target`."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    write(temporary)
+    for path in sorted(temporary.rglob("*")):
+        if path.is_file():
+            _sync(path)
+    _sync(temporary)
+    if target.exists():
+        shutil.rmtree(target)
+    temporary.rename(target)
+    _sync(target.parent)
+
+
+def replace_file(target: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file, bring it to disk, and rename it to `target`."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.part")
+    write(temporary)
+    _sync(temporary)
+    temporary.replace(target)
+    _sync(target.parent)
+
+
+def write_json(target: Path, value: Any) -> None:
+    """A JSON file, written whole."""
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    replace_file(target, lambda path: path.write_text(text))
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

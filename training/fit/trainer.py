@@ -1,0 +1,230 @@
+"""The training loop: steps of micro-batches, evaluations and checkpoints, stoppable anywhere."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training.batching.plan import Step, all_steps, sorted_batches
+from training.batching.tokenise import TokenGroup
+from training.errors import RefusalError
+from training.fit import events
+from training.fit.checkpoint import Checkpoints, State, save_weights
+from training.fit.config import FitConfig
+from training.fit.files import replace_file
+from training.fit.metrics import Outcome, report, step_figures
+from training.fit.optimiser import learning_rate, set_learning_rate
+from training.fit.reference import ReferenceCache, with_reference
+from training.fit.scorers import Scorer
+from training.objectives.core import Signals, comparisons, scores, total_loss
+from training.objectives.presets import Objective
+
+EVALUATIONS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A stretch of steps with one objective: the likelihood warm-up, or the run proper.
+
+    Attributes:
+        first: steps of the run before this phase.
+        steps: steps of this phase.
+    """
+
+    name: str
+    objective: Objective
+    first: int
+    steps: int
+    learning_rate: float
+    seed: int
+
+    @property
+    def end(self) -> int:
+        """Steps of the run when this phase is over."""
+        return self.first + self.steps
+
+
+@dataclass(slots=True)
+class Trainer:
+    """One phase of one run.
+
+    Attributes:
+        groups: training groups; their order never changes, batches refer to them by number.
+        total: steps of the whole run, for the progress bar.
+    """
+
+    config: FitConfig
+    phase: Phase
+    scorer: Scorer
+    optimiser: torch.optim.Optimizer
+    groups: Sequence[TokenGroup]
+    held_out: Sequence[TokenGroup]
+    state: State
+    checkpoints: Checkpoints
+    best_weights: Path
+    total: int
+    reference: ReferenceCache | None = None
+
+    def run(self) -> None:
+        """Train to the end of the phase.
+
+        Raises:
+            StoppedError: after SIGTERM, with a checkpoint of the finished step on disk.
+            RefusalError: the loss is no longer a number.
+        """
+        self.scorer.model.train()
+        for step in self._remaining_steps():
+            if self.state.step >= self.phase.end:
+                break
+            self._train_step(step)
+            self._after_step()
+
+    def plan(self, start: int) -> Any:
+        """Steps of the phase from its step number `start` on."""
+        return all_steps(
+            [self.scorer.cost(group) for group in self.groups],
+            budget=self.config.token_budget,
+            accumulate=self.config.accumulate,
+            seed=self.phase.seed,
+            start=start,
+        )
+
+    def _remaining_steps(self) -> Any:
+        return self.plan(self.state.step - self.phase.first)
+
+    def _train_step(self, step: Step) -> None:
+        began = time.perf_counter()
+        done = self.state.step - self.phase.first
+        rate = learning_rate(self.config, self.phase.learning_rate, done, self.phase.steps)
+        set_learning_rate(self.optimiser, rate)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss, outcomes = self._backward(step)
+        if not math.isfinite(loss):
+            raise RefusalError(
+                f"The loss is {loss} at step {self.state.step + 1}.",
+                "Lower `learning_rate`, or use precision fp32.",
+            )
+        trained = [p for p in self.scorer.model.parameters() if p.requires_grad]
+        norm = torch.nn.utils.clip_grad_norm_(trained, self.config.max_grad_norm)
+        self.optimiser.step()
+        self.state.step += 1
+        self.state.seconds += time.perf_counter() - began
+        self.state.tokens += sum(self.scorer.cost(self.groups[k]) for batch in step for k in batch)
+        figures = {"loss": loss, **step_figures(outcomes, self.phase.objective.kind)}
+        self._note(figures | {"gradient_norm": float(norm), "learning_rate": rate})
+
+    def _backward(self, step: Step) -> tuple[float, list[Outcome]]:
+        """Gradients of the mean loss over the step's prompts, however they are batched."""
+        prompts = sum(len(batch) for batch in step)
+        loss, outcomes = 0.0, []
+        for batch in step:
+            members = [self.groups[k] for k in batch]
+            signals = with_reference(self.scorer.signals(members), self.reference, members)
+            part = self._loss(signals, members) / prompts
+            part.backward()  # type: ignore[no-untyped-call]
+            loss += float(part.detach())
+            outcomes += outcomes_of(signals, members, self.phase.objective)
+        return loss, outcomes
+
+    def _loss(self, signals: Signals, members: Sequence[TokenGroup]) -> torch.Tensor:
+        device = signals.tokens.device
+        preferences = [group.preference for group in members]
+        labels = comparisons(preferences, self.phase.objective, device)
+        return total_loss(signals, labels, self.phase.objective)
+
+    def _note(self, figures: dict[str, float]) -> None:
+        figures = {name: value for name, value in figures.items() if math.isfinite(value)}
+        entry = {"step": self.state.step, "phase": self.phase.name, **figures}
+        self.state.history.append(entry)
+        events.metric(self.state.step, figures)
+        events.progress(self.state.step, self.total, self.phase.name)
+
+    def _after_step(self) -> None:
+        if self._evaluation_due():
+            self.evaluate()
+        stop = events.stop_wanted()
+        last = self.state.step == self.phase.end
+        if stop or last or self.state.step % self.config.checkpoint_every == 0:
+            self.checkpoints.save(self.scorer.model, self.optimiser, self.state)
+        if stop:
+            raise events.StoppedError(self.state.step)
+
+    def _evaluation_due(self) -> bool:
+        if not self.held_out or self.phase.name == "warmup":
+            return False
+        done = self.state.step - self.phase.first
+        every = self.config.eval_every or max(self.phase.steps // EVALUATIONS, 1)
+        return done % every == 0 or self.state.step == self.phase.end
+
+    def evaluate(self) -> None:
+        """Held-out accuracy now; the weights are kept where it is the best so far."""
+        outcomes = self.held_out_outcomes()
+        figures = report(outcomes, self.phase.objective.kind)
+        accuracy = figures.get("accuracy")
+        if accuracy is None:
+            return
+        low, high = figures["accuracy_interval"]
+        values = {"eval_accuracy": accuracy, "eval_accuracy_low": low, "eval_accuracy_high": high}
+        self.state.history.append({"step": self.state.step, "phase": "eval", **values})
+        events.metric(self.state.step, values)
+        if accuracy > self.state.best.get("accuracy", -1.0):
+            self.state.best = {"step": self.state.step, "accuracy": accuracy}
+            replace_file(self.best_weights, lambda path: save_weights(self.scorer.model, path))
+
+    def held_out_outcomes(self) -> list[Outcome]:
+        """What the model says of the held-out groups."""
+        return score_groups(
+            self.scorer,
+            self.held_out,
+            self.phase.objective,
+            budget=self.config.token_budget,
+            reference=self.reference,
+        )
+
+
+@torch.no_grad()
+def score_groups(
+    scorer: Scorer,
+    groups: Sequence[TokenGroup],
+    objective: Objective,
+    *,
+    budget: int,
+    reference: ReferenceCache | None = None,
+) -> list[Outcome]:
+    """Outcomes of all groups, in their order, without gradients and without dropout."""
+    training = scorer.model.training
+    scorer.model.eval()
+    found: dict[int, Outcome] = {}
+    for batch in sorted_batches([scorer.cost(group) for group in groups], budget):
+        members = [groups[k] for k in batch]
+        signals = with_reference(scorer.signals(members), reference, members)
+        found |= dict(zip(batch, outcomes_of(signals, members, objective), strict=True))
+    scorer.model.train(training)
+    return [found[k] for k in range(len(groups))]
+
+
+def outcomes_of(
+    signals: Signals, groups: Sequence[TokenGroup], objective: Objective
+) -> list[Outcome]:
+    """One outcome per group; scores are the objective's, the squared link's without beta."""
+    columns = {
+        "scores": scores(signals.detached(), objective).tolist(),
+        "tokens": signals.tokens.tolist(),
+        "logps": [] if signals.logp is None else signals.logp.tolist(),
+        "log_ratios": [],
+    }
+    if signals.logp is not None and signals.reference_logp is not None:
+        columns["log_ratios"] = (signals.logp - signals.reference_logp).tolist()
+    outcomes, start = [], 0
+    for group in groups:
+        end = start + len(group.completions)
+        cut = {name: tuple(values[start:end]) for name, values in columns.items()}
+        outcomes.append(Outcome(group.preference, group.prompt_hash, **cut))
+        start = end
+    return outcomes

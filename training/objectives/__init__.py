@@ -1,0 +1,1 @@
+"""One objective core: score, link and extra terms; presets are configurations of it."""

@@ -1,0 +1,113 @@
+"""What is known about one prompt's completions, without any model: plain values, no torch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import combinations
+
+from training.objectives.presets import Objective
+
+EVEN = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """The label of one prompt with K completions.
+
+    Attributes:
+        relevance: one number per completion, higher is better; NaN marks an unranked completion.
+        pair_p: for K = 2, the probability that the first completion is preferred; None derives
+            it from `relevance` (1, 0 or one half for a tie).
+        weight: importance of this prompt in the loss.
+        margin: strength of the preference, in units of the score.
+        source: who gave the label; noise rates are looked up by it.
+    """
+
+    relevance: tuple[float, ...]
+    pair_p: float | None = None
+    weight: float = 1.0
+    margin: float = 0.0
+    source: str = ""
+
+    @property
+    def probability(self) -> float | None:
+        """P(first completion preferred) for K = 2, else None."""
+        if len(self.relevance) != 2:
+            return None
+        if self.pair_p is not None:
+            return self.pair_p
+        first, second = self.relevance
+        if math.isnan(first) or math.isnan(second):
+            return None
+        return 1.0 if first > second else 0.0 if first < second else EVEN
+
+    def ranked(self) -> tuple[float, ...]:
+        """Relevance that agrees with `pair_p` where there is one."""
+        if self.pair_p is not None and len(self.relevance) == 2:
+            return (self.pair_p, 1.0 - self.pair_p)
+        return self.relevance
+
+
+def compared_pairs(preference: Preference, objective: Objective) -> list[tuple[int, int, float]]:
+    """Pairs (i, j, P(i preferred)) that a pairwise objective compares, label noise untouched."""
+    probability = preference.probability
+    if probability is not None:
+        return _labelled(probability, objective)
+    ranked = preference.ranked()
+    pairs = [
+        (i, j, 1.0) if ranked[i] > ranked[j] else (j, i, 1.0)
+        for i, j in combinations(range(len(ranked)), 2)
+        if ranked[i] > ranked[j] or ranked[i] < ranked[j]
+    ]
+    if objective.pairs == "best_rest" and pairs:
+        best = max(r for r in ranked if not math.isnan(r))
+        pairs = [pair for pair in pairs if ranked[pair[0]] == best]
+    return pairs
+
+
+def _labelled(probability: float, objective: Objective) -> list[tuple[int, int, float]]:
+    if objective.labels == "soft":
+        return [(0, 1, probability)]
+    if probability == EVEN:
+        return []
+    return [(0, 1, 1.0) if probability > EVEN else (1, 0, 1.0)]
+
+
+def target_probability(probability: float, objective: Objective, source: str) -> float:
+    """Weight q of the labelled side in q*l(d) + (1-q)*l(-d).
+
+    Label smoothing moves p towards one half. The noise correction moves it the other way, past
+    1 for a certain label: q = (p - e) / (1 - 2e), which is the loss
+    [(1-e) l(d) - e l(-d)] / (1 - 2e) of 2403.00409 at p = 1.
+    """
+    smoothed = probability * (1 - objective.smoothing) + (1 - probability) * objective.smoothing
+    flip = objective.flip_rate(source)
+    return (smoothed - flip) / (1 - 2 * flip)
+
+
+def target_margin(margin: float, objective: Objective) -> float:
+    """Margin that the difference of scores has to exceed: gamma + scale * f(margin)."""
+    shaped = math.log1p(margin) if objective.margin_shape == "log1p" else margin
+    return objective.gamma + objective.margin_scale * shaped
+
+
+def is_informative(preference: Preference, objective: Objective) -> bool:
+    """Whether the label says anything to this objective (a tie says nothing to a hard label)."""
+    if objective.link == "none":
+        return True
+    if objective.listwise:
+        ranks = {r for r in preference.ranked() if not math.isnan(r)}
+        unranked = any(math.isnan(r) for r in preference.ranked())
+        return len(ranks) > 1 or (len(ranks) == 1 and unranked)
+    return bool(compared_pairs(preference, objective))
+
+
+def best_shares(preference: Preference) -> list[float]:
+    """Share of each completion in the likelihood term: equal among those ranked highest."""
+    ranked = preference.ranked()
+    known = [r for r in ranked if not math.isnan(r)]
+    if not known:
+        return [0.0] * len(ranked)
+    best = [r == max(known) for r in ranked]
+    return [float(b) / sum(best) for b in best]

@@ -85,7 +85,7 @@ def parse_instances(value: Mapping[str, Any], kind: str, notes: Notes) -> list[I
 
 
 def _note_unknown(place: str, value: Mapping[str, Any], notes: Notes) -> None:
-    for key in value.keys() - _KNOWN[place]:
+    for key in sorted(value.keys() - _KNOWN[place]):
         notes[f"unknown key {place + '.' if place else ''}{key[:60]} ignored"] += 1
 
 

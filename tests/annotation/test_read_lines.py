@@ -1,0 +1,107 @@
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from annotation.instances import reading
+from annotation.instances.reading import Line, count_lines, read_records
+from core.exceptions import NotFound
+
+GOOD = b'{"id": "a"}'
+
+
+def lines_of(tmp_path: Path, content: bytes, name: str = "in.jsonl") -> list[Line]:
+    path = tmp_path / name
+    path.write_bytes(content)
+    return list(read_records(path))
+
+
+def test_it_reads_plain_and_packed_files_alike(tmp_path: Path) -> None:
+    content = GOOD + b'\n\n{"id": "\xc3\xa9"}'
+    plain = lines_of(tmp_path, content)
+    packed = lines_of(tmp_path, gzip.compress(content), "in.jsonl.gz")
+    assert plain == packed == [Line(1, {"id": "a"}), Line(3, {"id": "é"})]
+
+
+def test_it_passes_over_a_byte_order_mark(tmp_path: Path) -> None:
+    assert lines_of(tmp_path, b"\xef\xbb\xbf" + GOOD) == [Line(1, {"id": "a"})]
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (b'{"id": ', "malformed JSON: Expecting value at column 7"),
+        (b"[1, 2]", "not an object"),
+        (b"7", "not an object"),
+        (b'{"x": NaN}', "NaN is not a JSON number"),
+        (b'{"x": -Infinity}', "-Infinity is not a JSON number"),
+        (b'{"x": 1e999}', "1e999 is too large"),
+        (b'{"x": ' + b"9" * 5000 + b"}", "malformed JSON"),
+        (b'{"x": "a\x00b"}', "malformed JSON: Invalid control character"),
+        (b'{"x": ["a\\u0000b"]}', "a NUL character"),
+        (b'{"a\\u0000b": 1}', "a NUL character"),
+        (b'{"x": "\\ud800"}', "half a surrogate pair"),
+        (b'{"x": "\xff"}', "invalid UTF-8 at byte 8"),
+        (b'{"x": "\xc3', "invalid UTF-8 at byte 8"),
+        (b"[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_a_bad_line_has_a_number_and_a_reason_and_stops_nothing(
+    tmp_path: Path, bad: bytes, reason: str
+) -> None:
+    first, second, third = lines_of(tmp_path, b"\n".join([GOOD, bad, GOOD]))
+    assert (first.value, third.value) == ({"id": "a"}, {"id": "a"})
+    assert (second.number, second.value) == (2, None)
+    assert reason in str(second.error)
+
+
+def test_a_backslash_before_u0000_is_text(tmp_path: Path) -> None:
+    text = "a literal \\u0000 and a pair \N{GRINNING FACE}"
+    (line,) = lines_of(tmp_path, json.dumps({"x": text}).encode())
+    assert line.value == {"x": text}
+
+
+def test_an_overlong_line_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAX_LINE_BYTES", 1000)
+    exact = b'{"x": "' + b"y" * 990 + b'"}\n'
+    assert len(exact) == 1000
+    long = b'{"x": "' + b"y" * 5_000_000 + b'"}'
+    first, second, third = lines_of(tmp_path, exact + long + b"\n" + GOOD)
+    assert first.error is None
+    assert second == Line(2, None, "the line is longer than 0 MiB")
+    assert third == Line(3, {"id": "a"})
+
+
+@pytest.mark.parametrize("cut", [5, 40])
+def test_a_cut_off_gzip_ends_with_an_error(tmp_path: Path, cut: int) -> None:
+    content = b"\n".join(b'{"id": "%d"}' % n for n in range(50_000))
+    packed = gzip.compress(content)
+    lines = lines_of(tmp_path, packed[: len(packed) * cut // 100], "in.jsonl.gz")
+    *good, last = lines
+    assert all(line.error is None for line in good)
+    assert "damaged or cut off" in str(last.error)
+    assert last.number == len(lines)
+
+
+@pytest.mark.parametrize("content", [b"plain text", b"\x1f\x8b\x08\x00garbage that is no deflate"])
+def test_a_file_that_only_claims_to_be_gzip(tmp_path: Path, content: bytes) -> None:
+    (line,) = lines_of(tmp_path, content, "in.jsonl.gz")
+    assert "damaged" in str(line.error)
+
+
+def test_an_empty_file_has_no_lines(tmp_path: Path) -> None:
+    assert lines_of(tmp_path, b"") == lines_of(tmp_path, b"", "x.jsonl.gz") == []
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"none\.jsonl"):
+        list(read_records(tmp_path / "none.jsonl"))
+
+
+def test_it_counts_lines_of_what_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl.gz"
+    path.write_bytes(gzip.compress(GOOD + b"\n" + GOOD + b"\n"))
+    assert count_lines(path) == 2
+    path.write_bytes(b"no gzip")
+    assert count_lines(path) == 0

@@ -13,7 +13,7 @@ from jobs.models import Job
 from tests.factories import make_project, make_user
 from tests.training.small import OPTIONS, make_snapshot
 from training.fit.config import fit_config as read_config
-from training.runs import config, services
+from training.runs import config, folders, services
 from training.runs.models import Run
 
 pytestmark = pytest.mark.django_db
@@ -84,10 +84,10 @@ def test_a_folder_outside_the_allowed_ones_is_refused_also_through_a_link(
     (settings.MODEL_ROOTS[0] / "link").symlink_to(secret)
     for path in ("link", "../elsewhere", str(secret)):
         with pytest.raises(InvalidInput, match="MODEL_ROOTS"):
-            config.allowed_folder(path, holds="config.json")
+            folders.allowed_folder(path, holds="config.json")
     inside = settings.MODEL_ROOTS[0] / "base"
-    assert config.allowed_folder("base", holds="config.json") == inside
-    assert config.allowed_folder(str(inside), holds="config.json") == inside
+    assert folders.allowed_folder("base", holds="config.json") == inside
+    assert folders.allowed_folder(str(inside), holds="config.json") == inside
 
 
 def test_a_snapshot_of_another_project_or_without_files_is_refused() -> None:

@@ -1,5 +1,6 @@
-"""A worker killed with SIGKILL in the middle of training: another one resumes from the checkpoint."""
+"""A worker killed with SIGKILL in the middle of training: another resumes from the checkpoint."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -35,7 +36,7 @@ PATIENCE_SECONDS = 120
 @pytest.fixture
 def broker() -> Iterator[str]:
     """A Redis of our own; the folder is short because a socket's path must be."""
-    folder = Path(tempfile.mkdtemp(prefix="tandem-redis-", dir="/tmp"))  # noqa: S108
+    folder = Path(tempfile.mkdtemp(prefix="tandem-redis-", dir="/tmp"))
     socket = folder / "redis.sock"
     options = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)]
     server = subprocess.Popen([str(find_redis("auto").path), *options], stdout=subprocess.DEVNULL)
@@ -133,10 +134,8 @@ def kill_in_the_middle(worker: Worker, run: Run, job: Job) -> int:
     wait_until(first.is_dir, "the first checkpoint is written")
     training = json.loads((settings.VAR_DIR / "jobs" / str(job.pk) / "process.json").read_text())
     worker.kill()
-    try:
+    with contextlib.suppress(ProcessLookupError):  # where it died with the worker, as it should
         os.killpg(training["pid"], signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # it died with the worker, as it should
     wait_until(lambda: not Path(f"/proc/{training['pid']}").exists(), "the training is gone")
     assert not (folder / "report.json").exists(), "it was too fast to be killed in the middle"
     steps = [int(path.name.removeprefix("step-")) for path in first.parent.glob("step-*")]

@@ -1,16 +1,23 @@
 """Running `python -m training <command>` for a job, here and in other rooms."""
 
+import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from django.conf import settings
+from numpy.typing import NDArray
 
 from jobs.context import JobContext
 from jobs.process import run_process
-from training.fit.files import write_json
+from training.fit.files import replace_file, write_json
+
+from .folders import allowed_folder
 
 Event = dict[str, Any]
 OnEvent = Callable[[Event], None]
@@ -53,6 +60,29 @@ def run_command(
     workdir = ctx.folder / (name or command)
     write_json(workdir / "config.json", {"threads": threads()} | config)
     return run_in(ctx, command, workdir, on_event=on_event)
+
+
+def embed_texts(
+    ctx: JobContext, ids: Sequence[str], texts: Sequence[str], encoder: str | None = None
+) -> tuple[list[str], NDArray[np.float32]]:
+    """Embeddings (n, d) of unit length, and the ids in the order of the rows.
+
+    `encoder` is a folder below MODEL_ROOTS; None takes the sentence encoder of the installation.
+
+    Raises:
+        InvalidInput: the encoder is not among the allowed models.
+        JobFailed: as in `run_command`.
+    """
+    from safetensors.numpy import load_file  # comes with torch's extra, which the web lacks
+
+    folder = ctx.folder / "embed"
+    data = folder / "texts.parquet"
+    table = pa.table({"id": list(map(str, ids)), "text": list(texts)})
+    replace_file(data, lambda path: pq.write_table(table, path))
+    chosen = str(allowed_folder(encoder, holds="config.json")) if encoder else None
+    run_command(ctx, "embed", {"data": str(data), "encoder": chosen})
+    order: list[str] = json.loads((folder / "ids.json").read_text())
+    return order, load_file(folder / "embeddings.safetensors")["embeddings"]
 
 
 def run_in(

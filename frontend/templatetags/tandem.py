@@ -1,0 +1,121 @@
+"""Filters of the templates: rendering and units, no rules."""
+
+import json
+from typing import Any
+
+from django import template
+from django.utils.safestring import SafeString
+
+from annotation.labels.models import Annotation
+from core.content import render_markdown
+
+register = template.Library()
+MINUS = "\N{MINUS SIGN}"
+
+
+@register.filter
+def markdown(text: str) -> SafeString:
+    """Untrusted Markdown as sanitised HTML."""
+    return render_markdown(text or "")
+
+
+@register.filter
+def money(micros: int | None) -> str:
+    """Millionths of the currency unit as an amount; small ones keep their cents."""
+    if micros is None:
+        return "–"
+    units = micros / 1_000_000
+    if units and abs(units) < 0.01:
+        return f"{units:.4f}"
+    return f"{units:,.2f}" if abs(units) < 1000 else f"{units:,.0f}"
+
+
+@register.filter
+def percent(share: float | None, digits: int = 0) -> str:
+    """A share between 0 and 1 in per cent."""
+    return "–" if share is None else f"{100 * share:.{digits}f} %"
+
+
+@register.filter
+def signed(value: float | None, digits: int = 2) -> str:
+    """A number with its sign, with a real minus."""
+    if value is None:
+        return "–"
+    return f"{value:+.{digits}f}".replace("-", MINUS)
+
+
+@register.filter
+def seconds(value: float | None) -> str:
+    """A duration for people: `8 s`, `2 min 14 s`, `1 h 5 min`."""
+    if value is None:
+        return "–"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+@register.filter
+def file_size(count: int | None) -> str:
+    """Bytes for people, in powers of 1000."""
+    value = float(count or 0)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"
+
+
+@register.filter
+def state_class(state: str) -> str:
+    """The colour of a job's state."""
+    return {
+        "succeeded": "good",
+        "failed": "bad",
+        "cancelled": "warn",
+        "running": "accent live",
+        "leased": "accent live",
+    }.get(state, "")
+
+
+@register.filter
+def get(mapping: dict[str, Any] | None, key: str) -> Any:
+    """The value of a key that a dot cannot reach."""
+    return (mapping or {}).get(key)
+
+
+@register.filter
+def as_text(part: Any) -> str:
+    """A context document as Markdown: its text, or the document itself as JSON."""
+    if isinstance(part, str):
+        return part
+    if isinstance(part, dict) and isinstance(part.get("text"), str):
+        return str(part["text"])
+    return f"```json\n{json.dumps(part, indent=2, ensure_ascii=False)}\n```"
+
+
+@register.filter
+def last_turn(messages: list[dict[str, str]]) -> str:
+    """The beginning of the last turn of a prompt."""
+    return messages[-1]["content"][:160] if messages else ""
+
+
+@register.filter
+def shown_answer(annotation: Annotation) -> str:
+    """A label in the letters its annotator saw; canonical places are 1 and 2 where unknown."""
+    if annotation.tie_kind:
+        return annotation.tie_kind
+    if len(annotation.ranking) != 2:
+        return "ranking " + " ".join(map(str, annotation.ranking))
+    winner = annotation.ranking.index(1)
+    if annotation.shown_order:
+        name = "AB"[annotation.shown_order.index(winner)]
+    else:
+        name = ("first", "second")[winner]
+    if annotation.strength is None:
+        return f"{name} is better"
+    return f"{name} is {'clearly' if annotation.strength > 0.5 else 'slightly'} better"

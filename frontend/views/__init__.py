@@ -1,0 +1,1 @@
+"""Views parse, call services and selectors, and render. They hold no rules."""

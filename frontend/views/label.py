@@ -1,0 +1,145 @@
+"""Labelling: the page, its form, and the parts that JavaScript asks for.
+
+Every write works as a plain form; with htmx's request header it answers with a fragment.
+"""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.models import Project
+from accounts.policies import Action, project_for
+from annotation.labels import services as labels
+from annotation.labels.models import Annotator
+from annotation.labels.selectors import history_of, label_view, progress_of
+from annotation.projects.models import Kind
+from annotation.projects.selectors import criteria_of, guideline_of, protocol_of
+from annotation.queue import services as queue
+from annotation.queue.models import Slot
+from core.exceptions import InvalidInput
+from frontend.labelling import read_draft, read_key, read_submit, slot_form
+from frontend.pages import project_page, user_of
+from frontend.paging import page_of
+from frontend.reads import slot_for
+
+
+def _enter(request: HttpRequest, slug: str) -> tuple[Project, Annotator]:
+    user = user_of(request)
+    project = project_for(user, slug, Action.LABEL)
+    return project, labels.annotator_for(project=project, user=user)
+
+
+def _partial(request: HttpRequest) -> bool:
+    return bool(request.headers.get("HX-Request"))
+
+
+@require_safe
+@login_required
+def label(request: HttpRequest, slug: str) -> HttpResponse:
+    """The next instance, leased; the same one again until it is submitted, skipped or expired."""
+    user = user_of(request)
+    project = project_for(user, slug, Action.LABEL)
+    protocol = protocol_of(project)
+    if protocol.kind != Kind.PAIRWISE:
+        return project_page(request, "label/other.html", project, "label", kind=protocol.kind)
+    annotator = labels.annotator_for(project=project, user=user)
+    slot = queue.claim(project=project, annotator=annotator, resume=True)
+    form = slot_form(label_view(slot)) if slot else None
+    progress = form.view.progress if form else progress_of(annotator)
+    context = {"form": form, "progress": progress}
+    return project_page(request, "label/page.html", project, "label", **context)
+
+
+@require_POST
+@login_required
+def label_next(request: HttpRequest, slug: str) -> HttpResponse:
+    """The instance after the one on the screen, leased and rendered ahead; 204 at the end."""
+    project, annotator = _enter(request, slug)
+    return _following(request, project, annotator)
+
+
+def _following(request: HttpRequest, project: Project, annotator: Annotator) -> HttpResponse:
+    slot = queue.prefetch(project=project, annotator=annotator)
+    return _slot(request, project, slot) if slot else HttpResponse(status=204)
+
+
+def _slot(request: HttpRequest, project: Project, slot: Slot) -> HttpResponse:
+    context = {"form": slot_form(label_view(slot)), "project": project}
+    return render(request, "label/_slot.html", context)
+
+
+@require_POST
+@login_required
+def label_submit(request: HttpRequest, slug: str) -> HttpResponse:
+    project, annotator = _enter(request, slug)
+    sent = read_submit(request.POST, criteria_of(project), protocol_of(project))
+    labels.submit(
+        slot_key=sent.slot_key,
+        annotator=annotator,
+        client_id=sent.client_id,
+        answers=sent.answers,
+        seconds=sent.seconds,
+    )
+    if _partial(request):
+        return _following(request, project, annotator)
+    return redirect("label", slug)
+
+
+@require_POST
+@login_required
+def label_undo(request: HttpRequest, slug: str) -> HttpResponse:
+    """Take the last submit back; the instance is in front again with what was answered."""
+    project, annotator = _enter(request, slug)
+    slot = labels.undo(annotator=annotator, project=project)
+    if _partial(request):
+        return _slot(request, project, slot) if slot else HttpResponse(status=204)
+    if slot is None:
+        messages.info(request, "There is nothing from the last ten minutes to take back.")
+    return redirect("label", slug)
+
+
+@require_POST
+@login_required
+def label_skip(request: HttpRequest, slug: str) -> HttpResponse:
+    project, annotator = _enter(request, slug)
+    slot = slot_for(annotator, read_key(request.POST.get("slot", "")))
+    reason = request.POST.get("reason", "") or "passed on"
+    queue.skip(slot=slot, annotator=annotator, reason=reason)
+    if _partial(request):
+        return _following(request, project, annotator)
+    return redirect("label", slug)
+
+
+@require_POST
+@login_required
+def label_draft(request: HttpRequest, slug: str) -> HttpResponse:
+    """Keep what is entered so far, and the lease with it."""
+    project, annotator = _enter(request, slug)
+    revision = request.POST.get("revision", "")
+    if not (revision.isascii() and revision.isdigit() and len(revision) < 10):
+        raise InvalidInput("A draft needs a revision: a whole number that counts up.")
+    key = read_key(request.POST.get("slot", ""))
+    payload = read_draft(request.POST, criteria_of(project), protocol_of(project))
+    labels.save_draft(slot_key=key, annotator=annotator, payload=payload, revision=int(revision))
+    queue.renew(slot=slot_for(annotator, key), annotator=annotator)
+    return HttpResponse(status=204)
+
+
+@require_safe
+@login_required
+def history(request: HttpRequest, slug: str) -> HttpResponse:
+    """What this person has labelled here, and nothing of anybody else."""
+    project, annotator = _enter(request, slug)
+    page = page_of(history_of(annotator), request)
+    context = {"page": page, "progress": progress_of(annotator)}
+    return project_page(request, "history/page.html", project, "history", **context)
+
+
+@require_safe
+@login_required
+def guideline(request: HttpRequest, slug: str) -> HttpResponse:
+    project = project_for(user_of(request), slug, Action.LABEL)
+    context = {"guideline": guideline_of(project), "criteria": criteria_of(project)}
+    return project_page(request, "guideline/page.html", project, "guideline", **context)

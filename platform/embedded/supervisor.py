@@ -37,14 +37,14 @@ TRAINING_GRACE_SECONDS = 15.0  # a trainer writes its checkpoint on SIGTERM
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line of `up` says; `command` is what `manage.py` runs in front."""
+    """What the command line of `up` says; `command` replaces the demo command in front."""
 
     var: Path
     host: str = "127.0.0.1"
     port: int = 8000
     headless: bool = False
     data: Path | None = None
-    command: Sequence[str] = ("demo",)
+    command: Sequence[str] = ()
 
     @property
     def address(self) -> str:
@@ -126,8 +126,9 @@ class Supervisor:
             self.wait_for_page()
             seconds = time.monotonic() - began
             say(f"The first page came after {seconds:.1f} s: {self.options.address}")
-            arguments = ["--data", str(data)] if data else []
-            status = self.run_in_foreground([*self.options.command, *arguments])
+            demo = ["demo", "--url", self.options.address.rstrip("/")]
+            demo += ["--data", str(data)] if data else []
+            status = self.run_in_foreground(self.options.command or demo)
             if not self.options.headless:
                 self.stay(status)
             return status

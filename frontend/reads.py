@@ -1,12 +1,33 @@
 """Reads that only a page needs, across the rooms below."""
 
 import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from annotation.labels.models import Annotator
-from annotation.queue.models import Slot
+from django.db.models import Count, QuerySet
+
+from accounts.models import Project
+from annotation.consensus.models import Consensus
+from annotation.datasets.models import Export, Snapshot
+from annotation.datasets.selectors import exports_of, snapshots_of
+from annotation.instances.models import Instance, InstanceState, RecordedLabel
+from annotation.instances.selectors import instances_of
+from annotation.judges.models import JudgeCall
+from annotation.labels.models import Annotation, Annotator
+from annotation.labels.selectors import current
+from annotation.ledger.models import Budget
+from annotation.queue.models import Arm, Destination, Slot
 from core.exceptions import NotFound
 from jobs.models import Job, State
 from jobs.selectors import health
+from routing.decisions.models import Decision
+from routing.decisions.selectors import decisions_of
+
+FILTERS = {
+    "state": ("state", list(InstanceState.values)),
+    "destination": ("assignment__destination", list(Destination.values)),
+    "arm": ("assignment__arm", list(Arm.values)),
+}
 
 
 def slot_for(annotator: Annotator, key: uuid.UUID) -> Slot:
@@ -26,3 +47,94 @@ def is_stuck(job: Job | None) -> bool:
     if job is None or job.state != State.QUEUED:
         return False
     return not any(queue.alive for queue in health() if queue.name == job.queue)
+
+
+def labelled_instances(project: Project) -> int:
+    """Instances with at least one label that stands."""
+    return current(project).aggregate(n=Count("instance", distinct=True))["n"] or 0
+
+
+def has_simulated(project: Project) -> bool:
+    """Some label here, revealed or recorded, was given by nobody."""
+    rows = RecordedLabel.objects.filter(instance__project=project, simulated=True)
+    return Annotator.objects.filter(project=project, simulated=True).exists() or rows.exists()
+
+
+def budgets_of(project: Project) -> QuerySet[Budget]:
+    """The project's budgets, newest round first."""
+    return Budget.objects.filter(project=project).order_by("-pk")
+
+
+def filtered_instances(project: Project, chosen: Mapping[str, str]) -> QuerySet[Instance]:
+    """Instances with where they went; values that a filter does not know are ignored."""
+    rows = (
+        instances_of(project)
+        .select_related("assignment")
+        .annotate(labels=Count("annotations", distinct=True))
+    )
+    for name, (field, values) in FILTERS.items():
+        if chosen.get(name) in values:
+            rows = rows.filter(**{field: chosen[name]})
+    return rows
+
+
+@dataclass(frozen=True)
+class InstanceView:
+    """An instance with everything that is known about it; for staff only."""
+
+    instance: Instance
+    decision: Decision | None
+    labels: list[Annotation]
+    consensus: list[Consensus]
+    calls: list[JudgeCall]
+    recorded: list[RecordedLabel]
+
+
+def instance_view(project: Project, instance_id: int) -> InstanceView:
+    """One instance with its decision and the labels behind it. A constant number of queries.
+
+    Raises:
+        NotFound: there is no such instance in this project.
+    """
+    rows = instances_of(project).select_related("assignment").prefetch_related("signals")
+    instance = rows.filter(pk=instance_id).first()
+    if instance is None:
+        raise NotFound("There is no such instance in this project.")
+    labels = current(project).filter(instance=instance)
+    calls = JudgeCall.objects.filter(instance=instance).select_related("judge")
+    return InstanceView(
+        instance=instance,
+        decision=decisions_of(project).filter(instance=instance).order_by("-created_at").first(),
+        labels=list(labels.select_related("annotator", "criterion").order_by("pk")),
+        consensus=list(
+            Consensus.objects.filter(instance=instance)
+            .select_related("criterion")
+            .order_by("scope")
+        ),
+        calls=list(calls.order_by("pk")),
+        recorded=list(RecordedLabel.objects.filter(instance=instance).order_by("origin", "pk")),
+    )
+
+
+def snapshot_in(project: Project, snapshot_id: int) -> Snapshot:
+    """One snapshot of the project.
+
+    Raises:
+        NotFound: there is no such snapshot in this project.
+    """
+    snapshot = snapshots_of(project).filter(pk=snapshot_id).first()
+    if snapshot is None:
+        raise NotFound("There is no such snapshot in this project.")
+    return snapshot
+
+
+def export_in(project: Project, export_id: int) -> Export:
+    """One export of the project.
+
+    Raises:
+        NotFound: there is no such export in this project.
+    """
+    export = exports_of(project).filter(pk=export_id).first()
+    if export is None:
+        raise NotFound("There is no such export in this project.")
+    return export

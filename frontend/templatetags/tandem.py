@@ -11,6 +11,8 @@ from core.content import render_markdown
 
 register = template.Library()
 MINUS = "\N{MINUS SIGN}"
+# Characters of a manifest shown on a page; the file itself is complete.
+LONGEST_MANIFEST = 6000
 
 
 @register.filter
@@ -119,3 +121,77 @@ def shown_answer(annotation: Annotation) -> str:
     if annotation.strength is None:
         return f"{name} is better"
     return f"{name} is {'clearly' if annotation.strength > 0.5 else 'slightly'} better"
+
+
+@register.filter
+def canonical_answer(annotation: Annotation) -> str:
+    """A label by completion number, for those who see both."""
+    if annotation.tie_kind:
+        return annotation.tie_kind
+    if len(annotation.ranking) != 2:
+        return "ranking " + " ".join(map(str, annotation.ranking))
+    return f"completion {annotation.ranking.index(1) + 1} is better"
+
+
+@register.filter
+def one_based(positions: list[int]) -> str:
+    """Canonical positions as completion numbers in the order shown."""
+    return ", ".join(str(position + 1) for position in positions)
+
+
+@register.filter
+def points(share: float) -> str:
+    """A share as per cent without its sign, for intervals."""
+    return f"{100 * share:.1f}"
+
+
+@register.filter
+def per_hundred(gain: float) -> str:
+    """A gain in accuracy per instance as points per hundred instances."""
+    return signed(gain * 100 * 100, 2)
+
+
+@register.filter
+def span(interval: list[float]) -> str:
+    """A [low, high] interval of shares in per cent, without signs."""
+    return f"{100 * interval[0]:.1f}–{100 * interval[1]:.1f}"
+
+
+@register.filter
+def figure(value: Any) -> str:
+    """A figure of a report: a number, an interval, or words."""
+    if isinstance(value, bool) or not isinstance(value, int | float | list):
+        return str(value) if value is not None else "–"
+    if isinstance(value, list):
+        return " – ".join(figure(part) for part in value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}".replace("-", MINUS)
+
+
+@register.filter
+def counts(values: dict[str, int] | None) -> str:
+    """`{"train": 380, "test": 95}` as `380 train · 95 test`."""
+    return " · ".join(f"{count:,} {name}" for name, count in (values or {}).items())
+
+
+@register.filter
+def pretty(value: Any) -> str:
+    """Indented JSON; a long list of held-out prompts is cut."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
+    return text if len(text) < LONGEST_MANIFEST else f"{text[:LONGEST_MANIFEST]}\n… (cut here)"
+
+
+@register.filter
+def step_class(state: str) -> str:
+    """The look of a stage."""
+    return {"done": "done", "current": "now", "waiting": "now", "to come": ""}.get(state, "failed")
+
+
+@register.filter
+def outcome(values: dict[str, Any]) -> str:
+    """The plain figures of a stage's outcome in one line."""
+    plain = [
+        f"{name.replace('_', ' ')} {figure(value)}"
+        for name, value in values.items()
+        if isinstance(value, int | float | str) and name not in {"seconds", "text", "verdict"}
+    ]
+    return " · ".join(part[:80] for part in plain[:6])

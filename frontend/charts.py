@@ -1,0 +1,149 @@
+"""Charts as SVG made on the server: no chart script on the page, no inline style.
+
+Colours are the stylesheet's variables, written as presentation attributes, so that one SVG is
+right in light and in dark. Each chart comes in two widths, because text in an SVG shrinks with it.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import altair as alt
+import vl_convert
+from django.utils.safestring import SafeString, mark_safe
+
+WIDE, NARROW = 720, 340
+PALETTE = ["var(--human)", "var(--judge)", "var(--b)", "var(--ink-3)"]
+MOST_POINTS = 400
+
+Series = Mapping[str, Sequence[tuple[float, float]]]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One chart with its words and the table that holds the same figures."""
+
+    label: str
+    wide: SafeString
+    narrow: SafeString
+    head: list[str]
+    rows: list[list[str]]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A value with its interval; `kind` colours it (people, judge, ours, other)."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    kind: str
+
+
+def line_chart(series: Series, *, x: str, y: str, label: str) -> Chart | None:
+    """Lines of (x, y) points by name; None where there is no point."""
+    points = [
+        {"x": at, "y": value, "name": name}
+        for name, line in series.items()
+        for at, value in thin(line)
+    ]
+    if not points:
+        return None
+    names = [name for name in series if series[name]]
+    colour = alt.Color(
+        "name:N",
+        scale=alt.Scale(domain=names, range=PALETTE[: len(names)]),
+        legend=alt.Legend(title=None, orient="top", symbolType="stroke"),
+    )
+    chart = (
+        alt.Chart(alt.Data(values=points))
+        .mark_line(strokeWidth=2, interpolate="monotone", clip=True)
+        .encode(
+            x=alt.X("x:Q", title=x, axis=alt.Axis(grid=False, tickCount=6)),
+            y=alt.Y("y:Q", title=y, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5)),
+            color=colour,
+        )
+    )
+    rows = [[name, f"{at:g}", f"{value:.4f}"] for name in names for at, value in series[name][-50:]]
+    return _chart(chart, label, 250, ["Line", x, y], rows)
+
+
+def interval_chart(bars: Sequence[Bar], *, x: str, label: str) -> Chart | None:
+    """A dot with its interval per row, in the order given; values are shares shown in per cent."""
+    if not bars:
+        return None
+    values = [
+        {"name": b.name, "v": 100 * b.value, "low": 100 * b.low, "high": 100 * b.high, "k": b.kind}
+        for b in bars
+    ]
+    colours = {
+        "ours": "var(--human)",
+        "judge": "var(--judge)",
+        "people": "var(--b)",
+        "other": "var(--ink-3)",
+    }
+    base = alt.Chart(alt.Data(values=values)).encode(
+        y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=150, ticks=False)),
+        color=alt.Color(
+            "k:N",
+            legend=None,
+            scale=alt.Scale(domain=list(colours), range=list(colours.values())),
+        ),
+    )
+    scale = alt.Scale(zero=False, nice=True, padding=8)
+    rule = base.mark_rule(strokeWidth=5, opacity=0.28, strokeCap="round").encode(
+        x=alt.X("low:Q", title=x, scale=scale, axis=alt.Axis(tickCount=6)), x2="high:Q"
+    )
+    dot = base.mark_point(filled=True, size=95, opacity=1).encode(x=alt.X("v:Q", scale=scale))
+    rows = [
+        [b.name, f"{100 * b.value:.1f} %", f"{100 * b.low:.1f} – {100 * b.high:.1f} %"]
+        for b in bars
+    ]
+    return _chart(alt.layer(rule, dot), label, 30 * len(bars), ["Mix", x, "95 % interval"], rows)
+
+
+def thin(line: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:
+    """At most `MOST_POINTS` points, evenly taken, the last one always."""
+    every = -(-len(line) // MOST_POINTS)
+    return line if every <= 1 else [*line[:-1:every], line[-1]]
+
+
+def _chart(chart: Any, label: str, height: int, head: list[str], rows: list[list[str]]) -> Chart:
+    wide, narrow = (_svg(chart, width, height) for width in (WIDE, NARROW))
+    return Chart(label, wide, narrow, head, rows)
+
+
+def _svg(chart: Any, width: int, height: int) -> SafeString:
+    sized = chart.properties(width=width, height=height, padding=4)
+    sized = sized.configure(**_config())
+    return mark_safe(_render(json.dumps(sized.to_dict(), sort_keys=True)))  # noqa: S308 - see below
+
+
+def _config() -> dict[str, Any]:
+    words = {"labelColor": "var(--ink-2)", "titleColor": "var(--ink-2)", "labelFontSize": 12}
+    axis = words | {
+        "titleFontSize": 12,
+        "titleFontWeight": 500,
+        "domainColor": "var(--line-strong)",
+        "tickColor": "var(--line-strong)",
+        "gridColor": "var(--line)",
+        "labelPadding": 6,
+        "titlePadding": 10,
+    }
+    legend = words | {"labelFontSize": 12.5, "offset": 6}
+    return {
+        "background": "transparent",
+        "font": "sans-serif",
+        "view": {"stroke": None},
+        "axis": axis,
+        "legend": legend,
+    }
+
+
+@lru_cache(maxsize=128)
+def _render(spec: str) -> str:
+    """SVG of a Vega-Lite specification; Vega escapes every text in it."""
+    return str(vl_convert.vegalite_to_svg(spec))

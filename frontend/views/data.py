@@ -1,0 +1,91 @@
+"""Data: snapshots with their manifests, and exports to download."""
+
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.policies import Action, project_for
+from annotation.consensus.models import Scope
+from annotation.datasets.exporters import FORMATS
+from annotation.datasets.selectors import exports_of, snapshots_of
+from annotation.datasets.shapes import SHAPES
+from core.exceptions import NotFound
+from frontend.pages import project_page, user_of
+from frontend.paging import page_of
+from frontend.reads import export_in, has_simulated, snapshot_in
+from jobs import services as jobs
+
+
+@require_safe
+@login_required
+def data(request: HttpRequest, slug: str) -> HttpResponse:
+    project = project_for(user_of(request), slug, Action.EXPORT)
+    context = {
+        "page": page_of(snapshots_of(project), request, size=10),
+        "exports": exports_of(project)[:30],
+        "shapes": list(SHAPES),
+        "formats": list(FORMATS),
+        "scopes": Scope.values,
+        "simulated": has_simulated(project),
+    }
+    return project_page(request, "data/page.html", project, "data", **context)
+
+
+@require_POST
+@login_required
+def snapshot_build(request: HttpRequest, slug: str) -> HttpResponse:
+    """Freeze the labels as they are now: a job."""
+    user = user_of(request)
+    project = project_for(user, slug, Action.EXPORT)
+    query = {
+        "scope": request.POST.get("scope", "mixed"),
+        "splits": {"test": 0.2},
+        "exclude_ties": request.POST.get("exclude_ties") == "on",
+    }
+    job = jobs.submit(
+        kind="annotation.snapshot",
+        project=project,
+        arguments={"query": query, "name": request.POST.get("name", "").strip()[:120]},
+        created_by=user,
+        unique_key=f"snapshot:{project.pk}",
+    )
+    messages.success(request, "The snapshot is being built; this page of its job says how far.")
+    return redirect("job", slug, job.pk)
+
+
+@require_POST
+@login_required
+def export_make(request: HttpRequest, slug: str, snapshot_id: int) -> HttpResponse:
+    """Write a snapshot in one shape and format: a job."""
+    user = user_of(request)
+    project = project_for(user, slug, Action.EXPORT)
+    snapshot = snapshot_in(project, snapshot_id)
+    job = jobs.submit(
+        kind="annotation.export",
+        project=project,
+        arguments={
+            "snapshot": snapshot.pk,
+            "shape": request.POST.get("shape", ""),
+            "format": request.POST.get("format", ""),
+        },
+        created_by=user,
+    )
+    return redirect("job", slug, job.pk)
+
+
+@require_safe
+@login_required
+def export_download(request: HttpRequest, slug: str, export_id: int) -> HttpResponseBase:
+    project = project_for(user_of(request), slug, Action.EXPORT)
+    export = export_in(project, export_id)
+    path = Path(settings.MEDIA_ROOT) / export.path
+    if not path.is_file():
+        raise NotFound("The file of this export is gone: make the export again.")
+    name = f"{project.slug}-{export.snapshot.content_hash[:8]}-{export.shape}.{export.format}"
+    return FileResponse(path.open("rb"), as_attachment=True, filename=name)

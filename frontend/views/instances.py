@@ -1,0 +1,29 @@
+"""Instances: the list with its filters, and one with the labels and the decision behind it."""
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from accounts.policies import Action, project_for
+from frontend.pages import project_page, user_of
+from frontend.paging import page_of
+from frontend.reads import FILTERS, filtered_instances, instance_view
+
+
+@require_safe
+@login_required
+def instance_list(request: HttpRequest, slug: str) -> HttpResponse:
+    project = project_for(user_of(request), slug, Action.SEE_INSTANCES)
+    chosen = {name: request.GET.get(name, "") for name in FILTERS}
+    page = page_of(filtered_instances(project, chosen), request)
+    filters = [(name, values, chosen[name]) for name, (_, values) in FILTERS.items()]
+    context = {"page": page, "filters": filters, "filtered": any(chosen.values())}
+    return project_page(request, "instances/page.html", project, "instances", **context)
+
+
+@require_safe
+@login_required
+def instance_detail(request: HttpRequest, slug: str, instance_id: int) -> HttpResponse:
+    project = project_for(user_of(request), slug, Action.SEE_INSTANCES)
+    view = instance_view(project, instance_id)
+    return project_page(request, "instances/detail.html", project, "instances", view=view)

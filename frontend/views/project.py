@@ -1,0 +1,99 @@
+"""The overview of a project: where it stands and what to do next."""
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from accounts.models import Project
+from accounts.policies import Action, project_for
+from annotation.datasets.selectors import snapshots_of
+from annotation.instances.selectors import progress
+from annotation.projects.selectors import protocol_of
+from frontend.pages import project_page, user_of
+from frontend.reads import has_simulated, is_stuck, labelled_instances
+from routing.decisions.selectors import split_of
+from routing.rounds.models import Round
+from routing.rounds.selectors import latest_round, stages_of, waiting_for
+
+
+@require_safe
+@login_required
+def overview(request: HttpRequest, slug: str) -> HttpResponse:
+    project = project_for(user_of(request), slug, Action.SEE_PROJECT)
+    counts, row = progress(project), latest_round(project)
+    snapshot = snapshots_of(project).first()
+    agreement = snapshot.manifest.get("agreement", {}) if snapshot else {}
+    owed = waiting_for(row) if row else 0
+    return project_page(
+        request,
+        "project/page.html",
+        project,
+        "project",
+        counts=counts,
+        funnel=_funnel(counts, labelled_instances(project), snapshot),
+        split=_people_and_judges(split_of(project)),
+        agreement=agreement,
+        snapshot=snapshot,
+        protocol=protocol_of(project),
+        round=row,
+        stages=stages_of(row) if row else [],
+        owed=owed,
+        stuck=is_stuck(row.job) if row else False,
+        replayable=counts["recorded"]["human"] > 0,
+        simulated=has_simulated(project),
+        actions=_next_actions(project, counts, row, owed),
+    )
+
+
+def _funnel(counts: dict[str, Any], labelled: int, snapshot: Any) -> list[tuple[str, int, float]]:
+    """(name, instances, share in per cent of all) from import to snapshot."""
+    total = counts["instances"]
+    stages = [
+        ("imported", total),
+        ("routed", total - counts["state"]["new"]),
+        ("labelled", labelled),
+        ("in a snapshot", sum(snapshot.manifest.get("rows", {}).values()) if snapshot else 0),
+    ]
+    return [(name, count, 100 * count / total if total else 0) for name, count in stages]
+
+
+def _people_and_judges(split: list[dict[str, Any]]) -> dict[str, Any]:
+    people = sum(row["count"] for row in split if row["destination"] in {"human", "both"})
+    judges = sum(row["count"] for row in split if row["destination"] == "judge")
+    total = people + judges
+    return {
+        "people": people,
+        "judges": judges,
+        "total": total,
+        "share": 100 * people / total if total else 0,
+    }
+
+
+def _next_actions(
+    project: Project, counts: dict[str, Any], row: Round | None, owed: int
+) -> list[tuple[str, str]]:
+    """(what to do, where) in the order in which it helps."""
+    actions = []
+    if not counts["instances"]:
+        actions.append(("Import instances: nothing is here yet", ""))
+    if owed or counts["slots"]["open"]:
+        number = owed or counts["slots"]["open"]
+        actions.append(
+            (f"Label: {number} places wait for people", reverse("label", args=[project.slug]))
+        )
+    if row and row.job and row.job.state == "failed":
+        actions.append(
+            (f"Round {row.number} failed: see why", reverse("job", args=[project.slug, row.job.pk]))
+        )
+    if row and row.summary:
+        actions.append(
+            (
+                f"Read what round {row.number} found",
+                reverse("round", args=[project.slug, row.number]),
+            )
+        )
+        actions.append(("Download the data set", reverse("data", args=[project.slug])))
+    return actions

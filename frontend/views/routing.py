@@ -1,0 +1,50 @@
+"""Routing: who gets what, what it costs, why, and what other mixes would have given."""
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from accounts.policies import Action, project_for
+from frontend.comparison import comparison_chart, comparison_of
+from frontend.pages import project_page, user_of
+from frontend.reads import budgets_of, has_simulated
+from routing.decisions.selectors import latest_router, split_by_domain, split_of
+from routing.rounds.selectors import latest_round
+
+MOST_REASONS = 8
+
+
+@require_safe
+@login_required
+def routing(request: HttpRequest, slug: str) -> HttpResponse:
+    project = project_for(user_of(request), slug, Action.SEE_ROUTING)
+    row, router = latest_round(project), latest_router(project)
+    comparison = comparison_of(row)
+    budgets = list(budgets_of(project)[:3])
+    return project_page(
+        request,
+        "routing/page.html",
+        project,
+        "routing",
+        round=row,
+        router=router,
+        arms=split_of(project),
+        domains=_percent(split_by_domain(project)),
+        budgets=budgets,
+        why=_why(router.report.get("explanation", [])) if router else [],
+        comparison=comparison,
+        chart=comparison_chart(comparison),
+        simulated=has_simulated(project),
+    )
+
+
+def _why(explanation: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The columns that weigh most in either direction, largest gain first."""
+    heaviest = sorted(explanation, key=lambda row: -abs(row["contrast"]))[:MOST_REASONS]
+    return sorted(heaviest, key=lambda row: -row["contrast"])
+
+
+def _percent(domains: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [row | {"percent": round(100 * row["share"], 1)} for row in domains]

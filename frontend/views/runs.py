@@ -1,0 +1,108 @@
+"""Training runs: the list, one with its live curve, starting, stopping and resuming."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.policies import Action, can, project_for
+from annotation.datasets.selectors import snapshots_of
+from core.exceptions import InvalidInput
+from frontend.charts import Chart, line_chart
+from frontend.pages import project_page, user_of
+from frontend.paging import page_of
+from frontend.reads import is_stuck, snapshot_in
+from jobs.selectors import log_of
+from training.runs import selectors, services
+from training.runs.models import Run, RunKind
+
+
+@require_safe
+@login_required
+def run_list(request: HttpRequest, slug: str) -> HttpResponse:
+    project = project_for(user_of(request), slug, Action.SEE_TRAINING)
+    page = page_of(selectors.runs_of(project), request)
+    context = {"page": page, "snapshots": snapshots_of(project)[:20], "kinds": RunKind.choices}
+    return project_page(request, "runs/page.html", project, "runs", **context)
+
+
+@require_POST
+@login_required
+def run_start(request: HttpRequest, slug: str) -> HttpResponse:
+    user = user_of(request)
+    project = project_for(user, slug, Action.TRAIN)
+    chosen = request.POST.get("snapshot", "")
+    if not (chosen.isascii() and chosen.isdigit() and len(chosen) < 19):
+        raise InvalidInput("Choose a snapshot: a run trains on a frozen data set.")
+    run = services.start_run(
+        project=project,
+        kind=request.POST.get("kind", ""),
+        snapshot=snapshot_in(project, int(chosen)),
+        options={},
+        created_by=user,
+        name=request.POST.get("name", ""),
+    )
+    return redirect("run", slug, run.pk)
+
+
+@require_safe
+@login_required
+def run_detail(request: HttpRequest, slug: str, run_id: int) -> HttpResponse:
+    """One run; htmx gets the live part, which stops asking when the job has ended."""
+    user = user_of(request)
+    project = project_for(user, slug, Action.SEE_TRAINING)
+    run = selectors.run_in(project, run_id)
+    context = {
+        "run": run,
+        "job": run.job,
+        "log": log_of(run.job, limit=30) if run.job else [],
+        "stuck": is_stuck(run.job),
+        "charts": _charts(run),
+        "figures": _figures(run),
+        "may_train": can(user, Action.TRAIN, project),
+        "simulated": run.snapshot.manifest.get("simulated_share", 0),
+    }
+    if request.headers.get("HX-Request"):
+        return render(request, "runs/_run.html", {**context, "project": project})
+    settings = selectors.flat(selectors.settings_of(run))
+    return project_page(request, "runs/detail.html", project, "runs", **context, settings=settings)
+
+
+def _charts(run: Run) -> list[Chart]:
+    """Loss and accuracy by step, as far as they are known."""
+    splits = selectors.curve(run)
+    charts = []
+    for figure in ("loss", "accuracy"):
+        named = {f"{split}": values.get(figure, []) for split, values in splits.items()}
+        series = {split: points for split, points in named.items() if points}
+        chart = line_chart(series, x="step", y=figure, label=f"{figure.title()} by step")
+        if chart:
+            charts.append(chart)
+    return charts
+
+
+def _figures(run: Run) -> list[tuple[str, Any]]:
+    """The held-out figures of the report: plain numbers, and values with their intervals."""
+    held_out = run.report.get("eval", {})
+    return [(name.replace("_", " "), value) for name, value in held_out.items()]
+
+
+@require_POST
+@login_required
+def run_cancel(request: HttpRequest, slug: str, run_id: int) -> HttpResponse:
+    project = project_for(user_of(request), slug, Action.TRAIN)
+    run = services.cancel_run(run=selectors.run_in(project, run_id), actor=user_of(request))
+    messages.success(request, "Asked to stop; it writes a checkpoint and can be resumed.")
+    return redirect("run", slug, run.pk)
+
+
+@require_POST
+@login_required
+def run_resume(request: HttpRequest, slug: str, run_id: int) -> HttpResponse:
+    project = project_for(user_of(request), slug, Action.TRAIN)
+    run = services.resume_run(run=selectors.run_in(project, run_id), actor=user_of(request))
+    messages.success(request, "It goes on from its newest checkpoint.")
+    return redirect("run", slug, run.pk)

@@ -107,7 +107,7 @@ def parse_line(number: int, raw: bytes) -> Line:
         return Line(number, None, _reason(error))
     if not isinstance(value, dict):
         return Line(number, None, "the line is JSON but not an object { … }")
-    if b"\\u" in raw and (reason := _unstorable(value)):
+    if b"\\u" in raw and (reason := unstorable(value)):
         return Line(number, None, reason)
     return Line(number, value)
 
@@ -135,23 +135,27 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _unstorable(value: Any) -> str | None:
-    """Why PostgreSQL cannot store the text in `value`; a raw NUL byte is malformed JSON already."""
-    for text in _texts(value):
-        if "\0" in text:
+def unstorable(value: Any) -> str | None:
+    """Why PostgreSQL cannot store a JSON value; None where it can."""
+    for leaf in _leaves(value):
+        if isinstance(leaf, float):
+            if not math.isfinite(leaf):
+                return f"{leaf} is not a JSON number"
+        elif "\0" in leaf:
             return "a NUL character (\\u0000) cannot be stored: remove it"
-        if any("\ud800" <= character <= "\udfff" for character in text):
+        elif any("\ud800" <= character <= "\udfff" for character in leaf):
             return "half a surrogate pair (\\ud800–\\udfff) is not Unicode text"
     return None
 
 
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
+def _leaves(value: Any) -> Iterator[str | float]:
+    """Every text and every number with a point in a JSON value, keys included."""
+    if isinstance(value, str | float):
         yield value
     elif isinstance(value, dict):
         for key, each in value.items():
             yield key
-            yield from _texts(each)
+            yield from _leaves(each)
     elif isinstance(value, list):
         for each in value:
-            yield from _texts(each)
+            yield from _leaves(each)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from annotation.instances.reading import unstorable
 from annotation.projects.models import Kind, Protocol, RationalePolicy, TieKind
 from core.exceptions import InvalidInput
 from core.hashing import canonical_json, content_hash
@@ -76,11 +77,12 @@ def _time_is_plausible(seconds: float | None) -> None:
 
 
 def _text_can_be_stored(answer: Answer, asked: Asked) -> None:
-    texts = [answer.rationale, canonical_json(answer.attributes), *answer.reasons]
-    if any("\0" in text or "\\u0000" in text for text in texts):
-        raise InvalidInput("A NUL character cannot be stored: remove it.")
-    if len(answer.rationale) > MOST_TEXT or len(texts[1]) > MOST_ATTRIBUTES:
+    if reason := unstorable([answer.rationale, list(answer.reasons), answer.attributes]):
+        raise InvalidInput(f"The answer cannot be stored: {reason}.")
+    if len(answer.rationale) > MOST_TEXT:
         raise InvalidInput(f"The rationale is longer than {MOST_TEXT} characters.")
+    if len(canonical_json(answer.attributes)) > MOST_ATTRIBUTES:
+        raise InvalidInput(f"The attributes are longer than {MOST_ATTRIBUTES} characters.")
 
 
 def _ranking_fits(answer: Answer, asked: Asked) -> None:

@@ -20,9 +20,12 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
+from accounts.models import Project
 from annotation.instances.models import Instance, InstanceState
+from annotation.instances.reading import unstorable
 from annotation.ledger.services import settle_subject
 from annotation.projects.models import Criterion
 from annotation.projects.selectors import criteria_of, guideline_of, protocol_of
@@ -187,7 +190,7 @@ def _close(slot: Slot, annotator: Annotator) -> None:
 
 
 @transaction.atomic
-def undo(*, annotator: Annotator, project: Any) -> Slot | None:
+def undo(*, annotator: Annotator, project: Project) -> Slot | None:
     """Take back the annotator's last submit of the past ten minutes; None when there is none.
 
     Retractions are added, the slot is leased to them again, in front of what else they hold, and
@@ -212,7 +215,7 @@ def undo(*, annotator: Annotator, project: Any) -> Slot | None:
     return slot
 
 
-def _last_submitted(annotator: Annotator, project: Any) -> Slot | None:
+def _last_submitted(annotator: Annotator, project: Project) -> Slot | None:
     last = (
         Annotation.objects.filter(
             annotator=annotator,
@@ -229,7 +232,7 @@ def _last_submitted(annotator: Annotator, project: Any) -> Slot | None:
     return last.slot if last else None
 
 
-def _standing(slot: Slot, annotator: Annotator) -> Any:
+def _standing(slot: Slot, annotator: Annotator) -> QuerySet[Annotation]:
     """What the annotator says on the slot now, in the order of the criteria."""
     return Annotation.objects.filter(
         slot=slot, annotator=annotator, retracted=False, superseded_by__isnull=True
@@ -277,11 +280,12 @@ def save_draft(
     Raises:
         NotFound: no such slot in the annotator's project.
         Conflict: the slot is neither theirs nor free.
-        InvalidInput: the payload is larger than 64,000 characters or holds a NUL.
+        InvalidInput: the payload is larger than 64,000 characters or is no storable text.
     """
-    text = canonical_json(payload)
-    if len(text) > MOST_DRAFT or "\\u0000" in text:
-        raise InvalidInput(f"A draft holds at most {MOST_DRAFT} characters, and no NUL.")
+    if reason := unstorable(payload):
+        raise InvalidInput(f"The draft cannot be stored: {reason}.")
+    if len(canonical_json(payload)) > MOST_DRAFT:
+        raise InvalidInput(f"A draft holds at most {MOST_DRAFT} characters.")
     slot = _locked_slot(slot_key, annotator)
     if slot.state != SlotState.OPEN and slot.annotator_id != annotator.pk:
         raise Conflict(LOST)

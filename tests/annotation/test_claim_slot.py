@@ -1,6 +1,6 @@
 """Claiming slots: who gets which, in what order, and that the index serves it."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -222,10 +222,16 @@ def test_a_claim_is_one_statement_that_reads_the_index() -> None:
     Slot.objects.bulk_create(
         Slot(project=project, instance=instance, ordinal=0) for instance in instances
     )
-    values = {"annotator": annotator.pk, "project": project.pk, "now": timezone.now()}
+    now = timezone.now()
+    values: dict[str, int | datetime] = {
+        "annotator": annotator.pk,
+        "project": project.pk,
+        "now": now,
+        "until": now,
+    }
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE annotation_slot")
-        cursor.execute("EXPLAIN " + services.CLAIM, values | {"until": timezone.now()})
+        cursor.execute("EXPLAIN " + services.CLAIM, values)
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "Index Scan using slot_claim" in plan
     assert "Sort" not in plan

@@ -1,0 +1,123 @@
+"""The import job and its routes."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from pytest_django import Settings
+
+from accounts.models import Project, Role
+from annotation.instances.models import Instance
+from annotation.instances.uploads import start_import
+from core.exceptions import ApplicationError, InvalidInput
+from jobs.models import Job, State
+from jobs.runner import run
+from tests.factories import make_instance, make_member, make_project
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _var(tmp_path: Path, settings: Settings) -> None:
+    settings.VAR_DIR = tmp_path
+
+
+def line(number: int) -> bytes:
+    record = {
+        "id": f"r{number}",
+        "prompt": f"Prompt {number}",
+        "responses": [{"text": "a"}, {"text": "b"}],
+        "human": [{"annotator": "h", "ranking": [1, 2]}],
+    }
+    return json.dumps(record).encode() + b"\n"
+
+
+def ran(job: Job) -> Job:
+    run(job.pk, owner="test", heartbeat=False)
+    job.refresh_from_db()
+    return job
+
+
+def test_the_job_imports_the_file_and_reports() -> None:
+    project = make_project()
+    content = gzip.compress(line(1) + b"broken\n" + line(2))
+    job = ran(start_import(project=project, name="my.jsonl.gz", chunks=[content]))
+    assert (job.state, job.error) == (State.SUCCEEDED, "")
+    assert job.result is not None
+    assert (job.result["created"], job.result["labels"], job.result["refused"]) == (2, 2, 1)
+    assert (job.done, job.total) == (3, 3)
+    assert "line 2" in job.log.get().message
+    assert set(Instance.objects.values_list("imported_by", flat=True)) == {job.pk}
+
+
+def test_a_job_without_its_file_fails_with_a_reason(tmp_path: Path) -> None:
+    job = start_import(project=make_project(), name="a.jsonl", chunks=[line(1)])
+    (upload,) = (tmp_path / "uploads").iterdir()
+    upload.unlink()
+    assert ran(job).state == State.FAILED
+    assert "hand it in again" in job.error
+
+
+def test_other_kinds_of_file_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"\.jsonl"):
+        start_import(project=make_project(), name="labels.xlsx", chunks=[b"x"])
+    assert not Job.objects.exists()
+
+
+def test_a_full_disk_leaves_neither_file_nor_job(tmp_path: Path) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b"half"
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(ApplicationError, match="No space left"):
+        start_import(project=make_project(), name="a.jsonl", chunks=chunks())
+    assert not list((tmp_path / "uploads").iterdir())
+    assert not Job.objects.exists()
+
+
+def test_a_name_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:
+    start_import(project=make_project(), name="../../evil.jsonl", chunks=[b""])
+    (upload,) = (tmp_path / "uploads").iterdir()
+    assert upload.suffix == ".jsonl"
+
+
+def logged_in(project: Project, role: Role) -> Client:
+    client = Client()
+    client.force_login(make_member(project, role))
+    return client
+
+
+def test_a_researcher_hands_in_a_file() -> None:
+    project = make_project()
+    client = logged_in(project, Role.RESEARCHER)
+    file = SimpleUploadedFile("a.jsonl", line(1))
+    answer = client.post(f"/api/v1/projects/{project.slug}/imports/", {"file": file})
+    assert answer.status_code == 202
+    assert ran(Job.objects.get(pk=answer.json()["job"])).state == State.SUCCEEDED
+    assert Instance.objects.count() == 1
+
+
+@pytest.mark.parametrize("route", ["instances", "imports", "progress"])
+def test_an_annotator_may_neither_import_nor_look(route: str) -> None:
+    project = make_project()
+    client = logged_in(project, Role.ANNOTATOR)
+    url = f"/api/v1/projects/{project.slug}/{route}/"
+    assert (client.post(url) if route == "imports" else client.get(url)).status_code == 403
+
+
+def test_instances_come_by_the_page() -> None:
+    project = make_project()
+    made = [make_instance(project).pk for _ in range(101)]
+    make_instance(make_project())
+    client = logged_in(project, Role.REVIEWER)
+    url = f"/api/v1/projects/{project.slug}/instances/"
+    first = client.get(url).json()
+    rest = client.get(url, {"after": first["next"]}).json()
+    assert [each["id"] for each in first["instances"] + rest["instances"]] == made
+    assert (len(first["instances"]), rest["next"]) == (100, None)
+    assert len(first["instances"][0]["completions"]) == 2
+    assert client.get(url, {"after": "x"}).status_code == 422

@@ -1,0 +1,121 @@
+"""Revealing recorded labels: how many, in which order, and once."""
+
+import uuid
+
+import pytest
+
+from annotation.instances.models import Instance
+from annotation.labels.models import Annotation
+from annotation.labels.services import reveal
+from annotation.projects.selectors import protocol_of
+from annotation.queue.models import Slot, SlotState
+from annotation.queue.services import AssignmentItem, assign, claim
+from core.exceptions import InvalidInput
+from core.hashing import unit_interval
+from tests.factories import make_annotator, make_instance, make_project, make_recorded_label
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_first_votes_come_in_a_fixed_order() -> None:
+    instance = make_instance(make_project())
+    salt = protocol_of(instance.project).salt
+    votes = [make_recorded_label(instance, annotator=f"h{n}") for n in range(6)]
+    votes.sort(key=lambda row: unit_interval(salt, "vote", row.pk))
+    expected = [row.annotator for row in votes]
+
+    def revealed() -> list[str]:
+        return list(Annotation.objects.order_by("pk").values_list("annotator__name", flat=True))
+
+    assert reveal(instances=[instance.pk], origin="human", limit=2) == 2
+    assert revealed() == expected[:2]
+    assert reveal(instances=[instance.pk], origin="human", limit=2) == 0
+    assert reveal(instances=Instance.objects.all(), origin="human", limit=3) == 1
+    assert reveal(instances=Instance.objects.all(), origin="human") == 3
+    assert revealed() == expected
+
+
+def test_only_the_named_instances_and_origin_are_revealed() -> None:
+    project = make_project()
+    wanted, other = make_instance(project), make_instance(project)
+    for instance in (wanted, other):
+        make_recorded_label(instance)
+        make_recorded_label(instance, origin="judge")
+    assert reveal(instances=[wanted.pk], origin="human") == 1
+    assert Annotation.objects.get().instance == wanted
+
+
+def test_the_decision_is_stored_with_the_label() -> None:
+    instance, decision = make_instance(make_project()), uuid.uuid4()
+    make_recorded_label(instance)
+    reveal(instances=[instance.pk], origin="human", decision_of={instance.pk: decision})
+    assert Annotation.objects.get().decision_id == decision
+
+
+def test_revealed_votes_take_open_slots_and_settle_the_instance() -> None:
+    project = make_project()
+    instance = make_instance(project)
+    assign(project=project, items=[AssignmentItem(instance.pk, "human", "routed", 1, 2)])
+    person = make_annotator(project)
+    held = claim(project=project, annotator=person)
+    for number in range(2):
+        make_recorded_label(instance, annotator=f"h{number}")
+    reveal(instances=[instance.pk], origin="human", limit=1)
+    filled = Annotation.objects.get().slot
+    assert filled is not None
+    assert filled != held
+    assert filled.state == SlotState.SUBMITTED
+    instance.refresh_from_db()
+    assert instance.state == "routed"
+    assert not Slot.objects.filter(state=SlotState.OPEN).exists()
+
+
+def test_an_instance_without_slots_settles_when_its_votes_are_revealed() -> None:
+    project = make_project()
+    instance = make_instance(project)
+    assign(
+        project=project,
+        items=[AssignmentItem(instance.pk, "human", "routed", 1)],
+    )
+    make_recorded_label(instance)
+    reveal(instances=[instance.pk], origin="human", limit=1)
+    instance.refresh_from_db()
+    assert instance.state == "settled"
+
+
+@pytest.mark.parametrize(
+    ("rankings", "merged"),
+    [
+        ([[1, 2]], [1, 2]),
+        ([[1, 2], [1, 2]], [1, 2]),
+        ([[1, 2], [2, 1]], [1, 1]),
+        ([[1, 1], [2, 1]], [2, 1]),
+    ],
+)
+def test_the_orders_of_a_judge_are_one_label(rankings: list[list[int]], merged: list[int]) -> None:
+    instance = make_instance(make_project())
+    for ordinal, ranking in enumerate(rankings):
+        make_recorded_label(
+            instance,
+            ranking,
+            origin="judge",
+            annotator="j",
+            ordinal=ordinal,
+            shown_order=[0, 1],
+        )
+    assert reveal(instances=[instance.pk], origin="judge") == 1
+    row = Annotation.objects.get()
+    assert (row.ranking, row.annotator.kind) == (merged, "judge")
+    assert row.shown_order == ([0, 1] if len(rankings) == 1 else None)
+    assert reveal(instances=[instance.pk], origin="judge") == 0
+
+
+def test_one_project_at_a_time() -> None:
+    instances = [make_instance(make_project()).pk for _ in range(2)]
+    with pytest.raises(InvalidInput, match="one project at a time"):
+        reveal(instances=instances, origin="human")
+
+
+def test_nothing_to_reveal() -> None:
+    assert reveal(instances=[], origin="human") == 0
+    assert reveal(instances=[make_instance(make_project()).pk], origin="judge") == 0

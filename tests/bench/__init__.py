@@ -1,0 +1,1 @@
+"""Benchmarks: `make bench`. They print what they measure and assert nothing about times."""

@@ -9,7 +9,9 @@ class AnnotationConfig(AppConfig):
     def ready(self) -> None:
         from annotation.datasets.tasks import run_export, run_snapshot
         from annotation.instances.tasks import run_import
+        from annotation.judges.tasks import run_ask
 
         registry.register("annotation.import", run_import)
+        registry.register("annotation.judge", run_ask)
         registry.register("annotation.snapshot", run_snapshot)
         registry.register("annotation.export", run_export)

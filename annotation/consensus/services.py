@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from accounts.models import Project
 from annotation.labels.models import AnnotatorKind
@@ -33,7 +33,6 @@ class Label:
     simulated: bool
 
 
-@transaction.atomic
 def update(
     *, project: Project, instance_ids: Iterable[int] | None = None, method: str = MAJORITY
 ) -> int:
@@ -51,6 +50,19 @@ def update(
     if method not in METHODS:
         raise InvalidInput(f"Unknown consensus method {method!r}: one of {', '.join(METHODS)}.")
     chosen = None if instance_ids is None else list(instance_ids)
+    if chosen is None:
+        _refresh_statistics()
+    return _update(project, chosen, method)
+
+
+def _refresh_statistics() -> None:
+    """Labels come by the thousand; until autovacuum has counted them, plans are very slow."""
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE annotation_annotation, annotation_instance")
+
+
+@transaction.atomic
+def _update(project: Project, chosen: list[int] | None, method: str) -> int:
     labels = _labels(project, chosen)
     rows = [row for scope in Scope for row in _scope_rows(scope, labels, method)]
     _remove_orphans(project, chosen, rows)

@@ -1,15 +1,14 @@
 """Reading what goes into a snapshot: one row per instance, and the labels behind it."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 
 from accounts.models import Project
 from annotation.consensus.models import Consensus, Scope
-from annotation.labels.models import Annotation, AnnotatorKind
+from annotation.labels.models import Annotation, Annotator, AnnotatorKind
 from annotation.labels.selectors import current
 from core.hashing import canonical_json
 
@@ -40,34 +39,69 @@ def chosen(project: Project, query: Mapping[str, Any]) -> QuerySet[Consensus]:
 def windows(
     project: Project, query: Mapping[str, Any], split_of: Mapping[str, str]
 ) -> Iterator[list[tuple[Row, list[Row]]]]:
-    """Rows with their labels, a window at a time; instances without a split are left out."""
+    """Rows with their labels, a window at a time; instances without a split are left out.
+
+    The rows are those of one moment (one cursor), and so are the labels: later ones are ignored.
+    No transaction is held, because the job that asks writes its progress in between.
+    """
     consensus = chosen(project, query).prefetch_related("instance__completions")
     rows = consensus.iterator(chunk_size=WINDOW)
+    labels = _Labels(project, query)
     while window := list(islice(rows, WINDOW)):
         kept = [row for row in window if row.instance.prompt_hash in split_of]
-        labels = _labels(project, kept, query)
+        found = labels.of({row.instance_id: row.instance.external_id for row in kept})
         yield [
-            (_row(row, labels[row.instance_id], split_of), labels[row.instance_id])
+            (_row(row, found[row.instance_id], split_of), found[row.instance_id])
             for row in kept
             if not (query["exclude_ties"] and _even(row.worth))
         ]
 
 
-def _labels(
-    project: Project, rows: Sequence[Consensus], query: Mapping[str, Any]
-) -> dict[int, list[Row]]:
-    labels = current(project).filter(
-        instance__in=[row.instance_id for row in rows], criterion__key=query["criterion"]
-    )
-    if query["scope"] == Scope.HUMAN:
-        labels = labels.exclude(annotator__kind__in=MACHINES)
-    elif query["scope"] == Scope.JUDGE:
-        labels = labels.filter(annotator__kind__in=MACHINES)
-    by_instance: dict[int, list[Row]] = defaultdict(list)
-    found = labels.select_related("annotator", "criterion", "guideline", "instance")
-    for label in found.order_by("instance", "annotator__pseudonym", "pk"):
-        by_instance[label.instance_id].append(_label(label))
-    return by_instance
+class _Labels:
+    """The labels behind a snapshot; annotators and guidelines are read once, not per label."""
+
+    def __init__(self, project: Project, query: Mapping[str, Any]) -> None:
+        self.criterion = query["criterion"]
+        annotators = Annotator.objects.filter(project=project)
+        if query["scope"] == Scope.HUMAN:
+            annotators = annotators.exclude(kind__in=MACHINES)
+        elif query["scope"] == Scope.JUDGE:
+            annotators = annotators.filter(kind__in=MACHINES)
+        self.annotators = annotators.in_bulk()
+        self.guidelines = dict(project.guidelines.values_list("pk", "version"))
+        criterion = project.criteria.get(key=self.criterion)
+        newest = current(project).aggregate(newest=Max("pk"))["newest"] or 0
+        self.labels = current(project).filter(criterion=criterion, pk__lte=newest)
+
+    def of(self, external_ids: Mapping[int, str]) -> dict[int, list[Row]]:
+        """Labels by instance, in the order of their annotators' pseudonyms."""
+        found: dict[int, list[Row]] = {pk: [] for pk in external_ids}
+        for label in self.labels.filter(instance__in=list(external_ids)).order_by("pk"):
+            if label.annotator_id in self.annotators:
+                found[label.instance_id].append(self._row(label, external_ids[label.instance_id]))
+        for rows in found.values():
+            rows.sort(key=lambda row: str(row["annotator"]))
+        return found
+
+    def _row(self, label: Annotation, external_id: str) -> Row:
+        annotator = self.annotators[label.annotator_id]
+        return {
+            "instance_id": external_id,
+            "criterion": self.criterion,
+            "annotator": annotator.pseudonym,
+            "kind": annotator.kind,
+            "simulated": annotator.simulated,
+            "ranking": label.ranking,
+            "tie_kind": label.tie_kind,
+            "strength": label.strength,
+            "confidence": label.confidence,
+            "rationale": label.rationale,
+            "reasons": label.reasons,
+            "attributes": canonical_json(label.attributes),
+            "shown_order": label.shown_order,
+            "seconds": label.seconds,
+            "guideline": self.guidelines.get(label.guideline_id or 0),
+        }
 
 
 def _row(row: Consensus, labels: Sequence[Row], split_of: Mapping[str, str]) -> Row:
@@ -116,26 +150,6 @@ def _margin(row: Consensus, labels: Sequence[Row]) -> float:
 
 def _even(worth: Sequence[float]) -> bool:
     return max(worth) - min(worth) < EVEN
-
-
-def _label(label: Annotation) -> Row:
-    return {
-        "instance_id": label.instance.external_id,
-        "criterion": label.criterion.key,
-        "annotator": label.annotator.pseudonym,
-        "kind": label.annotator.kind,
-        "simulated": label.annotator.simulated,
-        "ranking": label.ranking,
-        "tie_kind": label.tie_kind,
-        "strength": label.strength,
-        "confidence": label.confidence,
-        "rationale": label.rationale,
-        "reasons": label.reasons,
-        "attributes": canonical_json(label.attributes),
-        "shown_order": label.shown_order,
-        "seconds": label.seconds,
-        "guideline": label.guideline.version if label.guideline else None,
-    }
 
 
 def snapshots_of(project: Project) -> QuerySet[Snapshot]:

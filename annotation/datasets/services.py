@@ -41,16 +41,9 @@ def build_snapshot(
         InvalidInput: the query is wrong, nothing matches it, or there are too few prompts.
     """
     query = _checked(project, query)
-    split_of = _split_of(project, query)
     root = Path(settings.MEDIA_ROOT) / "snapshots"
     with files.temporary_folder(root / "new") as folder:
-        tally = _write_rows(project, query, split_of, folder, progress)
-        if not tally.rows:
-            raise InvalidInput(
-                "Nothing matches this query: label instances or update the consensus first."
-            )
-        manifest = tally.manifest(query, _methods(project, query))
-        _write_manifest(folder / "manifest.json", manifest)
+        manifest = _write(project, query, folder, progress)
         files.publish_folder(folder, root / manifest["content_hash"])
     return _register(project, manifest, created_by, name)
 
@@ -75,6 +68,23 @@ def _split_of(project: Project, query: Mapping[str, Any]) -> dict[str, str]:
         return dict.fromkeys(hashes, TRAIN)
     salt = Protocol.objects.values_list("salt", flat=True).get(project=project)
     return split_prompts(hashes, salt=salt, shares=query["splits"])
+
+
+def _write(
+    project: Project, query: Mapping[str, Any], folder: Path, progress: Progress | None
+) -> dict[str, Any]:
+    """Fill the folder; returns the manifest."""
+    split_of = _split_of(project, query)
+    tally = _write_rows(project, query, split_of, folder, progress)
+    if not tally.rows:
+        raise InvalidInput(
+            "Nothing matches this query: label instances or update the consensus first."
+        )
+    manifest = tally.manifest(query, _methods(project, query))
+    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False)
+    (folder / "manifest.json").write_text(f"{text}\n", encoding="utf-8")
+    files.sync(folder / "manifest.json")
+    return manifest
 
 
 def _write_rows(
@@ -108,11 +118,6 @@ def _write_rows(
 def _methods(project: Project, query: Mapping[str, Any]) -> list[str]:
     rows = selectors.chosen(project, query).order_by()
     return sorted(set(rows.values_list("method", flat=True)))
-
-
-def _write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-    files.sync(path)
 
 
 def _register(

@@ -1,6 +1,6 @@
 """Calls on the books: reserved and written before they are made, stored and paid after."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from django.db import transaction
@@ -72,57 +72,56 @@ class Desk:
         if not questions:
             return
         if not self.provider.buys:
-            with transaction.atomic():
-                self._store(self._place(questions), list(self.provider.answers(questions)))
+            self._read(questions)
             return
-        calls = self._place(questions)
-        for answer in self.provider.answers(questions):
-            self._store(calls, [answer])
+        calls = self._place({question.key: self._call(question) for question in questions})
+        for question, reply in self.provider.answers(questions):
+            self._store(_fill(calls[question.key], reply))
 
-    @transaction.atomic
-    def _place(self, questions: Sequence[Question]) -> dict[str, JudgeCall]:
-        """Write the calls as in flight and set their money aside: both, or neither."""
-        calls = JudgeCall.objects.bulk_create(
-            (
-                JudgeCall(
-                    judge=self.judge,
-                    instance_id=question.instance_id,
-                    criterion=self.criterion,
-                    shown_order=list(question.shown_order),
-                    cache_key=question.key,
-                    state=CallState.IN_FLIGHT,
-                )
-                for question in questions
-            ),
-            batch_size=BATCH,
+    def _call(self, question: Question) -> JudgeCall:
+        return JudgeCall(
+            judge=self.judge,
+            instance_id=question.instance_id,
+            criterion=self.criterion,
+            shown_order=list(question.shown_order),
+            cache_key=question.key,
+            state=CallState.IN_FLIGHT,
+            price_micros=question.ceiling,
         )
-        if self.budget is not None:
-            amounts = {
-                subject(call): question.ceiling
-                for call, question in zip(calls, questions, strict=True)
-            }
-            ledger.reserve_many(budget=self.budget, amounts=amounts, annotator=self.judge.annotator)
-        return {call.cache_key: call for call in calls}
 
     @transaction.atomic
-    def _store(
-        self, calls: dict[str, JudgeCall], answers: Iterable[tuple[Question, Reply]]
-    ) -> None:
-        done = [_fill(calls[question.key], reply) for question, reply in answers]
-        JudgeCall.objects.bulk_update(done, STORED, batch_size=BATCH)
-        self.spent += sum(call.price_micros for call in done)
+    def _read(self, questions: Sequence[Question]) -> None:
+        """Replies that are here already are written and paid at once."""
+        replies = self.provider.answers(questions)
+        self._place({q.key: _fill(self._call(q), reply) for q, reply in replies}, settle=True)
+
+    @transaction.atomic
+    def _place(self, calls: dict[str, JudgeCall], *, settle: bool = False) -> dict[str, JudgeCall]:
+        """Write the calls and set their money aside: both, or neither."""
+        JudgeCall.objects.bulk_create(calls.values(), batch_size=BATCH)
+        if self.budget is not None:
+            amounts = {subject(call): call.price_micros for call in calls.values()}
+            ledger.reserve_many(budget=self.budget, amounts=amounts, annotator=self.judge.annotator)
+            if settle:
+                ledger.settle_many(budget=self.budget, amounts=amounts)
+        if settle:
+            self.spent += sum(call.price_micros for call in calls.values())
+        return calls
+
+    @transaction.atomic
+    def _store(self, call: JudgeCall) -> None:
+        """Write what came back for a call in flight, and what became of its money."""
+        call.save(update_fields=STORED)
+        paid = call.state in (CallState.ANSWERED, CallState.UNPARSABLE)
+        self.spent += call.price_micros if paid else 0
         if self.budget is None:
             return
-        paid = (CallState.ANSWERED, CallState.UNPARSABLE)
-        amounts = {subject(call): call.price_micros for call in done if call.state in paid}
-        failed = [subject(call) for call in done if call.state == CallState.FAILED]
-        lost = [subject(call) for call in done if call.state == CallState.UNKNOWN]
-        if amounts:
-            ledger.settle_many(budget=self.budget, amounts=amounts)
-        if failed:
-            ledger.release_many(budget=self.budget, subjects=failed)
-        if lost:
-            ledger.mark_unknown_many(budget=self.budget, subjects=lost)
+        if paid:
+            ledger.settle_many(budget=self.budget, amounts={subject(call): call.price_micros})
+        elif call.state == CallState.FAILED:
+            ledger.release_many(budget=self.budget, subjects=[subject(call)])
+        else:
+            ledger.mark_unknown_many(budget=self.budget, subjects=[subject(call)])
 
 
 def subject(call: JudgeCall) -> str:

@@ -60,7 +60,7 @@ class Batch:
         self._describe()
         self._replace()
         self._create()
-        self.recorded = RecordedLabel.objects.bulk_create(self.recorded, batch_size=2000)
+        self.recorded = RecordedLabel.objects.bulk_create(self.recorded, batch_size=1000)
 
     def _sort_out(self) -> None:
         """Put every entry where the table of `services` says it belongs, labels aside."""
@@ -171,7 +171,7 @@ class Batch:
                 )
                 for position, each in enumerate(entry.content.completions)
             ]
-        Completion.objects.bulk_create(completions, batch_size=2000)
+        Completion.objects.bulk_create(completions, batch_size=1000)
 
     def _record(self, instance: Instance, labels: list[LabelContent]) -> None:
         self.recorded += [RecordedLabel(instance=instance, **vars(label)) for label in labels]

@@ -104,7 +104,7 @@ def reveal_recorded(
     decisions = decision_of or {}
     rows = _annotations(project, votes, annotators, decisions)
     fill_open_slots([row for row in rows if row.annotator.kind == AnnotatorKind.IMPORT])
-    Annotation.objects.bulk_create(rows, batch_size=2000)
+    Annotation.objects.bulk_create(rows, batch_size=1000)
     settle_instances({row.instance_id for row in rows})
     announce(rows)
     return len(rows)

@@ -42,5 +42,5 @@ def fill_open_slots(rows: Sequence[Annotation]) -> list[Slot]:
         row.slot = slot
         row.decision_id = row.decision_id or slot.decision_id
         filled.append(slot)
-    Slot.objects.bulk_update(filled, ["annotator", "state", "shown_order"], batch_size=500)
+    Slot.objects.bulk_update(filled, ["annotator", "state", "shown_order"], batch_size=1000)
     return filled

@@ -45,8 +45,9 @@ def test_a_real_file_imports_whole(
 
 def test_every_real_vote_becomes_an_annotation() -> None:
     project = make_project()
-    lines = read_records(NORM / "llmfao.jsonl")
+    lines = read_records(NORM / "crowdrag25_pairs.jsonl")
     import_records(project=project, lines=lines, reveal=True)
+    # One judge in two modes on 255 pairs, each mode asked in both orders.
     votes = Annotation.objects.filter(project=project)
-    assert votes.filter(annotator__kind="import").count() == 8931
-    assert votes.filter(annotator__kind="judge").count() == 4278
+    assert votes.filter(annotator__kind="import").count() == 4500
+    assert votes.filter(annotator__kind="judge").count() == 255 * 2

@@ -5,7 +5,8 @@ import numpy as np
 from core.exceptions import InvalidInput
 from routing.features.table import Bools, Floats
 
-RIDGE = 1.0
+# On differences of unit-length embeddings and the summed loss.
+RIDGE = 5.0
 _NEWTON_STEPS = 50
 _CG_STEPS = 60
 
@@ -15,7 +16,7 @@ def fit_heads(
     P: Floats,
     weights: Floats | None = None,
     ridge: float = RIDGE,
-    tolerance: float = 1e-6,
+    tolerance: float = 1e-7,
 ) -> Floats:
     """(mixes, d) heads w minimising Σ_i ω_i[softplus(D_i·w) − p_i D_i·w] + ridge/2·‖w‖².
 
@@ -26,6 +27,10 @@ def fit_heads(
     factorisation serves all mixes. `tolerance` bounds the largest gradient entry per instance.
     """
     _check(D, P, ridge)
+    if len(D) < D.shape[1]:
+        # A minimiser lies in the row space of D: solve there, in n instead of d dimensions.
+        basis, rows = np.linalg.qr(D.T)
+        return np.asarray(fit_heads(rows.T, P, weights, ridge, tolerance) @ basis.T)
     n, d = D.shape
     omega = np.ones((1, n)) if weights is None else np.atleast_2d(weights).astype(np.float64)
     bound = (D * omega.max(axis=0)[:, None]).T @ D / 4 + ridge * np.eye(d)

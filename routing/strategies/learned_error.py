@@ -16,12 +16,16 @@ from routing.strategies.problem import Problem, Scores, Seed
 from routing.strategies.reasons import strongest
 
 # Inverse ridge of the logistic regression: strong, because seeds are small.
-C = 0.3
+C = 0.1
+TIE = "judge has no preference"
 
 
 @dataclass(frozen=True)
 class LearnedErrorRouter:
-    """P(judge disagrees with people) = σ(intercept + one_hot · coefficients)."""
+    """P(judge disagrees with people) = σ(intercept + one_hot · coefficients).
+
+    It is 1 where the judge has no preference (`judge_confidence` 0): a tie is never the answer.
+    """
 
     binning: Binning
     intercept: float
@@ -36,8 +40,14 @@ class LearnedErrorRouter:
     def score(self, problem: Problem) -> Scores:
         base, contrast = contrasts(np.array(self.coefficients), self.binning.groups)
         one_hot = self.binning.one_hot(problem.features)
-        logit = self.intercept + base + one_hot @ contrast
-        return Scores(1 / (1 + np.exp(-logit)), strongest(one_hot, contrast, self.binning.columns))
+        gain = 1 / (1 + np.exp(-(self.intercept + base + one_hot @ contrast)))
+        reason = strongest(one_hot, contrast, self.binning.columns)
+        confidence = problem.features.column("judge_confidence")
+        if confidence is None:
+            return Scores(gain, reason)
+        tied = confidence == 0
+        said = [TIE if t else r for t, r in zip(tied, reason, strict=True)]
+        return Scores(np.where(tied, 1.0, gain), said)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -68,12 +78,15 @@ def disagrees(human: Floats, judge: Floats) -> Bools:
 def fit(seed: Seed) -> LearnedErrorRouter:
     """Ridge logistic regression on the seed's binned features, judge signals among them.
 
-    Instances on which people tie carry no truth and are left out. A judge that always agrees,
+    Instances on which people tie carry no truth and are left out, and so are the judge's ties,
+    whose outcome is known without learning. A judge that always agrees,
     or never does, leaves nothing to learn: coefficients 0 and the smoothed rate everywhere.
     """
-    decided = seed.human != 0.5
+    decided = (seed.human != 0.5) & (seed.judge != 0.5)
     if not decided.any():
-        raise InvalidInput("People tie on every seed instance: there is nothing to learn from.")
+        raise InvalidInput(
+            "On every seed instance people or the judge tie: there is nothing to learn from."
+        )
     cut = binning.fit(seed.problem.features)
     one_hot = cut.one_hot(seed.problem.features)[decided]
     wrong = disagrees(seed.human, seed.judge)[decided]

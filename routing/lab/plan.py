@@ -1,0 +1,105 @@
+"""One replicate of a comparison: who is test, seed, audit, pool, and what the budget pays."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from annotation.datasets.splits import split_prompts
+from core.exceptions import InvalidInput
+from core.hashing import unit_interval
+from routing.features.table import Bools, Floats, Ints
+from routing.predictor import performance, proxy
+from routing.strategies import audit, hyper
+
+TEST = -1
+# A fold must let its router train proxies on 2 prompts and evaluate them on 2 others.
+MINIMUM_PROMPTS = 4
+
+
+@dataclass(frozen=True)
+class Options:
+    """`budget` is a share of the price of all bought labels outside the test prompts.
+
+    `seed_share` is the part of it, after the audit arm, that may go into the seed.
+    """
+
+    budget: float = 0.3
+    seed_share: float = 0.4
+    audit_share: float = audit.SHARE
+    test_share: float = 0.3
+    seeds: int = 10
+    mixes: int = hyper.MIXES
+    ridge: float = proxy.RIDGE
+    alpha: float = performance.ALPHA
+    resamples: int = 1000
+    salt: str = "comparison"
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Masks over all instances. `fold` is TEST, 0 or 1; a router serves the fold it was not
+    fitted on. `routed` is the money left for routing in each fold."""
+
+    fold: Ints
+    seed: Bools
+    audit: Bools
+    budget: float
+    routed: tuple[float, float]
+
+    @property
+    def train(self) -> Bools:
+        return np.asarray(self.fold != TEST)
+
+    @property
+    def pool(self) -> Bools:
+        """Everything that is neither test nor seed: where label accuracy is measured."""
+        return self.train & ~self.seed
+
+
+def make_plan(
+    keys: Sequence[str], prompts: Sequence[str], cost: Floats, options: Options, salt: str
+) -> Plan:
+    """Split prompts by salted hash, pay the audit arm first, then the seed, out of one budget.
+
+    Raises InvalidInput for too few prompts or an empty budget, BudgetExceeded (with the minimum)
+    for one that cannot pay the audit arm.
+    """
+    if not 0 < options.seed_share < 1:
+        raise InvalidInput("The seed's share of the budget must lie between 0 and 1.")
+    fold = _folds(prompts, options.test_share, salt)
+    train = fold != TEST
+    budget = options.budget * float(cost[train].sum())
+    if budget <= 0:
+        raise InvalidInput("The budget is empty: give a share of the human labels above 0.")
+    rows = np.flatnonzero(train)
+    audited = np.zeros(len(keys), dtype=bool)
+    audited[rows] = audit.draw([keys[i] for i in rows.tolist()], salt, options.audit_share)
+    left = audit.reserve(audited, cost, budget)
+    order = _by_turns(keys, prompts, np.flatnonzero(train & ~audited), salt)
+    seed = np.zeros(len(keys), dtype=bool)
+    seed[order[np.cumsum(cost[order]) <= options.seed_share * left]] = True
+    left -= float(cost[seed].sum())
+    open_cost = [float(cost[(fold == k) & ~seed & ~audited].sum()) for k in (0, 1)]
+    share = left / max(sum(open_cost), 1e-12)
+    return Plan(fold, seed, audited, budget, (share * open_cost[0], share * open_cost[1]))
+
+
+def _folds(prompts: Sequence[str], test_share: float, salt: str) -> Ints:
+    shares = {"test": test_share, "first": (1 - test_share) / 2}
+    split = split_prompts(prompts, salt=salt, shares=shares, minimum=MINIMUM_PROMPTS)
+    place = {"test": TEST, "first": 0, "train": 1}
+    return np.array([place[split[p]] for p in prompts], dtype=np.int64)
+
+
+def _by_turns(keys: Sequence[str], prompts: Sequence[str], rows: Ints, salt: str) -> Ints:
+    """`rows` by salted hash, one instance of every prompt before the second of any, so that a
+    seed spans as many prompts as its money allows."""
+    drawn = sorted((unit_interval(salt, "seed", keys[i]), int(i)) for i in rows)
+    turns: dict[str, int] = defaultdict(int)
+    order = []
+    for place, i in drawn:
+        order.append((turns[prompts[i]], place, i))
+        turns[prompts[i]] += 1
+    return np.array([i for *_, i in sorted(order)], dtype=np.int64)

@@ -1,0 +1,68 @@
+"""Can a reward model on these data show a difference at all? And what follows, in words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from routing.lab.statistics import FEW_PROMPTS, Interval
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """`difference` is oracle mix minus all-judge in reward-model accuracy; `detectable` the
+    smallest true difference these data, heads and seeds would find (80 % power, 5 % level)."""
+
+    difference: Interval
+    detectable: float
+    can_tell: bool
+    sentence: str
+
+
+def judge_sensitivity(difference: Interval | None, detectable: float | None) -> Sensitivity | None:
+    """None where no reward model was trained."""
+    if difference is None or detectable is None:
+        return None
+    can_tell = difference.low > 0
+    size = _size(difference)
+    if can_tell:
+        sentence = f"Reward models can tell mixes apart here: oracle minus all-judge is {size}."
+    else:
+        sentence = (
+            f"Cannot tell here: oracle minus all-judge is {size} in reward-model accuracy, and "
+            f"only {100 * detectable:.1f} or more would show. More data or a larger proxy would help."
+        )
+    return Sensitivity(difference, detectable, can_tell, sentence)
+
+
+def verdict(
+    against_random: Mapping[str, Interval | None], names: Mapping[str, str], prompts: int
+) -> str:
+    """One plain sentence on label accuracy of the routed mixes against a random mix.
+
+    `against_random` maps an arm to its paired difference from the random mix; a router helps
+    when the whole interval lies above 0, and hurts when it lies below.
+    """
+    known = {arm: d for arm, d in against_random.items() if d is not None}
+    few = f" Few prompts ({prompts})." if prompts < FEW_PROMPTS else ""
+    if not known:
+        return f"Routing could not be tried here.{few}"
+    said = ", ".join(f"{names[arm]} {_size(d)}" for arm, d in known.items())
+    helping = [names[arm] for arm, d in known.items() if d.low > 0]
+    if helping:
+        return f"Routing helps here by {_and(helping)}; against a random mix: {said}.{few}"
+    hurting = [names[arm] for arm, d in known.items() if d.high < 0]
+    worse = f" {_and(hurting).capitalize()} does worse than chance." if hurting else ""
+    return f"Routing is not helping here; against a random mix: {said}.{worse}{few}"
+
+
+def points(value: float) -> str:
+    """A share as percentage points with a sign."""
+    return f"{100 * value:+.1f} points"
+
+
+def _size(difference: Interval) -> str:
+    low, high = 100 * difference.low, 100 * difference.high
+    return f"{points(difference.value)} [{low:+.1f}, {high:+.1f}]"
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join(names)

@@ -131,6 +131,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 1}
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "jobs.sweep", "schedule": env_int("JOBS_SWEEP_SECONDS", 15)},
     "schedules": {"task": "training.schedules", "schedule": 60},
+    "rounds": {"task": "routing.continue_rounds", "schedule": 20},
 }
 
 # A job's lease is renewed every third of this time; a silent one is taken back after it.

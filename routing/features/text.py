@@ -40,7 +40,7 @@ def extract(
     lengths = sorted(bag.total() for bag in bags)
     pairs = list(combinations(range(len(completions)), 2))
     found = {
-        "prompt_tokens": float(len(_TOKEN.findall(prompt))),
+        "prompt_tokens": float(token_count(prompt)),
         "shorter_tokens": float(lengths[0]),
         "longer_tokens": float(lengths[-1]),
         "token_difference": float(lengths[-1] - lengths[0]),
@@ -50,6 +50,11 @@ def extract(
     if cosine is not None:
         found["embedding_cosine"] = float(cosine)
     return found
+
+
+def token_count(text: str) -> int:
+    """Tokens of a text as the length features count them."""
+    return len(_TOKEN.findall(text))
 
 
 def rouge1_f(a: Counter[str], b: Counter[str]) -> float:

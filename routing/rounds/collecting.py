@@ -20,6 +20,7 @@ from training.runs.commands import embed_texts
 from .deciding import fit_router, result_of
 from .deciding import route as route_pool
 from .models import Round
+from .options import LEARNED_ERROR
 from .population import POOL, SEED, TEST, Member
 from .work import EVALUATION, JUDGES, PEOPLE, Waiting, Work, budget_name, texts_to_embed
 
@@ -30,11 +31,10 @@ def prepare(work: Work) -> dict[str, Any]:
     """Draw the splits and open the budgets."""
     population, options = work.population, work.options
     counts = {split: len(population.of(split)) for split in (TEST, SEED, POOL)}
-    people = work.human_price * counts[POOL] * options.budget_share
-    seed = work.human_price * counts[SEED]
+    everything = work.human_price * (counts[SEED] + counts[POOL])
     limits = {
-        # The seed is people's work too; it counts against the same budget.
-        PEOPLE: round(people) + seed,
+        # Prompts differ in size: a seed that came out larger than planned is still paid for.
+        PEOPLE: max(round(everything * options.budget_share), work.human_price * counts[SEED]),
         JUDGES: work.judge_price * (counts[SEED] + counts[POOL]),
         EVALUATION: (work.human_price + work.judge_price) * counts[TEST]
         + _spare_votes(work) * options.human_price_micros,
@@ -70,7 +70,8 @@ def embed(work: Work) -> dict[str, Any]:
         parent=work.context.job,
     )
     (ended,) = jobs.wait(work.context, [job])
-    return result_of(ended)
+    outcome: dict[str, Any] = result_of(ended)
+    return outcome
 
 
 def run_embed(context: JobContext) -> dict[str, Any]:
@@ -101,8 +102,10 @@ def seed(work: Work) -> dict[str, Any]:
             for m in members
         ]
         _decide(work, choices, budget)
-    _label(work, seeds, people=True, judge=True, budget=PEOPLE)
-    _label(work, tests, people=True, judge=True, budget=EVALUATION)
+    owed = _label(work, seeds, people=True, judge=True, budget=PEOPLE)
+    owed += _label(work, tests, people=True, judge=True, budget=EVALUATION)
+    if owed:
+        raise Waiting(owed)
     consensus.update(project=work.project)
     return {"seed": len(seeds), "evaluation": len(tests)}
 
@@ -118,6 +121,9 @@ def fit(work: Work) -> dict[str, Any]:
 def route(work: Work) -> dict[str, Any]:
     """Decide where every pool instance goes, inside the budget."""
     pool = work.population.of(POOL)
+    if work.options.strategy == LEARNED_ERROR:
+        # It reads what the judge says of each instance, so the judge labels all of them first.
+        _label(work, pool, people=False, judge=True, budget=PEOPLE)
     choices = route_pool(work, pool)
     _decide(work, choices, PEOPLE)
     counts = {"audit": 0, "people": 0, "judge": 0}
@@ -139,7 +145,8 @@ def label(work: Work) -> dict[str, Any]:
     people = [m for pk, m in pool.items() if sent.get(pk) in {Destination.HUMAN, Destination.BOTH}]
     judged = [m for pk, m in pool.items() if sent.get(pk) in {Destination.JUDGE, Destination.BOTH}]
     _label(work, judged, people=False, judge=True, budget=PEOPLE)
-    _label(work, people, people=True, judge=False, budget=PEOPLE)
+    if owed := _label(work, people, people=True, judge=False, budget=PEOPLE):
+        raise Waiting(owed)
     return {"people": len(people), "judge": len(judged)}
 
 
@@ -165,11 +172,10 @@ def _decide(work: Work, choices: list[Choice], budget: str) -> None:
         )
 
 
-def _label(work: Work, members: list[Member], *, people: bool, judge: bool, budget: str) -> None:
+def _label(work: Work, members: list[Member], *, people: bool, judge: bool, budget: str) -> int:
     """Ask the judge, and get people's labels: revealed in replay, awaited otherwise.
 
-    Raises:
-        Waiting: people have not labelled all of these instances yet.
+    Returns how many labels people still owe.
     """
     ids = [m.pk for m in members]
     decision_of = dict(
@@ -187,15 +193,12 @@ def _label(work: Work, members: list[Member], *, people: bool, judge: bool, budg
             progress=lambda done, total: work.context.progress(done, total, "asking the judge"),
         )
     if not people:
-        return
+        return 0
     if work.options.replay:
         _replay(work, members, budget, decision_of)
-        return
-    open_slots = Slot.objects.filter(
-        instance__in=ids, state__in=[SlotState.OPEN, SlotState.LEASED]
-    ).count()
-    if open_slots:
-        raise Waiting(open_slots)
+        return 0
+    owed = Slot.objects.filter(instance__in=ids, state__in=[SlotState.OPEN, SlotState.LEASED])
+    return owed.count()
 
 
 def _replay(work: Work, members: list[Member], budget: str, decision_of: dict[int, Any]) -> None:

@@ -1,23 +1,35 @@
 """Fitting the round's router on its seed, and sending the pool to people or to the judge."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from annotation.consensus.models import Consensus, Scope
+from annotation.instances.models import Signal
+from annotation.ledger.selectors import state
 from annotation.queue.models import Arm, Destination
 from core.exceptions import InvalidInput
 from jobs.exceptions import JobFailed
 from jobs.models import Job
 from routing.decisions.models import Router
 from routing.decisions.services import Choice, save_router
+from routing.features.signals import with_judge
 from routing.features.table import FeatureTable, Floats
-from routing.strategies import audit, hyper
+from routing.predictor.performance import contrasts, explain
+from routing.strategies import audit, hyper, learned_error
 from routing.strategies.problem import Problem, Seed
 from routing.strategies.selection import choose
 
+from .options import HYPER
 from .population import SEED, Member
 from .work import PEOPLE, Work
+
+STORED: dict[str, type[hyper.HyperRouter] | type[learned_error.LearnedErrorRouter]] = {
+    "hyper-linear": hyper.HyperRouter,
+    "learned-error": learned_error.LearnedErrorRouter,
+}
+Fitted = hyper.HyperRouter | learned_error.LearnedErrorRouter
 
 
 def result_of(job: Job) -> dict[str, Any]:
@@ -62,27 +74,65 @@ def _preference(work: Work, members: list[Member], scope: Scope) -> Floats:
 
 
 def fit_router(work: Work) -> Router:
-    """Fit the linear HyPER router on the seed and store it as numbers."""
+    """Fit the round's strategy on the seed and store it as numbers."""
     members = work.population.of(SEED)
-    seed = seed_of(work, work.features(members), members)
-    fitted = hyper.fit(seed, salt=work.project.protocol.salt, mixes=work.options.mixes)
+    seed = seed_of(work, _features(work, members), members)
+    fitted, report = _fit_hyper(work, seed) if _is_hyper(work) else _fit_error(seed)
     parameters = fitted.to_json()
-    held_out = fitted.predictor.held_out
     return save_router(
         project=work.project,
         strategy=parameters["strategy"],
         parameters=parameters,
-        report={
-            "mixes": fitted.predictor.mixes,
-            "rmse": held_out.rmse,
-            "r2": held_out.r2,
-            "spearman": held_out.spearman,
-            "prompts": len(set(seed.prompts)),
-            "explanation": parameters["explanation"],
-        },
+        report=report | {"prompts": len(set(seed.prompts))},
         dual_labelled=len(seed),
         job=work.context.job,
     )
+
+
+def _is_hyper(work: Work) -> bool:
+    return work.options.strategy == HYPER
+
+
+def _features(work: Work, members: list[Member]) -> FeatureTable:
+    """Text features; the judge's confidence and flips too where the strategy reads them."""
+    table = work.features(members)
+    if _is_hyper(work):
+        return table
+    return with_judge(
+        table,
+        _preference(work, members, Scope.JUDGE),
+        _signal(members, f"judge_flip:{work.judge.name}"),
+    )
+
+
+def _signal(members: list[Member], name: str) -> Floats:
+    """(n,) a stored signal; NaN where there is none."""
+    rows = Signal.objects.filter(instance__in=[m.pk for m in members], name=name)
+    stored = dict(rows.values_list("instance_id", "value"))
+    return np.array([stored.get(m.pk, np.nan) for m in members], dtype=np.float64)
+
+
+def _fit_hyper(work: Work, seed: Seed) -> tuple[Fitted, dict[str, Any]]:
+    fitted = hyper.fit(seed, salt=work.project.protocol.salt, mixes=work.options.mixes)
+    held_out = fitted.predictor.held_out
+    return fitted, {
+        "mixes": fitted.predictor.mixes,
+        "rmse": held_out.rmse,
+        "r2": held_out.r2,
+        "spearman": held_out.spearman,
+        "explanation": fitted.to_json()["explanation"],
+    }
+
+
+def _fit_error(seed: Seed) -> tuple[Fitted, dict[str, Any]]:
+    fitted = learned_error.fit(seed)
+    columns = fitted.binning.columns
+    _, contrast = contrasts(np.array(fitted.coefficients), fitted.binning.groups)
+    counts = fitted.binning.one_hot(seed.problem.features).sum(axis=0, dtype=np.int64)
+    return fitted, {
+        "disagreements": fitted.disagreements,
+        "explanation": [asdict(row) for row in explain(columns, contrast, counts)],
+    }
 
 
 def route(work: Work, pool: list[Member]) -> list[Choice]:
@@ -93,16 +143,13 @@ def route(work: Work, pool: list[Member]) -> list[Choice]:
     """
     if work.row.router is None:
         raise JobFailed("The round has no router yet.")
-    router = hyper.HyperRouter.from_json(work.row.router.parameters)
     salt, share = work.project.protocol.salt, work.options.audit_share
     keys = tuple(m.external_id for m in pool)
     cost = np.full(len(pool), float(work.human_price))
     audited = audit.draw(keys, salt, share)
-    people = work.budget(PEOPLE)
-    left = people.limit - people.settled - people.reserved - people.unknown
-    rest = audit.reserve(audited, cost, left)
-    problem = Problem(keys, work.features(pool), cost)
-    scores = router.score(problem)
+    rest = audit.reserve(audited, cost, state(work.budget(PEOPLE)).free)
+    router = STORED[work.row.router.strategy].from_json(work.row.router.parameters)
+    scores = router.score(Problem(keys, _features(work, pool), cost))
     gain = np.where(audited, -np.inf, scores.gain)
     chosen = choose(gain, cost, rest, keys=keys, salt=salt)
     # The audited ones too: had they not been drawn, the router would have sent them by this rule.

@@ -4,13 +4,12 @@ from typing import Any
 
 from annotation.datasets.exporters import export as write_export
 from annotation.datasets.services import build_snapshot
-from core.exceptions import ApplicationError
 from jobs import services as jobs
 from jobs.exceptions import JobFailed
-from routing.lab.replay import compare_mixes
 from training.runs.models import Run, RunKind
 from training.runs.services import start_run
 
+from .comparing import compare_mixes
 from .population import TEST
 from .work import Work
 
@@ -89,15 +88,8 @@ def _figures(run: Run) -> dict[str, Any]:
 
 
 def compare(work: Work) -> dict[str, Any]:
-    """All-human, all-judge, random and routed mixes at the same budget, as measured.
-
-    Only instances with both sources can be compared; outside replay those are the seed and the
-    audit arm, and where they are too few the page says so.
-    """
-    try:
-        return compare_mixes(work)
-    except ApplicationError as error:
-        return {"not_compared": error.message}
+    """All-human, all-judge, random and routed mixes at the same budget, as measured."""
+    return compare_mixes(work)
 
 
 def export(work: Work) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from core.exceptions import InvalidInput
 
 # Price of one human label, in millionths: AlpacaEval's crowd, 300 USD per 1,000 pairs.
 CROWD_PRICE_MICROS = 300_000
+HYPER, LEARNED_ERROR = "hyper", "learned-error"
+STRATEGIES = (HYPER, LEARNED_ERROR)
 
 
 @dataclass(frozen=True)
@@ -15,13 +17,16 @@ class RoundOptions:
 
     `replay` reveals recorded human labels only where an instance goes to people, and recorded judge
     labels only where the judge is asked; without it people label in the browser. `budget_share` is
-    the human budget as a share of what one human label for every pool instance would cost.
+    the human budget as a share of what people's labels of everything outside the held-out prompts
+    would cost; it pays the audit arm, the seed (`seed_share` of it) and routing. `strategy` is
+    `hyper` (text features) or `learned-error` (text and judge signals; the judge labels all).
     """
 
     replay: bool = False
     judge: str = ""
-    budget_share: float = 0.3
-    seed_share: float = 0.25
+    strategy: str = "hyper"
+    budget_share: float = 0.4
+    seed_share: float = 0.5
     test_share: float = 0.3
     audit_share: float = 0.05
     human_price_micros: int = CROWD_PRICE_MICROS
@@ -29,6 +34,11 @@ class RoundOptions:
     mixes: int = 200
     reward: dict[str, Any] = field(default_factory=dict)
     policy: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def seed_prompts(self) -> float:
+        """Share of all prompts whose instances make the seed."""
+        return self.budget_share * self.seed_share * (1 - self.test_share)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -47,8 +57,8 @@ def options_from(values: dict[str, Any]) -> RoundOptions:
     for name in ("budget_share", "seed_share", "test_share", "audit_share"):
         if not 0 < getattr(options, name) < 1:
             raise InvalidInput(f"`{name}` is {getattr(options, name)}: choose between 0 and 1.")
-    if options.seed_share + options.test_share >= 1:
-        raise InvalidInput("`seed_share` and `test_share` leave no prompts to route: lower one.")
+    if options.strategy not in STRATEGIES:
+        raise InvalidInput(f"`strategy` is {options.strategy!r}: choose {' or '.join(STRATEGIES)}.")
     if options.human_price_micros < 0 or options.seeds < 1 or options.mixes < 10:
         raise InvalidInput("Prices are 0 or more, `seeds` at least 1, `mixes` at least 10.")
     return options

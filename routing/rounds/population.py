@@ -76,7 +76,7 @@ def population_of(project: Project, judge: Judge, options: RoundOptions) -> Popu
     splits = split_prompts(
         (instance.prompt_hash for instance in usable),
         salt=f"{salt}:round",
-        shares={TEST: options.test_share, SEED: options.seed_share},
+        shares={TEST: options.test_share, SEED: options.seed_prompts},
     )
     members = tuple(
         _member(instance, splits[instance.prompt_hash], votes, verdicts) for instance in usable

@@ -83,7 +83,7 @@ class Work:
     @property
     def judge_price(self) -> int:
         """Micros for the judge's label of one instance; both orders where both are asked."""
-        return self.judge.price_per_call_micros
+        return self.judge.annotator.price_micros
 
     @property
     def folder(self) -> Path:

@@ -38,8 +38,9 @@ class Command(BaseCommand):
 
     def _show_import(self, report: ImportReport) -> None:
         self.stdout.write(
-            f"Imported {report.created} instances ({report.unchanged} were here already), "
-            f"{report.labels} recorded labels, {len(report.errors)} lines refused."
+            f"Imported {report.created} instances ({report.unchanged} were here already, "
+            f"{report.duplicates} left out as copies of another), {report.labels} recorded "
+            f"labels, {report.refused} lines refused."
         )
         for error in report.errors[:5]:
             self.stdout.write(f"  line {error['line']}: {error['reason']}")

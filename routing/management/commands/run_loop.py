@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from accounts.models import Project
 from core.exceptions import ApplicationError
 from routing.rounds import services
+from routing.rounds.options import STRATEGIES, RoundOptions
 from routing.rounds.selectors import latest_round
 from routing.rounds.summary import render
 from routing.rounds.watching import follow
@@ -24,7 +25,10 @@ class Command(BaseCommand):
             help="reveal recorded human labels only where an instance goes to people",
         )
         parser.add_argument("--judge", default="", help="name of the judge; default: the first")
-        parser.add_argument("--budget-share", type=float, default=0.3)
+        parser.add_argument(
+            "--budget-share", type=float, default=RoundOptions.budget_share, help="0 to 1"
+        )
+        parser.add_argument("--strategy", choices=STRATEGIES, default=RoundOptions.strategy)
         parser.add_argument(
             "--continue",
             dest="go_on",
@@ -57,6 +61,7 @@ class Command(BaseCommand):
             options={
                 "replay": options["replay"],
                 "judge": options["judge"],
+                "strategy": options["strategy"],
                 "budget_share": options["budget_share"],
             },
         )

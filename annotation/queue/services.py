@@ -163,12 +163,17 @@ def _same_project(project: Project, annotator: Annotator) -> None:
 
 
 def _held_by(annotator: Annotator) -> list[Slot]:
-    """Unexpired leases, the one taken first in front. Locks the annotator: one claim at a time."""
+    """What they hold, the one taken first in front. Locks the annotator: one claim at a time.
+
+    A lease that ran out while nobody else wanted the slot starts anew: it is on their screen.
+    """
     # NO KEY: annotations that point at the annotator are written meanwhile.
     Annotator.objects.select_for_update(no_key=True).get(pk=annotator.pk)
-    held = Slot.objects.filter(
-        annotator=annotator, state=SlotState.LEASED, leased_until__gt=timezone.now()
-    )
+    now = timezone.now()
+    held = Slot.objects.filter(annotator=annotator, state=SlotState.LEASED)
+    if late := held.filter(leased_until__lte=now).values_list("pk", flat=True):
+        until = lease_end(protocol_of(annotator.project), now)
+        held.filter(pk__in=list(late)).update(leased_until=until)
     return list(held.order_by("leased_at", "id"))
 
 

@@ -118,6 +118,18 @@ def test_resume_hands_out_the_older_lease_first() -> None:
     assert claimed(annotator, resume=True) == first
 
 
+def test_a_late_lease_nobody_took_is_resumed_and_runs_anew() -> None:
+    annotator = make_annotator(queue_of(count=2))
+    slot = claimed(annotator)
+    let_expire(slot)
+    again = claimed(annotator, resume=True)
+    assert again == slot
+    assert again.shown_order == slot.shown_order
+    assert again.leased_until is not None
+    assert again.leased_until > timezone.now()
+    assert prefetch(project=annotator.project, annotator=annotator) != slot
+
+
 def test_two_are_held_at_most() -> None:
     annotator = make_annotator(queue_of(count=3))
     claimed(annotator)

@@ -1,5 +1,6 @@
 """The prose names only what exists: files, links, commands, options, variables, presets."""
 
+import ast
 import json
 import re
 import shlex
@@ -16,6 +17,8 @@ from django.utils.text import slugify
 
 from annotation.instances.parsing import Notes, parse_instances
 from annotation.projects.models import Kind
+from routing.lab.plan import Options
+from routing.rounds.options import RoundOptions
 from training.objectives.presets import PRESETS, names
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,7 +153,7 @@ def test_options_of_the_loop_exist(page: Path) -> None:
     known += text_of(ROOT / "routing/management/commands/demo.py")
     known += text_of(ROOT / "platform/embedded/__main__.py")
     for name in quoted(page):
-        if re.fullmatch(r"--[a-z-]+( [A-Z0-9.]+)?", name):
+        if re.fullmatch(r"--[a-z-]+( [\w.-]+)?", name):
             assert f'"{name.split()[0]}"' in known, name
 
 
@@ -210,6 +213,24 @@ def test_the_table_of_presets_is_the_code() -> None:
         (row,) = re.findall(rf"^\| `{name}` \|.*$", page, re.M)
         if re.fullmatch(r"\d{4}\.\d{5}", preset.paper):
             assert f"https://arxiv.org/abs/{preset.paper}" in row
+
+
+def test_the_options_of_a_round_are_the_code() -> None:
+    page = text_of(ROOT / "docs/researchers.md").split("## A round and its options")[1]
+    rows = re.findall(r"^\| (`.*?) \|.*\| (`.*`) \|$", page.split("\n## ")[0], re.M)
+    told = {
+        name: ast.literal_eval(value)
+        for left, right in rows
+        for name, value in zip(
+            re.findall(r"`(.+?)`", left), re.findall(r"`(.+?)`", right), strict=True
+        )
+    }
+    assert told == RoundOptions().as_dict()
+
+
+def test_the_seed_of_the_comparison_is_the_code() -> None:
+    page = text_of(ROOT / "docs/researchers.md")
+    assert f"the seed (at most {100 * Options().seed_share:.0f} % of what is left)" in page
 
 
 def test_decisions_are_numbered_and_listed() -> None:

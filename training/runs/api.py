@@ -2,7 +2,7 @@
 
 from typing import Any, cast
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -46,7 +46,8 @@ class RunDetailOutput(RunOutput):
     def get_settings(self, run: Run) -> dict[str, Any]:
         return selectors.settings_of(run)
 
-    def get_metrics(self, run: Run) -> dict[str, dict[str, list[tuple[int, float]]]]:
+    @extend_schema_field(dict[str, dict[str, list[list[float]]]])
+    def get_metrics(self, run: Run) -> dict[str, dict[str, selectors.Series]]:
         """Series of (step, value) by split and name."""
         return selectors.curve(run)
 

@@ -8,13 +8,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import fmean
 from typing import Any
 
 import altair as alt
 import vl_convert
 from django.utils.safestring import SafeString, mark_safe
 
-WIDE, NARROW = 720, 340
+WIDE, NARROW = 720, 290
 PALETTE = ["var(--human)", "var(--judge)", "var(--b)", "var(--ink-3)"]
 MOST_POINTS = 400
 
@@ -43,10 +44,12 @@ class Bar:
     kind: str
 
 
-def line_chart(series: Series, *, x: str, y: str, label: str) -> Chart | None:
-    """Lines of (x, y) points by name; None where there is no point."""
+def line_chart(
+    series: Series, *, x: str, y: str, label: str, faint: frozenset[str] = frozenset()
+) -> Chart | None:
+    """Lines of (x, y) points by name; None where there is no point. `faint` lines stay behind."""
     points = [
-        {"x": at, "y": value, "name": name}
+        {"x": at, "y": value, "name": name, "opacity": 0.35 if name in faint else 1}
         for name, line in series.items()
         for at, value in thin(line)
     ]
@@ -60,11 +63,12 @@ def line_chart(series: Series, *, x: str, y: str, label: str) -> Chart | None:
     )
     chart = (
         alt.Chart(alt.Data(values=points))
-        .mark_line(strokeWidth=2, interpolate="monotone", clip=True)
+        .mark_line(strokeWidth=2, strokeJoin="round", clip=True)
         .encode(
             x=alt.X("x:Q", title=x, axis=alt.Axis(grid=False, tickCount=6)),
             y=alt.Y("y:Q", title=y, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5)),
             color=colour,
+            opacity=alt.Opacity("opacity:Q", scale=None, legend=None),
         )
     )
     rows = [[name, f"{at:g}", f"{value:.4f}"] for name in names for at, value in series[name][-50:]]
@@ -103,6 +107,15 @@ def interval_chart(bars: Sequence[Bar], *, x: str, label: str) -> Chart | None:
         for b in bars
     ]
     return _chart(alt.layer(rule, dot), label, 30 * len(bars), ["Mix", x, "95 % interval"], rows)
+
+
+def smooth(line: Sequence[tuple[float, float]], window: int) -> list[tuple[float, float]]:
+    """Each point as the mean of itself and up to `window` - 1 points before it."""
+    values = [value for _, value in line]
+    return [
+        (at, fmean(values[max(0, place + 1 - window) : place + 1]))
+        for place, (at, _) in enumerate(line)
+    ]
 
 
 def thin(line: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:

@@ -33,9 +33,9 @@ def money(micros: int | None) -> str:
 
 
 @register.filter
-def percent(share: float | None, digits: int = 0) -> str:
-    """A share between 0 and 1 in per cent."""
-    return "–" if share is None else f"{100 * share:.{digits}f} %"
+def percent(share: float | str | None, digits: int = 0) -> str:
+    """A share between 0 and 1 in per cent; a dash where there is none."""
+    return f"{100 * share:.{digits}f} %" if isinstance(share, int | float) else "–"
 
 
 @register.filter
@@ -188,10 +188,10 @@ def step_class(state: str) -> str:
 
 @register.filter
 def outcome(values: dict[str, Any]) -> str:
-    """The plain figures of a stage's outcome in one line."""
+    """The plain figures of a stage's outcome in one line; a hash by its first characters."""
     plain = [
-        f"{name.replace('_', ' ')} {figure(value)}"
+        f"{name.replace('_', ' ')} {figure(value)[:24]}"
         for name, value in values.items()
-        if isinstance(value, int | float | str) and name not in {"seconds", "text", "verdict"}
+        if isinstance(value, int | float | str) and name not in {"seconds", "text", "layout"}
     ]
-    return " · ".join(part[:80] for part in plain[:6])
+    return " · ".join(plain[:6])

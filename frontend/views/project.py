@@ -12,6 +12,7 @@ from accounts.policies import Action, project_for
 from annotation.datasets.selectors import snapshots_of
 from annotation.instances.selectors import progress
 from annotation.projects.selectors import protocol_of
+from frontend.comparison import comparison_of
 from frontend.pages import project_page, user_of
 from frontend.reads import has_simulated, is_stuck, labelled_instances
 from routing.decisions.selectors import split_of
@@ -44,6 +45,7 @@ def overview(request: HttpRequest, slug: str) -> HttpResponse:
         stuck=is_stuck(row.job) if row else False,
         replayable=counts["recorded"]["human"] > 0,
         simulated=has_simulated(project),
+        verdict=comparison_of(row).get("verdict", ""),
         actions=_next_actions(project, counts, row, owed),
     )
 

@@ -22,7 +22,7 @@ def routing(request: HttpRequest, slug: str) -> HttpResponse:
     project = project_for(user_of(request), slug, Action.SEE_ROUTING)
     row, router = latest_round(project), latest_router(project)
     comparison = comparison_of(row)
-    budgets = list(budgets_of(project)[:3])
+    budgets = list(budgets_of(project)[:3])[::-1]
     return project_page(
         request,
         "routing/page.html",

@@ -1,6 +1,6 @@
 """Training runs: the list, one with its live curve, starting, stopping and resuming."""
 
-from typing import Any
+from collections.abc import Sequence
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -11,13 +11,18 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.policies import Action, can, project_for
 from annotation.datasets.selectors import snapshots_of
 from core.exceptions import InvalidInput
-from frontend.charts import Chart, line_chart
+from frontend.charts import Chart, line_chart, smooth
 from frontend.pages import project_page, user_of
 from frontend.paging import page_of
 from frontend.reads import is_stuck, snapshot_in
+from frontend.templatetags.tandem import figure, percent, span
 from jobs.selectors import log_of
 from training.runs import selectors, services
 from training.runs.models import Run, RunKind
+
+SPLITS = ("warmup", "train", "eval")
+# Steps of the running mean in a chart.
+WINDOW = 9
 
 
 @require_safe
@@ -74,20 +79,33 @@ def run_detail(request: HttpRequest, slug: str, run_id: int) -> HttpResponse:
 def _charts(run: Run) -> list[Chart]:
     """Loss and accuracy by step, as far as they are known."""
     splits = selectors.curve(run)
-    charts = []
-    for figure in ("loss", "accuracy"):
-        named = {f"{split}": values.get(figure, []) for split, values in splits.items()}
-        series = {split: points for split, points in named.items() if points}
-        chart = line_chart(series, x="step", y=figure, label=f"{figure.title()} by step")
-        if chart:
-            charts.append(chart)
-    return charts
+    charts = [_chart(splits, figure) for figure in ("loss", "accuracy")]
+    return [chart for chart in charts if chart]
 
 
-def _figures(run: Run) -> list[tuple[str, Any]]:
-    """The held-out figures of the report: plain numbers, and values with their intervals."""
-    held_out = run.report.get("eval", {})
-    return [(name.replace("_", " "), value) for name, value in held_out.items()]
+def _chart(splits: dict[str, dict[str, selectors.Series]], figure: str) -> Chart | None:
+    """One figure of every split; where steps are many, their running mean in front of them."""
+    series: dict[str, Sequence[tuple[float, float]]] = {}
+    for split in (name for name in SPLITS if name in splits):
+        points = splits[split].get(figure, [])
+        if len(points) >= 2 * WINDOW:
+            series[f"{split}, mean of {WINDOW} steps"] = smooth(points, WINDOW)
+        if points:
+            series[split] = points
+    faint = frozenset(name for name in series if f"{name}, mean of {WINDOW} steps" in series)
+    return line_chart(series, x="step", y=figure, label=f"{figure.title()} by step", faint=faint)
+
+
+def _figures(run: Run) -> list[tuple[str, str]]:
+    """The held-out figures of the report, those with an interval in front and with it."""
+    held_out = dict(run.report.get("eval", {}))
+    with_interval = [
+        (name, f"{percent(held_out.pop(name), 1)}, 95 % interval {span(held_out.pop(bounds))}")
+        for name in ("accuracy", "longer_baseline")
+        if held_out.get(bounds := f"{name}_interval")
+    ]
+    rest = [(name, figure(held_out[name])) for name in sorted(held_out)]
+    return [(name.replace("_", " "), text) for name, text in [*with_interval, *rest]]
 
 
 @require_POST

@@ -1,0 +1,166 @@
+"""Every route × role × own or other project, against the matrix below.
+
+A route without a row fails. What a cell says:
+
+    yes     the route does its work (also where it then refuses an empty form)
+    login   redirected to the login page
+    401     the API refuses who is not logged in (403 with sessions)
+    403     a member whose role does not allow it
+    404     no member, or no such project: the two look alike
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from tests.factories import make_user
+
+from .world import ROLES, World
+
+pytestmark = pytest.mark.django_db
+
+COLUMNS = ("anonymous", "outsider", *ROLES)
+MATRIX = """
+route               method  anonymous  outsider  annotator  reviewer  researcher  admin  owner
+home                GET     login      yes       yes        yes       yes         yes    yes
+login               GET     yes        yes       yes        yes       yes         yes    yes
+logout              POST    yes        yes       yes        yes       yes         yes    yes
+health              GET     login      yes       yes        yes       yes         yes    yes
+label               GET     login      404       yes        yes       yes         yes    yes
+label-next          POST    login      404       yes        yes       yes         yes    yes
+label-submit        POST    login      404       yes        yes       yes         yes    yes
+label-undo          POST    login      404       yes        yes       yes         yes    yes
+label-skip          POST    login      404       yes        yes       yes         yes    yes
+label-draft         POST    login      404       yes        yes       yes         yes    yes
+history             GET     login      404       yes        yes       yes         yes    yes
+guideline           GET     login      404       yes        yes       yes         yes    yes
+project             GET     login      404       403        yes       yes         yes    yes
+instances           GET     login      404       403        yes       yes         yes    yes
+instance            GET     login      404       403        yes       yes         yes    yes
+routing             GET     login      404       403        403       yes         yes    yes
+round-start         POST    login      404       403        403       403         yes    yes
+round               GET     login      404       403        403       yes         yes    yes
+round-continue      POST    login      404       403        403       403         yes    yes
+runs                GET     login      404       403        403       yes         yes    yes
+run-start           POST    login      404       403        403       yes         yes    yes
+run                 GET     login      404       403        403       yes         yes    yes
+run-cancel          POST    login      404       403        403       yes         yes    yes
+run-resume          POST    login      404       403        403       yes         yes    yes
+data                GET     login      404       403        403       yes         yes    yes
+snapshot-build      POST    login      404       403        403       yes         yes    yes
+export-make         POST    login      404       403        403       yes         yes    yes
+export-download     GET     login      404       403        403       yes         yes    yes
+jobs                GET     login      404       403        403       yes         yes    yes
+job                 GET     login      404       403        403       yes         yes    yes
+job-cancel          POST    login      404       403        403       yes         yes    yes
+api:schema          GET     yes        yes       yes        yes       yes         yes    yes
+api:job-list        GET     401        404       403        403       yes         yes    yes
+api:job-detail      GET     401        404       403        403       yes         yes    yes
+api:job-cancel      POST    401        404       403        403       yes         yes    yes
+api:instance-list   GET     401        404       403        yes       yes         yes    yes
+api:progress        GET     401        404       403        403       yes         yes    yes
+api:import          POST    401        404       403        403       yes         yes    yes
+api:runs            GET     401        404       403        403       yes         yes    yes
+api:runs            POST    401        404       403        403       yes         yes    yes
+api:run             GET     401        404       403        403       yes         yes    yes
+api:run-cancel      POST    401        404       403        403       yes         yes    yes
+api:run-resume      POST    401        404       403        403       yes         yes    yes
+"""
+ROWS = [line.split() for line in MATRIX.strip().splitlines()[1:]]
+
+
+def routes(patterns: Any = None, prefix: str = "") -> Iterator[tuple[str, URLPattern]]:
+    """Every named route of the resolver, with its namespaces."""
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        if isinstance(pattern, URLResolver):
+            inner = f"{prefix}{pattern.namespace}:" if pattern.namespace else prefix
+            yield from routes(pattern.url_patterns, inner)
+        else:
+            yield f"{prefix}{pattern.name}", pattern
+
+
+PATTERNS = dict(routes())
+
+
+def address(route: str, world: World, **other: int) -> str:
+    """The route's path in a world; `other` replaces ids."""
+    values = {"slug": world.project.slug, **world.ids, **other}
+    names = PATTERNS[route].pattern.converters
+    return reverse(route, kwargs={name: values[name] for name in names})
+
+
+def outcome(client: Client, method: str, path: str) -> str:
+    """What the matrix calls the reply."""
+    response = client.generic(method, path, content_type="application/x-www-form-urlencoded")
+    # A route that is not written for this method would look as if it did its work.
+    assert response.status_code != 405
+    if response.status_code in {301, 302} and response["Location"].startswith("/login/?next="):
+        return "login"
+    anonymous = not client.session.get("_auth_user_id")
+    if anonymous and path.startswith("/api/") and response.status_code in {401, 403}:
+        return "401"
+    return str(response.status_code) if response.status_code in {401, 403, 404} else "yes"
+
+
+def clients(world: World) -> dict[str, Client]:
+    """A client per column."""
+    found = {"anonymous": Client(), "outsider": Client()}
+    found["outsider"].force_login(make_user("outsider"))
+    for role, person in world.people.items():
+        found[role] = Client()
+        found[role].force_login(person)
+    return found
+
+
+def test_every_route_has_a_row() -> None:
+    assert {row[0] for row in ROWS} == set(PATTERNS)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0]}-{row[1]}")
+def test_route_against_the_matrix(row: list[str], ours: World) -> None:
+    route, method, *expected = row
+    path = address(route, ours)
+    found = {role: outcome(client, method, path) for role, client in clients(ours).items()}
+    assert found == dict(zip(COLUMNS, expected, strict=True))
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row[3] == "404"], ids=lambda row: row[0])
+def test_members_of_one_project_are_outsiders_in_another(
+    row: list[str], ours: World, theirs: World
+) -> None:
+    route, method, *_ = row
+    client = Client()
+    for role in ROLES:
+        client.force_login(ours.people[role])
+        assert outcome(client, method, address(route, theirs)) == "404"
+
+
+OBJECTS = sorted({row[0] for row in ROWS if set(PATTERNS[row[0]].pattern.converters) - {"slug"}})
+
+
+@pytest.mark.parametrize("route", OBJECTS)
+def test_objects_of_another_project_are_not_found_under_ones_own(
+    route: str, ours: World, theirs: World
+) -> None:
+    method = next(row[1] for row in ROWS if row[0] == route)
+    client = Client()
+    client.force_login(ours.people["owner"])
+    names = set(PATTERNS[route].pattern.converters) - {"slug", "number"}
+    if names:
+        path = address(route, ours, **{name: theirs.ids[name] for name in names})
+    else:
+        path = address(route, ours, number=99)
+    assert outcome(client, method, path) == "404"
+
+
+WRITES = sorted({row[0] for row in ROWS} - {row[0] for row in ROWS if row[1] == "GET"})
+
+
+@pytest.mark.parametrize("route", WRITES)
+def test_a_write_is_no_get(route: str, ours: World) -> None:
+    client = Client()
+    client.force_login(ours.people["owner"])
+    assert client.get(address(route, ours)).status_code == 405

@@ -1,0 +1,84 @@
+"""A project with one of everything, and a person in every role."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from accounts.models import Project, Role, User
+from accounts.services import add_member
+from annotation.datasets.models import Export, Snapshot
+from annotation.projects.selectors import main_criterion
+from core.hashing import content_hash
+from jobs.models import Job
+from routing.rounds.models import Round
+from tests.factories import make_instance, make_project, make_slot, make_user
+from training.runs.models import Run
+
+ROLES = ("annotator", "reviewer", "researcher", "admin", "owner")
+
+
+@dataclass(frozen=True)
+class World:
+    """A project, its people by role, and the ids that its routes take."""
+
+    project: Project
+    people: dict[str, User]
+    ids: dict[str, int]
+
+
+def make_world(slug: str) -> World:
+    """Rows as the services leave them after a round whose jobs have ended."""
+    owner = make_user(f"{slug}-owner")
+    project = make_project(slug, owner=owner)
+    people = {"owner": owner}
+    for role in ROLES[:-1]:
+        people[role] = make_user(f"{slug}-{role}")
+        add_member(project=project, user=people[role], role=Role(role))
+    return World(project, people, _ids(project))
+
+
+def _ids(project: Project) -> dict[str, int]:
+    job = Job.objects.create(kind="training.fit", project=project, state="succeeded")
+    snapshot = make_snapshot(project)
+    instance = make_instance(project)
+    make_slot(instance)
+    run = Run.objects.create(
+        project=project, kind="reward", snapshot=snapshot, config={"preset": "bt"}, job=job
+    )
+    row = Round.objects.create(project=project, number=1)
+    return {
+        "job_id": job.pk,
+        "instance_id": instance.pk,
+        "number": row.number,
+        "run_id": run.pk,
+        "snapshot_id": snapshot.pk,
+        "export_id": make_export(snapshot).pk,
+    }
+
+
+def make_snapshot(project: Project) -> Snapshot:
+    digest = content_hash([project.slug])
+    return Snapshot.objects.create(
+        project=project,
+        content_hash=digest,
+        query={"criterion": main_criterion(project).key},
+        manifest={"rows": {"train": 2, "test": 1}, "simulated_share": 0.5},
+        folder=f"snapshots/{digest}",
+    )
+
+
+def make_export(snapshot: Snapshot) -> Export:
+    path = f"exports/{snapshot.content_hash}/pairs.jsonl"
+    target = Path(settings.MEDIA_ROOT) / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text('{"instance_id": "x", "simulated": true}\n')
+    return Export.objects.create(
+        snapshot=snapshot,
+        shape="pairs",
+        format="jsonl",
+        path=path,
+        rows=1,
+        bytes=target.stat().st_size,
+        sha256="0" * 64,
+    )

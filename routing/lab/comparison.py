@@ -207,9 +207,9 @@ def _left_out(dual: DualSet, votes: Votes) -> dict[str, int]:
     """The caller's reasons, then why an instance with both sources is not scored."""
     undecided = np.isnan(votes.held_out) & ~votes.single
     found = {
-        "one human vote: none left to score against": int(votes.single.sum()),
-        "no strict majority of the held-out votes": int(undecided.sum()),
-        "no strict majority of all votes: not scored on test prompts": int(
+        "not scored, one human vote only": int(votes.single.sum()),
+        "not scored, no strict majority of the held-out votes": int(undecided.sum()),
+        "not scored on test prompts, no strict majority of all votes": int(
             np.isnan(votes.all_votes).sum()
         ),
     }

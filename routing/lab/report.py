@@ -54,5 +54,5 @@ def _sentences(c: Comparison) -> list[str]:
     ]
     if c.sensitivity:
         lines.append(c.sensitivity.sentence)
-    lines += [f"{count} not used: {reason}." for reason, count in c.left_out.items()]
+    lines += [f"{reason.capitalize()}: {count} instances." for reason, count in c.left_out.items()]
     return [*lines, *c.notes]

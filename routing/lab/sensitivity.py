@@ -27,8 +27,9 @@ def judge_sensitivity(difference: Interval | None, detectable: float | None) -> 
         sentence = f"Reward models can tell mixes apart here: oracle minus all-judge is {size}."
     else:
         sentence = (
-            f"Cannot tell here: oracle minus all-judge is {size} in reward-model accuracy, and "
-            f"only {100 * detectable:.1f} or more would show. More data or a larger proxy would help."
+            f"Cannot tell here: oracle minus all-judge is {size} in reward-model accuracy, "
+            f"and only {100 * detectable:.1f} or more would show. More data or a larger proxy "
+            "would help."
         )
     return Sensitivity(difference, detectable, can_tell, sentence)
 

@@ -115,7 +115,8 @@ def fit(work: Work) -> dict[str, Any]:
     router = fit_router(work)
     work.row.router = router
     work.row.save(update_fields=["router"])
-    return {"router": router.version, "dual_labelled": router.dual_labelled} | router.report
+    report: dict[str, Any] = router.report
+    return {"router": router.version, "dual_labelled": router.dual_labelled} | report
 
 
 def route(work: Work) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -162,15 +163,16 @@ def ask(
         BudgetExceeded: the next window of calls does not fit; it was not asked.
         Conflict: another process is asking this judge.
     """
-    desk = calls.Desk(judge, criterion, providers.provider_of(judge, criterion), budget)
     outcome: Counter[str] = Counter()
     total = len(instance_ids)
-    with locks.asking(judge):
+    provider = providers.provider_of(judge, criterion)
+    desk = calls.Desk(judge, criterion, provider, budget)
+    with closing(provider), locks.asking(judge):
         calls.recover(judge)
         if retry_unknown:
             calls.forget_unknown(judge, instance_ids)
-        for start in range(0, total, desk.provider.window):
-            window = instance_ids[start : start + desk.provider.window]
+        for start in range(0, total, provider.window):
+            window = instance_ids[start : start + provider.window]
             desk.ask(window)
             outcome.update(verdicts.label(judge, criterion, window, decision_of or {}))
             if progress is not None:

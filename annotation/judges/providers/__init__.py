@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from annotation.judges.models import CallState, Judge
+from annotation.judges.models import Provider as ProviderName
 from annotation.projects.models import Criterion
 
 
@@ -61,9 +62,16 @@ class Provider(Protocol):
         """The replies, in any order, as they come; never raises for a single failed question."""
         ...
 
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
 
 def provider_of(judge: Judge, criterion: Criterion) -> Provider:
     """The provider a judge names."""
+    from .openai_compatible import OpenAICompatible  # noqa: PLC0415 - httpx only where it is used
     from .recorded import Recorded  # noqa: PLC0415
 
-    return Recorded(judge, criterion)
+    if judge.provider == ProviderName.RECORDED:
+        return Recorded(judge, criterion)
+    return OpenAICompatible(judge, criterion)

@@ -62,3 +62,6 @@ class Recorded:
                         price_micros=question.ceiling,
                     ),
                 )
+
+    def close(self) -> None:
+        """Nothing was opened."""

@@ -1,0 +1,135 @@
+"""One chat-completions endpoint: retries, back-off, and telling a failure from an unknown. Pure."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from .limits import CircuitBreaker, RateLimit
+
+TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+LONGEST_WAIT = 60.0
+EXCERPT = 300
+
+
+class NotBought(Exception):
+    """The endpoint answered that it did nothing, or was never reached: nothing is owed."""
+
+
+class OutcomeUnknown(Exception):
+    """The question was sent and no whole reply came back: it may have been charged."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A passing failure; `wait` in seconds where the endpoint named one."""
+
+    reason: str
+    wait: float | None = None
+
+
+class Endpoint:
+    """POST <base_url>/chat/completions. One instance is shared by the threads of a judge."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        api_key: str = "",
+        timeout: float = 120.0,
+        attempts: int = 5,
+        breaker: CircuitBreaker | None = None,
+        limit: RateLimit | None = None,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._client = httpx.Client(
+            headers=headers, timeout=httpx.Timeout(timeout, connect=min(10.0, timeout))
+        )
+        self._url = f"{base_url.rstrip('/')}/chat/completions"
+        self._attempts = attempts
+        self._breaker = breaker or CircuitBreaker()
+        self._limit = limit or RateLimit()
+        self._sleep = sleep
+
+    def close(self) -> None:
+        self._client.close()
+
+    def complete(self, body: dict[str, Any], *, tokens: int = 0) -> dict[str, Any]:
+        """The reply's JSON. `tokens`: the most this call can use, for the rate limit.
+
+        Raises:
+            NotBought: refused, or still failing after all attempts; safe to ask again.
+            OutcomeUnknown: sent, but the reply was lost.
+        """
+        reason = "no attempt was made"
+        for attempt in range(self._attempts):
+            if not self._breaker.allows():
+                raise NotBought(f"the endpoint is resting after repeated failures; last: {reason}")
+            while pause := self._limit.wait(tokens):
+                self._sleep(pause)
+            outcome = self._try(body)
+            if isinstance(outcome, dict):
+                return outcome
+            reason = outcome.reason
+            if attempt + 1 < self._attempts:
+                self._sleep(back_off(attempt) if outcome.wait is None else outcome.wait)
+        raise NotBought(f"gave up after {self._attempts} attempts; last: {reason}")
+
+    def _try(self, body: dict[str, Any]) -> dict[str, Any] | Trouble:
+        """The reply, or why another attempt makes sense. Being told to wait is no failure."""
+        try:
+            response = self._client.post(self._url, json=body)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            self._breaker.failed()
+            return Trouble(f"cannot connect: {error}")
+        except httpx.TransportError as error:
+            self._breaker.failed()
+            raise OutcomeUnknown(f"{type(error).__name__}: {error}") from error
+        if response.status_code in TRANSIENT:
+            if response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
+                self._breaker.failed()
+            return Trouble(_problem(response), retry_after(response.headers.get("Retry-After")))
+        self._breaker.succeeded()
+        if response.status_code != HTTPStatus.OK:
+            raise NotBought(_problem(response))
+        return _json_object(response)
+
+
+def _json_object(response: httpx.Response) -> dict[str, Any]:
+    try:
+        reply = response.json()
+    except ValueError as error:
+        raise OutcomeUnknown("the reply is not JSON") from error
+    if not isinstance(reply, dict):
+        raise OutcomeUnknown("the reply is not a JSON object")
+    return reply
+
+
+def _problem(response: httpx.Response) -> str:
+    return f"HTTP {response.status_code}: {response.text[:EXCERPT]}"
+
+
+def back_off(attempt: int) -> float:
+    """Seconds before attempt + 1: 0.5, 1, 2, … up to a minute, each times a draw from [½, 1]."""
+    return float(min(LONGEST_WAIT, 0.5 * 2**attempt)) * random.uniform(0.5, 1)
+
+
+def retry_after(header: str | None) -> float | None:
+    """Seconds of a Retry-After header (a number or a date), at most a minute; None without one."""
+    if not header:
+        return None
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
+        except (TypeError, ValueError):
+            return None
+    return min(LONGEST_WAIT, max(0.0, seconds))

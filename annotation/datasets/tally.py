@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from annotation.labels.models import AnnotatorKind
-from annotation.quality.agreement import krippendorff, units_of
+from annotation.quality.agreement import krippendorff_interval, units_of
 from core.hashing import canonical_json, content_hash
 
 from .files import ROWS
@@ -26,6 +26,7 @@ class Tally:
         self.licences: Counter[str] = Counter()
         self.simulated = 0
         self.labels: Counter[str] = Counter()
+        self.prompt_of: dict[str, str] = {}
         self.rankings: dict[str, list[tuple[int, ...]]] = defaultdict(list)
 
     def add(self, row: Row, labels: list[Row]) -> None:
@@ -36,6 +37,7 @@ class Tally:
         self.arms[row["arm"] or "unassigned"] += 1
         self.licences.update(licence or "unstated" for licence in row["licences"])
         self.simulated += row["simulated"]
+        self.prompt_of[row["instance_id"]] = row["prompt_hash"]
         for label in labels:
             self.labels[label["kind"]] += 1
             if label["ranking"] and label["kind"] != AnnotatorKind.JUDGE:
@@ -50,8 +52,6 @@ class Tally:
 
     def manifest(self, query: Mapping[str, Any], methods: list[str]) -> dict[str, Any]:
         total = sum(self.rows.values())
-        units = [codes for _, codes in units_of(self.rankings)]
-        alpha = krippendorff(units)
         return {
             "content_hash": self.content_hash(query),
             "query": dict(query),
@@ -62,11 +62,22 @@ class Tally:
             "rows_by_arm": dict(sorted(self.arms.items())),
             "labels_by_kind": dict(sorted(self.labels.items())),
             "simulated_share": self.simulated / total,
-            "agreement": {
-                "measure": "Krippendorff's alpha, nominal, labels of people",
-                "value": None if math.isnan(alpha) else alpha,
-                "units": sum(len(unit) > 1 for unit in units),
-            },
+            "agreement": self._agreement(),
             "licences": dict(sorted(self.licences.items())),
             "columns": ROWS.names,
+        }
+
+    def _agreement(self) -> dict[str, Any]:
+        """Agreement of people with a 95 % interval over prompts; null where nothing is shared."""
+        found = units_of(self.rankings)
+        estimate = krippendorff_interval(
+            [codes for _, codes in found], [self.prompt_of[instance] for instance, _ in found]
+        )
+        figures = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+        return {
+            "measure": "Krippendorff's alpha, nominal, labels of people",
+            **{name: None if math.isnan(figure) else figure for name, figure in figures.items()},
+            "units": estimate.units,
+            "prompts": estimate.clusters,
+            "few_prompts": estimate.few_prompts,
         }

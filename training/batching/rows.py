@@ -90,7 +90,9 @@ def _messages(text: str) -> tuple[Message, ...]:
     if not isinstance(messages, list):
         message = "prompt is not a JSON list of messages"
         raise TypeError(message)
-    return tuple({"role": str(m["role"]), "content": str(m["content"])} for m in messages)
+    found = tuple({"role": str(m["role"]), "content": str(m["content"])} for m in messages)
+    # Chat templates refuse an empty conversation; an empty question is one they take.
+    return found or ({"role": "user", "content": ""},)
 
 
 def _preference(value: dict[str, Any], count: int) -> Preference:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from training.batching.rows import Message, Row
-from training.objectives.preference import Preference, is_informative
+from training.objectives.preference import Preference, best_shares, is_informative
 from training.objectives.presets import Objective
 
 CHAT_TEMPLATE = (
@@ -38,6 +38,14 @@ class TokenGroup:
     def longest(self) -> int:
         """Tokens of the prompt with its longest completion."""
         return len(self.prompt) + max(map(len, self.completions))
+
+
+def best_only(group: TokenGroup) -> TokenGroup:
+    """The group with its preferred completions alone: what likelihood training reads."""
+    shares = best_shares(group.preference)
+    kept = [k for k, share in enumerate(shares) if share > 0] or list(range(len(shares)))
+    alone = replace(group.preference, relevance=(1.0,) * len(kept), pair_p=None)
+    return replace(group, completions=tuple(group.completions[k] for k in kept), preference=alone)
 
 
 @dataclass(slots=True)

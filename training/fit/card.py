@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from training.fit.files import replace_folder
+from training.fit.files import finite, replace_folder
 
 
 def save_result(
@@ -29,7 +29,7 @@ def save_result(
     def write(folder: Path) -> None:
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        (folder / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False))
+        (folder / "card.json").write_text(json.dumps(finite(card), indent=1, ensure_ascii=False))
         (folder / "model_card.md").write_text(_card_text(config, hashes, values))
 
     replace_folder(target, write)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 import signal
 import sys
 from collections.abc import Mapping
 from types import FrameType
 from typing import Any
+
+from training.fit.files import finite
 
 STOPPED = 75
 REFUSED = 2
@@ -47,7 +48,7 @@ def stop_wanted() -> bool:
 
 def emit(event: str, **values: Any) -> None:
     """Write one event as one line and flush it."""
-    sys.stdout.write(json.dumps({"event": event, **_finite(values)}) + "\n")
+    sys.stdout.write(json.dumps({"event": event, **finite(values)}) + "\n")
     sys.stdout.flush()
 
 
@@ -64,14 +65,3 @@ def metric(step: int, values: Mapping[str, float]) -> None:
 def log(message: str, level: str = "info") -> None:
     """A line for the reader of the log."""
     emit("log", level=level, message=message)
-
-
-def _finite(value: Any) -> Any:
-    """JSON knows neither NaN nor infinity: they become null."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _finite(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(inner) for inner in value]
-    return value

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,20 @@ def replace_file(target: Path, write: Callable[[Path], object]) -> None:
     _sync(target.parent)
 
 
+def finite(value: Any) -> Any:
+    """The value with NaN and infinities, which JSON does not know, as None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(inner) for inner in value]
+    return value
+
+
 def write_json(target: Path, value: Any) -> None:
     """A JSON file, written whole."""
-    text = json.dumps(value, indent=1, ensure_ascii=False)
+    text = json.dumps(finite(value), indent=1, ensure_ascii=False, allow_nan=False)
     replace_file(target, lambda path: path.write_text(text))
 
 

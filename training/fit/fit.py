@@ -14,7 +14,7 @@ import torch
 
 from training.batching.plan import epoch_steps
 from training.batching.rows import Row, read_rows
-from training.batching.tokenise import Encoder, Limits, TokenGroup, encode_all
+from training.batching.tokenise import Encoder, Limits, TokenGroup, best_only, encode_all
 from training.errors import RefusalError
 from training.fit import events
 from training.fit.card import save_result
@@ -164,6 +164,8 @@ def _trainer(job: Job, phase: Phase) -> Trainer:
     if job.checkpoint is not None and phase.first <= job.state.step <= phase.end:
         at_start = job.state.step == phase.first
         restore(job.checkpoint, job.model, None if at_start else optimiser)
+        # What follows builds on these weights; the phase after this one must not undo it.
+        job.checkpoint = None
     return Trainer(
         config=job.config,
         phase=phase,
@@ -191,7 +193,9 @@ def _warm_up(job: Job) -> None:
         learning_rate=job.config.sft_learning_rate or job.config.learning_rate,
         seed=job.config.seed + 1,
     )
-    _trainer(job, phase).run()
+    trainer = _trainer(job, phase)
+    trainer.groups = [best_only(group) for group in job.train]
+    trainer.run()
     if not (job.workdir / "reference").is_dir():
         replace_folder(job.workdir / "reference", job.model.save_pretrained)
 

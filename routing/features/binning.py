@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.exceptions import InvalidInput
-from routing.features.table import FeatureTable, Floats, Ints
+from routing.features.table import JUDGED, FeatureTable, Floats, Ints
 
 # The three bins of a feature, low to high, in words.
 WORDS: Mapping[str, tuple[str, str, str]] = {
@@ -96,7 +96,7 @@ class Binning:
     @property
     def reads_judge(self) -> bool:
         """Whether the columns are known only after a judge has labelled."""
-        return any(cut.feature.startswith(("judge_", "panel_")) for cut in self.cuts)
+        return any(cut.feature.startswith(JUDGED) for cut in self.cuts)
 
     def one_hot(self, table: FeatureTable) -> npt.NDArray[np.uint8]:
         """(n, columns) 0/1. An unknown value or a tag not seen on the seed fires no column."""

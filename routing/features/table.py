@@ -12,12 +12,15 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
+# Prefixes of features that are known only after a judge has labelled.
+JUDGED = ("judge_", "panel_")
+
 
 @dataclass(frozen=True, eq=False)
 class FeatureTable:
     """`values` is (n, len(names)), NaN where unknown; `categories` maps a tag to n values or "".
 
-    Names that start with `judge_` or `panel_` are known only after a judge has labelled.
+    Names that start with one of `JUDGED` are known only after a judge has labelled.
     """
 
     names: tuple[str, ...]
@@ -43,6 +46,13 @@ class FeatureTable:
         rows = np.arange(len(self))[chosen]
         tags = {name: tuple(t[i] for i in rows) for name, t in self.categories.items()}
         return FeatureTable(self.names, self.values[rows], tags)
+
+    def without_judge(self) -> "FeatureTable":
+        """The features that are known before any judge has labelled."""
+        kept = [i for i, name in enumerate(self.names) if not name.startswith(JUDGED)]
+        return FeatureTable(
+            tuple(self.names[i] for i in kept), self.values[:, kept], self.categories
+        )
 
     def column(self, name: str) -> Floats | None:
         """The values of one feature, or None when the table does not have it."""

@@ -1,7 +1,7 @@
 """One seed of a comparison: split, fit the routers, route, label, train heads, and count hits."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -107,8 +107,10 @@ def _strategies(setting: _Setting) -> dict[str, Build]:
     gains = oracle_gains(setting.dual, setting.votes)
 
     def routed(seed: Seed) -> Strategy:
+        # Text and tags only: this router decides before a judge is asked.
+        blind = replace(seed.problem, features=seed.problem.features.without_judge())
         return hyper.fit(
-            seed,
+            replace(seed, problem=blind),
             rng_seed=setting.index,
             salt=salt,
             mixes=options.mixes,

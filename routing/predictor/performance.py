@@ -70,10 +70,11 @@ def ridge(counts: Floats, target: Floats, alpha: float) -> tuple[float, Floats]:
     """(intercept, coefficients on the raw counts).
 
     Minimises Σ(y − a − z·b)² + alpha·‖b‖² on columns z scaled to mean 0 and standard deviation 1
-    (population); the intercept is not penalised; a constant column gets coefficient 0.
+    (population); the intercept is not penalised; a constant column gets coefficient 0, and so do
+    all where the target is constant up to rounding.
     """
     mean, scale = counts.mean(axis=0), counts.std(axis=0)
-    varies = scale > 0
+    varies = (scale > 0) & (np.ptp(target) > 1e-12)
     Z = (counts[:, varies] - mean[varies]) / scale[varies]
     gram = Z.T @ Z + alpha * np.eye(Z.shape[1])
     b = np.linalg.solve(gram, Z.T @ (target - target.mean()))

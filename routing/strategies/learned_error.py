@@ -45,7 +45,7 @@ class LearnedErrorRouter:
         confidence = problem.features.column("judge_confidence")
         if confidence is None:
             return Scores(gain, reason)
-        tied = confidence == 0
+        tied = confidence < 1e-9
         said = [TIE if t else r for t, r in zip(tied, reason, strict=True)]
         return Scores(np.where(tied, 1.0, gain), said)
 

@@ -1,6 +1,8 @@
 """Both orders become one probability; one order of two is no verdict."""
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from annotation.judges.protocol import Answer, combine, merge, p_of_winner
 
+PAIRS = Path(__file__).parents[3] / "shared" / "data" / "norm" / "crowdrag25_pairs.jsonl"
 probability = st.floats(0, 1)
 
 
@@ -93,3 +96,23 @@ def test_longer_rankings_are_merged_by_mean_rank() -> None:
     # mean ranks 5/3, 7/3, 2
     assert verdict.ranking == (1, 3, 2)
     assert verdict.p is None
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not PAIRS.is_file(), reason="needs the real data in ../shared")
+@pytest.mark.parametrize(
+    ("judge", "share"), [("gpt-4o/combined", 0.157), ("gpt-4o/individual", 0.075)]
+)
+def test_share_of_real_verdicts_that_flip(judge: str, share: float) -> None:
+    flips = []
+    with PAIRS.open(encoding="utf-8") as file:
+        for line in map(json.loads, file):
+            answers = [
+                Answer(tuple(said["order"]), tuple(said["ranking"]))
+                for said in line["ai"]
+                if said["judge"] == judge
+            ]
+            if verdict := merge(answers):
+                flips.append(verdict.flipped)
+    assert len(flips) == 255
+    assert round(sum(map(bool, flips)) / len(flips), 3) == share

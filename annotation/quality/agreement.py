@@ -8,11 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import evalica
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-from sklearn.metrics import cohen_kappa_score
 
 Matrix = npt.NDArray[np.float64]
 Measure = Literal["nominal", "ordinal"]
@@ -48,6 +45,10 @@ def krippendorff(units: Sequence[Sequence[int]], measure: Measure = "nominal") -
         ratings[: len(unit), column] = unit
     if len(np.unique(ratings[~np.isnan(ratings)])) == 1:
         return 1.0
+    # Here, not above: pandas and SciPy would double the memory and the start of every web process.
+    import evalica  # noqa: PLC0415
+    import pandas as pd  # noqa: PLC0415
+
     return float(evalica.alpha(pd.DataFrame(ratings), distance=measure).alpha)
 
 
@@ -160,6 +161,8 @@ def cohen_kappa(first: Sequence[int], second: Sequence[int]) -> float:
         return float("nan")
     if list(first) == list(second):
         return 1.0
+    from sklearn.metrics import cohen_kappa_score  # noqa: PLC0415
+
     return float(cohen_kappa_score(list(first), list(second)))
 
 

@@ -35,7 +35,8 @@ class LearnedErrorRouter:
 
     @property
     def reads_judge(self) -> bool:
-        return self.binning.reads_judge
+        """Always: it asks where the judge ties, even when no judge column survived the binning."""
+        return True
 
     def score(self, problem: Problem) -> Scores:
         base, contrast = contrasts(np.array(self.coefficients), self.binning.groups)

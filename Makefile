@@ -13,6 +13,8 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 /usr/bi
 	if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
 	then echo $$python; break; fi; done)
 VENV := .venv/bin/python
+# Byte code is worth keeping: many short programs run here.
+unexport PYTHONDONTWRITEBYTECODE
 
 define bootstrap
 	@test -n "$(PYTHON)" || { echo "tandem: no Python 3.11 or newer was found. Install one (for \

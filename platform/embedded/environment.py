@@ -21,6 +21,7 @@ def process_environment(services: Services, host: str) -> dict[str, str]:
     inherited = dict(os.environ)
     inherited.setdefault("ALLOWED_HOSTS", ",".join(allowed_hosts(host)))
     if services.owner.dropped:
+        inherited.setdefault("PYTHONPYCACHEPREFIX", str(services.var / "cache" / "pycache"))
         inherited |= private_folders(services.var)
     return command_environment(services.environment, services.var, services.owner, inherited) | {
         MARK: str(services.var)
@@ -55,7 +56,6 @@ def private_folders(var: Path) -> dict[str, str]:
         "HOME": str(var / "home"),
         "XDG_CACHE_HOME": str(var / "cache"),
         "HF_HOME": str(var / "cache" / "huggingface"),
-        "PYTHONPYCACHEPREFIX": str(var / "cache" / "pycache"),
         "PYTHONDONTWRITEBYTECODE": "",
         "USER": "",
         "LOGNAME": "",

@@ -17,7 +17,7 @@ WORKER_GRACE_SECONDS = 5.0
 def application_programs(
     services: Services, environment: Mapping[str, str], listener: socket.socket
 ) -> list[Program]:
-    """Web on an open socket, a worker for short jobs, one for model jobs, and one beat."""
+    """Web on an open socket first, then a worker for short jobs, one for model jobs, one beat."""
     celery = ["celery", "-A", "config"]
     worker = [*celery, "worker", "--loglevel", "INFO", "--without-mingle"]
     schedule = str(services.var / "run" / "beat-schedule")
@@ -49,20 +49,32 @@ def web_command(descriptor: int) -> list[str]:
         *("gunicorn", "config.wsgi:application", "--bind", f"fd://{descriptor}"),
         *("--worker-class", "gthread", "--workers", "2", "--threads", "4"),
         *("--timeout", "60", "--graceful-timeout", "4", "--access-logfile", "-"),
-        "--no-control-socket",
+        # Loaded once and shared by the workers: half the start and less memory.
+        *("--preload", "--no-control-socket"),
     ]
 
 
-def management_program(
-    services: Services, environment: Mapping[str, str], arguments: Sequence[str], name: str | None
-) -> Program:
-    """`manage.py` with arguments; without a name its output goes to the terminal."""
+def prepare_program(services: Services, environment: Mapping[str, str]) -> Program:
+    """Migrations and static files."""
     return Program(
-        name=name or arguments[0],
+        name="prepare",
+        command=[sys.executable, "-m", "embedded.prepare"],
+        owner=services.owner,
+        environment=environment,
+        folder=ROOT,
+        log=services.var / "log" / "prepare.log",
+    )
+
+
+def management_program(
+    services: Services, environment: Mapping[str, str], arguments: Sequence[str]
+) -> Program:
+    """`manage.py` with arguments; its output goes to the terminal."""
+    return Program(
+        name=arguments[0],
         command=[sys.executable, "manage.py", *arguments],
         owner=services.owner,
         environment=environment,
         folder=ROOT,
-        log=services.var / "log" / f"{name}.log" if name else None,
         grace=WORKER_GRACE_SECONDS,
     )

@@ -18,12 +18,13 @@ from embedded.errors import EmbeddedError
 from embedded.owner import ROOT, Owner, choose_owner, require_reachable
 from embedded.processes import (
     Child,
+    Program,
     adopt_orphans,
     log_tail,
     reap_orphans,
     stop_descendants,
 )
-from embedded.programs import application_programs, management_program
+from embedded.programs import application_programs, management_program, prepare_program
 from embedded.staging import end_leftovers, stage_input
 
 TICK_SECONDS = 0.2
@@ -122,10 +123,12 @@ class Supervisor:
         """Prepare the database, start the application, run the demo, wait for the end."""
         try:
             self.prepare_application()
-            self.start_application()
+            web, *workers = application_programs(self.services, self.environment, self.listener)
+            self.start_application([web])
             self.wait_for_page()
             seconds = time.monotonic() - began
             say(f"The first page came after {seconds:.1f} s: {self.options.address}")
+            self.start_application(workers)
             demo = ["demo", "--url", self.options.address.rstrip("/")]
             demo += ["--data", str(data)] if data else []
             status = self.run_in_foreground(self.options.command or demo)
@@ -137,27 +140,17 @@ class Supervisor:
             self.stop()
 
     def prepare_application(self) -> None:
-        """Bring the database and the static files to this version, side by side."""
-        children = [
-            Child(management_program(self.services, self.environment, arguments, name))
-            for name, arguments in (
-                ("migrate", ["migrate", "--noinput"]),
-                ("collectstatic", ["collectstatic", "--noinput", "--verbosity", "0"]),
-            )
-        ]
-        for child in children:
-            child.start()
-        for child in children:
-            while not child.wait(TICK_SECONDS):
-                pass
-        for child in children:
-            if child.process is None or child.process.returncode != 0:
-                log = child.program.log or Path()
-                raise EmbeddedError(f"`{child.program.name}` failed: {log_tail(log)} (see {log})")
+        """Bring the database and the static files to this version."""
+        child = Child(prepare_program(self.services, self.environment))
+        child.start()
+        while not child.wait(TICK_SECONDS):
+            pass
+        if child.process is None or child.process.returncode != 0:
+            log = child.program.log or Path()
+            raise EmbeddedError(f"The database was not prepared: {log_tail(log)} (see {log})")
 
-    def start_application(self) -> None:
-        """Start web, workers and beat."""
-        programs = application_programs(self.services, self.environment, self.listener)
+    def start_application(self, programs: Sequence[Program]) -> None:
+        """Start programs and look after them from now on."""
         for program in programs:
             child = Child(program)
             child.start()
@@ -184,7 +177,7 @@ class Supervisor:
     def run_in_foreground(self, arguments: Sequence[str]) -> int:
         """Run a management command on the terminal while watching the others."""
         environment = foreground_environment(self.environment)
-        program = management_program(self.services, environment, arguments, name=None)
+        program = management_program(self.services, environment, arguments)
         self.foreground = Child(program)
         self.foreground.start()
         while not self.foreground.wait(TICK_SECONDS):

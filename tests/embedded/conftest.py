@@ -44,6 +44,10 @@ def clean_environment(var: Path) -> dict[str, str]:
     """The environment of a program that must not see the test run's own services."""
     ours = ("DATABASE_URL", "BROKER_URL", "DJANGO_SETTINGS_MODULE", "SECRET_KEY", "LOG_LEVEL")
     environment = {name: value for name, value in os.environ.items() if name not in ours}
+    if shared := environment.get("TANDEM_VAR"):
+        # Byte code is compiled once for all programs of these tests.
+        environment["PYTHONPYCACHEPREFIX"] = str(Path(shared) / "cache" / "pycache")
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "platform")])
     return environment | {"TANDEM_VAR": str(var)}
 

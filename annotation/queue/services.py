@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Count, Exists, OuterRef
+from django.db.models import Count, Exists, OuterRef, Q
 from django.utils import timezone
 
 from accounts.models import Project
 from annotation.instances.models import Instance, InstanceState
-from annotation.labels.models import Annotator
+from annotation.labels.models import Annotation, Annotator, AnnotatorKind
 from annotation.projects.models import Protocol
 from annotation.projects.selectors import protocol_of
 from core.exceptions import Conflict, InvalidInput
@@ -277,17 +277,24 @@ def expire_leases(*, project: Project | None = None) -> int:
 
 
 def settle_instances(instance_ids: Iterable[int]) -> int:
-    """Mark routed instances settled when every place for a person is filled; returns how many."""
+    """Mark routed instances settled that wait for nobody; returns how many.
+
+    Every place for a person is filled, and where only a judge was asked, it has answered.
+    """
     unfilled = Slot.objects.filter(
         instance=OuterRef("pk"),
         purpose=Purpose.LABEL,
         state__in=[SlotState.OPEN, SlotState.LEASED],
     )
+    judged = Annotation.objects.filter(
+        instance=OuterRef("pk"), annotator__kind=AnnotatorKind.JUDGE
+    )
     ready = Instance.objects.filter(
         ~Exists(unfilled),
+        Q(assignment__destination__in=TO_PEOPLE) | Exists(judged),
         pk__in=set(instance_ids),
         state=InstanceState.ROUTED,
-        assignment__destination__in=TO_PEOPLE,
+        assignment__isnull=False,
     )
     keys = list(ready.values_list("pk", flat=True))
     return Instance.objects.filter(pk__in=keys).update(state=InstanceState.SETTLED)

@@ -16,7 +16,8 @@ FALSE = {"0", "false", "no", "off", ""}
 
 
 def env_str(name: str, default: str = "") -> str:
-    return os.environ.get(name, default)
+    """The value; an empty one counts as not set."""
+    return os.environ.get(name) or default
 
 
 def env_bool(name: str, *, default: bool) -> bool:
@@ -40,16 +41,19 @@ def env_list(name: str, default: str = "") -> list[str]:
     return [part.strip() for part in env_str(name, default).split(",") if part.strip()]
 
 
-def env_secret(name: str) -> str:
-    """The value of `<name>`, or the content of the file that `<name>_FILE` points to."""
+def env_secret(name: str, *, default: str | None = None) -> str:
+    """The value of `<name>`, or the content of the file that `<name>_FILE` points to.
+
+    Without a default the variable must be set.
+    """
     path = os.environ.get(f"{name}_FILE")
     if path:
         try:
             return Path(path).read_text(encoding="utf-8").strip()
         except OSError as error:
             raise ImproperlyConfigured(f"{name}_FILE={path}: {error.strerror}.") from error
-    value = os.environ.get(name, "")
-    if not value:
+    value = os.environ.get(name) or default
+    if value is None:
         raise ImproperlyConfigured(f"Set {name} (or {name}_FILE); see .env.example.")
     return value
 

@@ -144,5 +144,9 @@ TRAINING_THREADS = env_int("TRAINING_THREADS", 0)
 # Base models are loaded from these folders and from nowhere else.
 MODEL_ROOTS = [Path(root).resolve() for root in env_list("MODEL_ROOTS")] or [VAR_DIR / "models"]
 
+# The OpenAI-compatible server that judges without a URL of their own ask; the key goes to it only.
+JUDGE_BASE_URL = env_str("JUDGE_BASE_URL")
+JUDGE_API_KEY = env_secret("JUDGE_API_KEY", default="")
+
 configure_logging(json=env_bool("LOG_JSON", default=not DEBUG), level=env_str("LOG_LEVEL", "INFO"))
 LOGGING_CONFIG = None

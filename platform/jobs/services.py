@@ -56,8 +56,14 @@ def submit(
         if "job_one_active_per_key" not in str(error):
             raise
         raise Conflict("This is already running: wait for it to end, or cancel it first.") from None
-    transaction.on_commit(lambda: ring(job))
+    transaction.on_commit(lambda: _ring_once(job))
     return job
+
+
+def _ring_once(job: Job) -> None:
+    """Ring; where that fails the next sweep finds the job unrung."""
+    if not ring(job):
+        Job.objects.filter(pk=job.pk, state=State.QUEUED).update(rung_at=None)
 
 
 @transaction.atomic
@@ -94,6 +100,8 @@ def finish(
     values: dict[str, Any] = {"state": state, "lease_until": None, "error": error[:20000]}
     if state in ENDED:
         values["finished_at"] = timezone.now()
+    else:
+        values["rung_at"] = None  # given back: the next sweep rings for it
     if result is not None:
         values["result"] = result
     held = Job.objects.filter(pk=job.pk, attempt=job.attempt, state__in=HELD)

@@ -11,6 +11,7 @@ from annotation.labels import services as labels
 from annotation.ledger import services as ledger
 from annotation.ledger.models import Budget
 from annotation.queue.models import Arm, Destination, Slot, SlotState
+from annotation.queue.services import settle_instances
 from jobs import services as jobs
 from jobs.context import JobContext
 from routing.decisions.models import Decision
@@ -153,7 +154,9 @@ def label(work: Work) -> dict[str, Any]:
 
 def settle(work: Work) -> dict[str, Any]:
     """Bring the labels of every instance together."""
-    return {"consensus": consensus.update(project=work.project)}
+    count = consensus.update(project=work.project)
+    settle_instances(m.pk for m in work.population.members)
+    return {"consensus": count}
 
 
 def _decide(work: Work, choices: list[Choice], budget: str) -> None:

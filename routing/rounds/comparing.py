@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from annotation.instances.models import RecordedLabel
-from annotation.judges.protocol import Verdict, pair_ranking, winner_of
-from annotation.labels.models import AnnotatorKind
+from annotation.judges.protocol import Verdict, pair_ranking
+from annotation.labels.models import Annotation, AnnotatorKind
 from annotation.labels.selectors import current
 from core.exceptions import ApplicationError
 from routing.features.signals import with_judge
@@ -43,6 +43,7 @@ def _options(work: Work) -> Options:
     options = work.options
     return Options(
         budget=options.budget_share,
+        seed_share=options.seed_share,
         audit_share=options.audit_share,
         test_share=options.test_share,
         seeds=max(2, options.seeds),
@@ -106,10 +107,11 @@ def _with_labels(work: Work, members: list[Member]) -> list[Member]:
         if row.annotator.kind in {AnnotatorKind.PERSON, AnnotatorKind.IMPORT}:
             votes[row.instance_id].append(vote(row.ranking))
         elif row.annotator.judge_id == work.judge.pk:
-            verdicts[row.instance_id] = _verdict(row.ranking)
+            verdicts[row.instance_id] = _verdict(row)
     return [replace(m, votes=tuple(votes[m.pk]), verdict=verdicts.get(m.pk)) for m in members]
 
 
-def _verdict(ranking: list[int]) -> Verdict:
-    p = {0: 0.75, 1: 0.25, -1: 0.5}[winner_of(ranking)]
+def _verdict(row: Annotation) -> Verdict:
+    """The judge's label as it was given; its probability was stored beside it."""
+    p = float(row.attributes["verdict"]["p"])
     return Verdict(pair_ranking(p), p)

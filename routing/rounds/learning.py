@@ -33,7 +33,7 @@ def snapshot(work: Work) -> dict[str, Any]:
     )
     work.row.snapshot = row
     work.row.save(update_fields=["snapshot"])
-    return {"snapshot": row.content_hash, "counts": row.manifest.get("counts", {})}
+    return {"snapshot": row.content_hash, "rows": row.manifest["rows"]}
 
 
 def reward(work: Work) -> dict[str, Any]:

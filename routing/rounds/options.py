@@ -24,7 +24,7 @@ class RoundOptions:
 
     replay: bool = False
     judge: str = ""
-    strategy: str = "hyper"
+    strategy: str = "learned-error"
     budget_share: float = 0.4
     seed_share: float = 0.5
     test_share: float = 0.3

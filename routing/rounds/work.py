@@ -14,8 +14,9 @@ from annotation.ledger.models import Budget
 from annotation.projects.models import Criterion
 from core.exceptions import InvalidInput
 from jobs.context import JobContext
+from routing.features.store import text_features
 from routing.features.table import FeatureTable, Floats
-from routing.features.text import FEATURES, extract
+from routing.features.text import FEATURES
 
 from .models import Round
 from .options import RoundOptions, options_from
@@ -98,6 +99,10 @@ class Work:
         stored = np.load(self.folder / "embeddings.npz", allow_pickle=False)
         return dict(zip(stored["ids"].tolist(), stored["vectors"], strict=True))
 
+    def _cosine(self, instance_id: int) -> float:
+        first, second = self.embeddings[instance_id]
+        return float(first @ second)
+
     def budget(self, name: str) -> Budget:
         return Budget.objects.get(project=self.project, name=budget_name(self.row, name))
 
@@ -109,12 +114,12 @@ class Work:
 
     def features(self, members: list[Member]) -> FeatureTable:
         """Text features with the embedding cosine, and the domain where the import gave one."""
-        rows = [
-            extract(m.prompt, m.completions, cosine=float(np.prod(self.embeddings[m.pk], 0).sum()))
-            for m in members
-        ]
+        stored = text_features({m.pk: (m.prompt, m.completions) for m in members})
         names = (*FEATURES, "embedding_cosine")
-        values = np.array([[row[name] for name in names] for row in rows], dtype=np.float64)
+        values = np.array(
+            [[*(stored[m.pk][name] for name in FEATURES), self._cosine(m.pk)] for m in members],
+            dtype=np.float64,
+        )
         domains = tuple(m.domain for m in members)
         return FeatureTable(
             names,

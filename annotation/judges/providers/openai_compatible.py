@@ -59,7 +59,7 @@ class OpenAICompatible:
         return request | {k: v for k, v in own if k not in OPERATION and k != "mode"}
 
     def _endpoint(self) -> Endpoint:
-        known = getattr(settings, "JUDGE_BASE_URL", "")
+        known = settings.JUDGE_BASE_URL
         options = self.judge.parameters
         base_url = options.get("base_url") or known
         if not base_url.startswith(("http://", "https://")):
@@ -69,7 +69,7 @@ class OpenAICompatible:
             )
         return Endpoint(
             base_url,
-            api_key=getattr(settings, "JUDGE_API_KEY", "") if base_url == known else "",
+            api_key=settings.JUDGE_API_KEY if base_url == known else "",
             timeout=float(options.get("timeout", 120)),
             attempts=int(options.get("attempts", 5)),
             limit=RateLimit(requests=int(options.get("rpm", 0)), tokens=int(options.get("tpm", 0))),

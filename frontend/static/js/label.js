@@ -286,6 +286,11 @@ stage.addEventListener("focusin", (event) => {
   for (const each of all) each.classList.toggle("on", each === group && all.length > 1);
 });
 
+// Only where sending has failed: what is on its way survives leaving the page.
+addEventListener("beforeunload", (event) => {
+  if (outbox.waiting && outbox.failures) event.preventDefault();
+});
+
 const keys = document.getElementById("show-keys");
 keys.hidden = false;
 keys.addEventListener("click", () => act("keys"));

@@ -8,7 +8,7 @@ export class Outbox {
     this.name = `tandem.outbox.${name}`;
     this.handlers = { acknowledged, refused, changed };
     this.letters = read(this.name);
-    this.running = false;
+    this.flushing = null;
     this.failures = 0;
     addEventListener("online", () => this.flush());
   }
@@ -32,16 +32,24 @@ export class Outbox {
     this.handlers.changed(this.letters.length, this.failures > 0);
   }
 
-  async flush() {
-    if (this.running) return;
-    this.running = true;
+  // Resolves when everything is sent, or when sending has to wait.
+  flush() {
+    this.flushing ??= this.sendAll();
+    return this.flushing;
+  }
+
+  async sendAll() {
     clearTimeout(this.timer);
-    while (this.letters.length) {
-      if (!(await this.send(this.letters[0]))) break;
-      this.letters.shift();
-      this.store();
+    // Without this pause an empty outbox would end before `flush` has noted that it began.
+    await null;
+    try {
+      while (this.letters.length && (await this.send(this.letters[0]))) {
+        this.letters.shift();
+        this.store();
+      }
+    } finally {
+      this.flushing = null;
     }
-    this.running = false;
   }
 
   // True when the server has answered for good, whether it took the submit or refused it.
@@ -69,8 +77,12 @@ export class Outbox {
   }
 }
 
+// A request that is kept alive goes on when the page is left; browsers allow 64 kB of them.
+const MOST_KEPT_ALIVE = 30_000;
+
 export async function post(url, body) {
-  return fetch(url, { method: "POST", body, headers: { "HX-Request": "true" } });
+  const keepalive = body.toString().length < MOST_KEPT_ALIVE;
+  return fetch(url, { method: "POST", body, keepalive, headers: { "HX-Request": "true" } });
 }
 
 function read(name) {

@@ -23,7 +23,7 @@ from .deciding import route as route_pool
 from .models import Round
 from .options import LEARNED_ERROR
 from .population import POOL, SEED, TEST, Member
-from .work import EVALUATION, JUDGES, PEOPLE, Waiting, Work, budget_name, texts_to_embed
+from .work import EVALUATION, JUDGES, PEOPLE, Waiting, Work, budget_name, texts_of
 
 EMBED_KIND = "routing.embed"
 
@@ -79,16 +79,17 @@ def run_embed(context: JobContext) -> dict[str, Any]:
     """The job behind `embed`: one process, its vectors kept in the round's folder."""
     work = Work(context, Round.objects.select_related("project").get(pk=context.arguments["round"]))
     members = list(work.population.members)
-    ids, vectors = embed_texts(context, *texts_to_embed(members))
-    place = {key: row for row, key in enumerate(ids)}
-    stacked = np.stack(
-        [[vectors[place[f"{m.pk}:{i}"]] for i in range(len(m.completions))] for m in members]
-    )
+    texts = [texts_of(member) for member in members]
+    # The same completion stands in many pairs; it is embedded once.
+    distinct = sorted({text for pair in texts for text in pair})
+    ids, vectors = embed_texts(context, [str(i) for i in range(len(distinct))], distinct)
+    place = {distinct[int(key)]: row for row, key in enumerate(ids)}
+    stacked = np.stack([[vectors[place[text]] for text in pair] for pair in texts])
     target = work.folder / "embeddings.npz"
     with target.with_suffix(".tmp").open("wb") as file:
         np.savez(file, ids=np.array([m.pk for m in members]), vectors=stacked)
     target.with_suffix(".tmp").replace(target)
-    return {"completions": len(ids), "dimensions": int(stacked.shape[2])}
+    return {"texts": len(ids), "dimensions": int(stacked.shape[2])}
 
 
 def seed(work: Work) -> dict[str, Any]:

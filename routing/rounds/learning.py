@@ -66,7 +66,7 @@ def _train(work: Work, kind: RunKind, options: dict[str, Any], started: Run | No
             project=work.project,
             kind=kind,
             snapshot=work.row.snapshot,
-            options=options,
+            options=_bounded(work, options),
             created_by=work.row.created_by,
             name=f"Round {work.row.number}: {kind.label.lower()}",
             parent=work.context.job,
@@ -80,6 +80,14 @@ def _train(work: Work, kind: RunKind, options: dict[str, Any], started: Run | No
         raise JobFailed(f"{run} {job.state}: {job.error.splitlines()[0] if job.error else ''}")
     run.refresh_from_db()
     return run
+
+
+def _bounded(work: Work, options: dict[str, Any]) -> dict[str, Any]:
+    """The options with as many passes over the snapshot as the round's pairs allow."""
+    if work.row.snapshot is None or options.get("steps") or options.get("epochs"):
+        return options
+    pairs = int(work.row.snapshot.manifest["rows"].get("train", 0))
+    return options | {"epochs": min(1.0, work.options.train_pairs / max(1, pairs))}
 
 
 def _figures(run: Run) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from core.exceptions import InvalidInput
 CROWD_PRICE_MICROS = 300_000
 HYPER, LEARNED_ERROR = "hyper", "learned-error"
 STRATEGIES = (HYPER, LEARNED_ERROR)
+LEAST_MIXES = 10
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class RoundOptions:
     the human budget as a share of what people's labels of everything outside the held-out prompts
     would cost; it pays the audit arm, the seed (`seed_share` of it) and routing. `strategy` is
     `hyper` (text features) or `learned-error` (text and judge signals; the judge labels all).
+    Each model sees at most `train_pairs` pairs, so that a round on a large data set ends soon.
     """
 
     replay: bool = False
@@ -30,6 +32,7 @@ class RoundOptions:
     test_share: float = 0.3
     audit_share: float = 0.05
     human_price_micros: int = CROWD_PRICE_MICROS
+    train_pairs: int = 1500
     seeds: int = 10
     mixes: int = 200
     reward: dict[str, Any] = field(default_factory=dict)
@@ -59,6 +62,10 @@ def options_from(values: dict[str, Any]) -> RoundOptions:
             raise InvalidInput(f"`{name}` is {getattr(options, name)}: choose between 0 and 1.")
     if options.strategy not in STRATEGIES:
         raise InvalidInput(f"`strategy` is {options.strategy!r}: choose {' or '.join(STRATEGIES)}.")
-    if options.human_price_micros < 0 or options.seeds < 1 or options.mixes < 10:
-        raise InvalidInput("Prices are 0 or more, `seeds` at least 1, `mixes` at least 10.")
+    if min(options.human_price_micros, options.seeds - 1, options.train_pairs - 1) < 0 or (
+        options.mixes < LEAST_MIXES
+    ):
+        raise InvalidInput(
+            "Prices are 0 or more, `seeds` and `train_pairs` at least 1, `mixes` at least 10."
+        )
     return options

@@ -132,11 +132,6 @@ def budget_name(row: Round, name: str) -> str:
     return f"{name}, round {row.number}"
 
 
-def texts_to_embed(members: list[Member]) -> tuple[list[str], list[str]]:
-    """Ids `<instance>:<position>` and texts: the start of the prompt, then the completion."""
-    pairs = [
-        (f"{m.pk}:{i}", f"{m.prompt[:PROMPT_CHARACTERS]}\n\n{text}")
-        for m in members
-        for i, text in enumerate(m.completions)
-    ]
-    return [key for key, _ in pairs], [text for _, text in pairs]
+def texts_of(member: Member) -> list[str]:
+    """What is embedded of an instance: for each completion the prompt's start before it."""
+    return [f"{member.prompt[:PROMPT_CHARACTERS]}\n\n{text}" for text in member.completions]

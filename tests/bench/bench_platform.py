@@ -24,8 +24,8 @@ from tests.bench.report import Report
 
 ROOT = Path(__file__).resolve().parents[2]
 PEER = "Label Studio 1.23.2"
-# Measured once on two cores with the peer's own start command (see docs): warm start to the first
-# page, and memory of its server right after it.
+# Measured once on two cores with the peer's own start command: warm start to the first page, and
+# resident memory of its one server process right after it.
 PEER_FIRST_PAGE_SECONDS = 4.2
 PEER_MEMORY_MB = 342.0
 PEER_INSTALL_SECONDS = 121.6
@@ -119,27 +119,47 @@ def started(var: Path) -> Iterator[float]:
 
 
 def measure_memory(report: Report, var: Path) -> None:
-    """Resident memory of each program with its children, in MB of 2^20 bytes."""
-    if not Path("/proc/self/status").exists():
-        report.not_measured("memory", "no /proc on this system")
+    """Memory of each program with its children, in MB of 2^20 bytes, once all are ready.
+
+    RSS counts pages that processes share once for each of them, PSS once in all.
+    """
+    if not Path("/proc/self/smaps_rollup").exists():
+        report.not_measured("memory", "no /proc/PID/smaps_rollup on this system")
         return
-    time.sleep(3)  # workers are still importing when the first page comes
-    used = dict.fromkeys(PROGRAMS, 0.0)
+    wait_for_workers(var)
+    used = {(name, kind): 0.0 for name in PROGRAMS for kind in ("RSS", "PSS")}
     for pid in marked_processes(var):
         with contextlib.suppress(OSError):
             line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-            for name, word in PROGRAMS.items():
-                used[name] += resident_mb(pid) if word in line else 0.0
-    for name, megabytes in used.items():
-        peer = (PEER, PEER_MEMORY_MB) if name == "web" else (None, None)
-        report.add(f"RSS of {name}", megabytes, "MB", peer=peer[0], peer_value=peer[1])
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().upper()
+            for name, kind in used:
+                if PROGRAMS[name] in line:
+                    used[name, kind] += kilobytes(rollup, kind) / 1024
+    for (name, kind), megabytes in used.items():
+        peer = (PEER, PEER_MEMORY_MB) if (name, kind) == ("web", "PSS") else (None, None)
+        report.add(f"{kind} of {name}", megabytes, "MB", peer=peer[0], peer_value=peer[1])
 
 
-def resident_mb(pid: int) -> float:
-    """Resident set size of one process."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    line = next((line for line in status.splitlines() if line.startswith("VmRSS:")), "VmRSS: 0")
-    return int(line.split()[1]) / 1024
+def wait_for_workers(var: Path) -> None:
+    """Wait until each worker has started its pool: three processes and two."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        lines = []
+        for pid in marked_processes(var):
+            with contextlib.suppress(OSError):
+                lines.append(Path(f"/proc/{pid}/cmdline").read_bytes())
+        pools = [sum(word in line for line in lines) for word in (b"default@", b"gpu@")]
+        if pools == [3, 2]:
+            time.sleep(2)
+            return
+        time.sleep(0.2)
+    raise RuntimeError("the workers did not become ready")
+
+
+def kilobytes(rollup: str, kind: str) -> int:
+    """One figure of an upper-cased smaps_rollup."""
+    line = next(line for line in rollup.splitlines() if line.startswith(f"{kind}:"))
+    return int(line.split()[1])
 
 
 def measure_cold(report: Report) -> None:

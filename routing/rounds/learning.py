@@ -13,6 +13,23 @@ from .comparing import compare_mixes
 from .population import TEST
 from .work import Work
 
+MOST_PASSES = 2.0
+# What a round trains unless told otherwise: a laptop's two cores need about a minute for each.
+SMALL: dict[str, dict[str, Any]] = {
+    RunKind.REWARD: {
+        "base": {"scratch": {"hidden_size": 128, "layers": 4, "heads": 4, "vocab_size": 4096}},
+        "max_length": 256,
+        "learning_rate": 5e-4,
+    },
+    # It learns the texts before it learns what is preferred.
+    RunKind.POLICY: {
+        "base": {"scratch": {"hidden_size": 128, "layers": 2, "heads": 4, "vocab_size": 1024}},
+        "max_length": 256,
+        "sft_warmup_steps": 100,
+        "sft_learning_rate": 3e-3,
+        "learning_rate": 3e-4,
+    },
+}
 EXPORTS = (("trl", "jsonl"), ("pairs", "csv"), ("annotations", "parquet"))
 
 
@@ -66,7 +83,7 @@ def _train(work: Work, kind: RunKind, options: dict[str, Any], started: Run | No
             project=work.project,
             kind=kind,
             snapshot=work.row.snapshot,
-            options=_bounded(work, options),
+            options=_bounded(work, options or SMALL[kind]),
             created_by=work.row.created_by,
             name=f"Round {work.row.number}: {kind.label.lower()}",
             parent=work.context.job,
@@ -87,7 +104,7 @@ def _bounded(work: Work, options: dict[str, Any]) -> dict[str, Any]:
     if work.row.snapshot is None or options.get("steps") or options.get("epochs"):
         return options
     pairs = int(work.row.snapshot.manifest["rows"].get("train", 0))
-    return options | {"epochs": min(1.0, work.options.train_pairs / max(1, pairs))}
+    return options | {"epochs": min(MOST_PASSES, work.options.train_pairs / max(1, pairs))}
 
 
 def _figures(run: Run) -> dict[str, Any]:

@@ -21,7 +21,8 @@ class RoundOptions:
     the human budget as a share of what people's labels of everything outside the held-out prompts
     would cost; it pays the audit arm, the seed (`seed_share` of it) and routing. `strategy` is
     `hyper` (text features) or `learned-error` (text and judge signals; the judge labels all).
-    Each model sees at most `train_pairs` pairs, so that a round on a large data set ends soon.
+    `reward` and `policy` are options of the two training runs; empty means a small model from
+    random weights. Each model sees at most `train_pairs` pairs, so that a round on a large data set ends soon.
     """
 
     replay: bool = False

@@ -5,7 +5,7 @@ right in light and in dark. Each chart comes in two widths, because text in an S
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import fmean
@@ -16,10 +16,15 @@ import vl_convert
 from django.utils.safestring import SafeString, mark_safe
 
 WIDE, NARROW = 720, 290
-PALETTE = ["var(--human)", "var(--judge)", "var(--b)", "var(--ink-3)"]
 MOST_POINTS = 400
+COLOURS = {
+    "ours": "var(--human)",
+    "judge": "var(--judge)",
+    "people": "var(--b)",
+    "other": "var(--ink-3)",
+}
 
-Series = Mapping[str, Sequence[tuple[float, float]]]
+Points = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,18 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class Line:
+    """Points under a name; `kind` colours it (ours, judge, people, other), `faint` stays behind."""
+
+    name: str
+    points: Points
+    kind: str
+    faint: bool = False
+
+
+@dataclass(frozen=True)
 class Bar:
-    """A value with its interval; `kind` colours it (people, judge, ours, other)."""
+    """A value with its interval; `kind` colours it (ours, judge, people, other)."""
 
     name: str
     value: float
@@ -44,35 +59,43 @@ class Bar:
     kind: str
 
 
-def line_chart(
-    series: Series, *, x: str, y: str, label: str, faint: frozenset[str] = frozenset()
-) -> Chart | None:
-    """Lines of (x, y) points by name; None where there is no point. `faint` lines stay behind."""
-    points = [
-        {"x": at, "y": value, "name": name, "opacity": 0.35 if name in faint else 1}
-        for name, line in series.items()
-        for at, value in thin(line)
-    ]
-    if not points:
+def line_chart(lines: Sequence[Line], *, x: str, y: str, label: str) -> Chart | None:
+    """Lines of (x, y) points; None where there is no point."""
+    lines = [line for line in lines if line.points]
+    if not lines:
         return None
-    names = [name for name in series if series[name]]
-    colour = alt.Color(
-        "name:N",
-        scale=alt.Scale(domain=names, range=PALETTE[: len(names)]),
-        legend=alt.Legend(title=None, orient="top", symbolType="stroke"),
-    )
+    values = [
+        {"x": at, "y": value, "name": line.name, "opacity": 0.3 if line.faint else 1}
+        for line in lines
+        for at, value in thin(line.points)
+    ]
+    names, colours = [line.name for line in lines], [COLOURS[line.kind] for line in lines]
     chart = (
-        alt.Chart(alt.Data(values=points))
+        alt.Chart(alt.Data(values=values))
         .mark_line(strokeWidth=2, strokeJoin="round", clip=True)
         .encode(
-            x=alt.X("x:Q", title=x, axis=alt.Axis(grid=False, tickCount=6)),
-            y=alt.Y("y:Q", title=y, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5)),
-            color=colour,
+            x=alt.X("x:Q", title=x, axis=alt.Axis(grid=False, tickCount=6), scale=_tight()),
+            y=alt.Y("y:Q", title=y, axis=alt.Axis(tickCount=5), scale=alt.Scale(zero=False)),
             opacity=alt.Opacity("opacity:Q", scale=None, legend=None),
+            color=alt.Color(
+                "name:N",
+                scale=alt.Scale(domain=names, range=colours),
+                legend=alt.Legend(title=None, orient="top", symbolType="stroke"),
+            ),
         )
     )
-    rows = [[name, f"{at:g}", f"{value:.4f}"] for name in names for at, value in series[name][-50:]]
+    rows = [
+        [line.name, f"{at:g}", f"{value:.4f}"]
+        for line in lines
+        if not line.faint
+        for at, value in line.points[-50:]
+    ]
     return _chart(chart, label, 250, ["Line", x, y], rows)
+
+
+def _tight() -> alt.Scale:
+    """An axis that begins and ends with the data."""
+    return alt.Scale(zero=False, nice=False)
 
 
 def interval_chart(bars: Sequence[Bar], *, x: str, label: str) -> Chart | None:
@@ -83,18 +106,12 @@ def interval_chart(bars: Sequence[Bar], *, x: str, label: str) -> Chart | None:
         {"name": b.name, "v": 100 * b.value, "low": 100 * b.low, "high": 100 * b.high, "k": b.kind}
         for b in bars
     ]
-    colours = {
-        "ours": "var(--human)",
-        "judge": "var(--judge)",
-        "people": "var(--b)",
-        "other": "var(--ink-3)",
-    }
     base = alt.Chart(alt.Data(values=values)).encode(
         y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=150, ticks=False)),
         color=alt.Color(
             "k:N",
             legend=None,
-            scale=alt.Scale(domain=list(colours), range=list(colours.values())),
+            scale=alt.Scale(domain=list(COLOURS), range=list(COLOURS.values())),
         ),
     )
     scale = alt.Scale(zero=False, nice=True, padding=8)
@@ -109,7 +126,7 @@ def interval_chart(bars: Sequence[Bar], *, x: str, label: str) -> Chart | None:
     return _chart(alt.layer(rule, dot), label, 30 * len(bars), ["Mix", x, "95 % interval"], rows)
 
 
-def smooth(line: Sequence[tuple[float, float]], window: int) -> list[tuple[float, float]]:
+def smooth(line: Points, window: int) -> list[tuple[float, float]]:
     """Each point as the mean of itself and up to `window` - 1 points before it."""
     values = [value for _, value in line]
     return [
@@ -118,7 +135,7 @@ def smooth(line: Sequence[tuple[float, float]], window: int) -> list[tuple[float
     ]
 
 
-def thin(line: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:
+def thin(line: Points) -> Points:
     """At most `MOST_POINTS` points, evenly taken, the last one always."""
     every = -(-len(line) // MOST_POINTS)
     return line if every <= 1 else [*line[:-1:every], line[-1]]

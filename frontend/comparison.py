@@ -6,6 +6,9 @@ from routing.rounds.models import Round
 
 from .charts import Bar, Chart, interval_chart
 
+# The mix of the comparison that each routing strategy makes.
+ARMS = {"hyper-linear": "routed", "learned-error": "learned_error"}
+
 
 def comparison_of(row: Round | None) -> dict[str, Any]:
     """The comparison of a finished round, or `{"not_compared": reason}`; empty before that."""
@@ -16,10 +19,10 @@ def comparison_of(row: Round | None) -> dict[str, Any]:
     return dict(row.summary.get("comparison", {}))
 
 
-def comparison_chart(comparison: dict[str, Any]) -> Chart | None:
-    """Label accuracy of each mix with its interval."""
+def comparison_chart(comparison: dict[str, Any], ours: str) -> Chart | None:
+    """Label accuracy of each mix with its interval; `ours` is the key of the mix in use."""
     bars = [
-        Bar(arm["name"], found["value"], found["low"], found["high"], kind_of(arm["name"]))
+        Bar(arm["name"], found["value"], found["low"], found["high"], _kind(arm["key"], ours))
         for arm in comparison.get("arms", [])
         if (found := arm["label_accuracy"])
     ]
@@ -27,8 +30,12 @@ def comparison_chart(comparison: dict[str, Any]) -> Chart | None:
     return interval_chart(bars, x="label accuracy, %", label=label)
 
 
-def kind_of(name: str) -> str:
-    """Which colour a mix has: people, judges, our router, or another."""
-    if name.startswith("routed"):
-        return "ours"
-    return {"all-judge": "judge", "all-human": "people"}.get(name, "other")
+def arm_in_use(row: Round | None) -> str:
+    """The key of the mix by which the round has routed."""
+    return ARMS.get(row.router.strategy, "") if row and row.router else ""
+
+
+def _kind(key: str, ours: str) -> str:
+    return (
+        "ours" if key == ours else {"all_judge": "judge", "all_human": "people"}.get(key, "other")
+    )

@@ -8,11 +8,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.policies import Action, project_for
 from core.exceptions import InvalidInput
-from frontend.comparison import comparison_chart, comparison_of
+from frontend.comparison import arm_in_use, comparison_chart, comparison_of
 from frontend.pages import project_page, user_of
 from frontend.reads import has_simulated, is_stuck
 from jobs.selectors import log_of
 from routing.rounds import selectors, services
+from routing.rounds.options import LEARNED_ERROR
 
 
 @require_POST
@@ -23,7 +24,8 @@ def round_start(request: HttpRequest, slug: str) -> HttpResponse:
     project = project_for(user, slug, Action.ROUTE)
     options = {
         "replay": request.POST.get("replay") == "on",
-        "budget_share": _share(request.POST.get("budget", "30")),
+        "budget_share": _share(request.POST.get("budget", "40")),
+        "strategy": request.POST.get("strategy", LEARNED_ERROR),
     }
     row = services.start_round(project=project, options=options, created_by=user)
     return redirect("round", slug, row.number)
@@ -62,7 +64,8 @@ def round_detail(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "owed": selectors.waiting_for(row),
         "stuck": is_stuck(row.job),
         "comparison": comparison,
-        "chart": comparison_chart(comparison),
+        "chart": comparison_chart(comparison, arm_in_use(row)),
+        "ours": arm_in_use(row),
         "simulated": has_simulated(project),
     }
     if request.headers.get("HX-Request"):

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from accounts.policies import Action, project_for
-from frontend.comparison import comparison_chart, comparison_of
+from frontend.comparison import arm_in_use, comparison_chart, comparison_of
 from frontend.pages import project_page, user_of
 from frontend.reads import budgets_of, has_simulated
 from routing.decisions.selectors import latest_router, split_by_domain, split_of
@@ -35,7 +35,8 @@ def routing(request: HttpRequest, slug: str) -> HttpResponse:
         budgets=budgets,
         why=_why(router.report.get("explanation", [])) if router else [],
         comparison=comparison,
-        chart=comparison_chart(comparison),
+        chart=comparison_chart(comparison, arm_in_use(row)),
+        ours=arm_in_use(row),
         simulated=has_simulated(project),
     )
 

@@ -1,7 +1,5 @@
 """Training runs: the list, one with its live curve, starting, stopping and resuming."""
 
-from collections.abc import Sequence
-
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -11,7 +9,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.policies import Action, can, project_for
 from annotation.datasets.selectors import snapshots_of
 from core.exceptions import InvalidInput
-from frontend.charts import Chart, line_chart, smooth
+from frontend.charts import Chart, Line, line_chart, smooth
 from frontend.pages import project_page, user_of
 from frontend.paging import page_of
 from frontend.reads import is_stuck, snapshot_in
@@ -20,7 +18,7 @@ from jobs.selectors import log_of
 from training.runs import selectors, services
 from training.runs.models import Run, RunKind
 
-SPLITS = ("warmup", "train", "eval")
+KINDS = {"train": "ours", "eval": "judge"}
 # Steps of the running mean in a chart.
 WINDOW = 9
 
@@ -77,23 +75,28 @@ def run_detail(request: HttpRequest, slug: str, run_id: int) -> HttpResponse:
 
 
 def _charts(run: Run) -> list[Chart]:
-    """Loss and accuracy by step, as far as they are known."""
+    """Loss and accuracy by step, as far as they are known; the warm-up has a loss of its own."""
     splits = selectors.curve(run)
-    charts = [_chart(splits, figure) for figure in ("loss", "accuracy")]
+    steps = {split: splits[split] for split in KINDS if split in splits}
+    charts = [
+        line_chart(_lines(steps, figure), x="step", y=figure, label=f"{figure.title()} by step")
+        for figure in ("loss", "accuracy")
+    ]
+    warmup = _lines({"warmup": splits.get("warmup", {})}, "loss")
+    charts.append(line_chart(warmup, x="step", y="loss", label="Warm-up: language-model loss"))
     return [chart for chart in charts if chart]
 
 
-def _chart(splits: dict[str, dict[str, selectors.Series]], figure: str) -> Chart | None:
-    """One figure of every split; where steps are many, their running mean in front of them."""
-    series: dict[str, Sequence[tuple[float, float]]] = {}
-    for split in (name for name in SPLITS if name in splits):
-        points = splits[split].get(figure, [])
-        if len(points) >= 2 * WINDOW:
-            series[f"{split}, mean of {WINDOW} steps"] = smooth(points, WINDOW)
-        if points:
-            series[split] = points
-    faint = frozenset(name for name in series if f"{name}, mean of {WINDOW} steps" in series)
-    return line_chart(series, x="step", y=figure, label=f"{figure.title()} by step", faint=faint)
+def _lines(splits: dict[str, dict[str, selectors.Series]], figure: str) -> list[Line]:
+    """A line per split; where steps are many, their running mean in front of them."""
+    lines = []
+    for split, values in splits.items():
+        points, kind = values.get(figure, []), KINDS.get(split, "other")
+        many = len(points) >= 2 * WINDOW
+        if many:
+            lines.append(Line(f"{split}, mean of {WINDOW} steps", smooth(points, WINDOW), kind))
+        lines.append(Line(split, points, kind, faint=many))
+    return lines
 
 
 def _figures(run: Run) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from jobs.context import JobContext
 from .models import Round
 from .services import finish_round, finish_stage
 from .stages import STAGES
+from .titles import TITLES
 from .work import Waiting, Work
 
 
@@ -21,20 +22,20 @@ def run_round(context: JobContext) -> dict[str, Any]:
         pk=context.arguments["round"]
     )
     work = Work(context, row)
-    for position, stage in enumerate(STAGES):
-        if stage.name in row.stages:
+    for position, (name, stage) in enumerate(STAGES):
+        if name in row.stages:
             continue
-        context.progress(position, len(STAGES), stage.title)
-        context.log(stage.title)
+        context.progress(position, len(STAGES), TITLES[name])
+        context.log(TITLES[name])
         started = time.monotonic()
         try:
-            outcome = stage.run(work)
+            outcome = stage(work)
         except Waiting as waiting:
             context.log(f"Waiting for {waiting.labels} labels from people.")
-            return {"waiting": waiting.labels, "stage": stage.name}
+            return {"waiting": waiting.labels, "stage": name}
         context.check()
         seconds = round(time.monotonic() - started, 1)
-        finish_stage(row=row, stage=stage.name, outcome=outcome | {"seconds": seconds})
+        finish_stage(row=row, stage=name, outcome=outcome | {"seconds": seconds})
     context.progress(len(STAGES), len(STAGES), "done")
     finish_round(row=row)
     return {"round": row.number}

@@ -22,7 +22,8 @@ class RoundOptions:
     would cost; it pays the audit arm, the seed (`seed_share` of it) and routing. `strategy` is
     `hyper` (text features) or `learned-error` (text and judge signals; the judge labels all).
     `reward` and `policy` are options of the two training runs; empty means a small model from
-    random weights. Each model sees at most `train_pairs` pairs, so that a round on a large data set ends soon.
+    random weights. Each model sees at most `train_pairs` pairs, so that a round on a large data
+    set ends soon.
     """
 
     replay: bool = False

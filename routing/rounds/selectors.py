@@ -9,7 +9,7 @@ from accounts.models import Project
 from core.exceptions import NotFound
 
 from .models import Round
-from .stages import STAGES
+from .titles import TITLES
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,14 @@ def stages_of(row: Round) -> list[StageView]:
     """Every stage in order with its state and outcome."""
     views: list[StageView] = []
     current = False
-    for stage in STAGES:
-        outcome = row.stages.get(stage.name)
+    for name, title in TITLES.items():
+        outcome = row.stages.get(name)
         if outcome is not None:
-            views.append(StageView(stage.name, stage.title, "done", outcome))
+            views.append(StageView(name, title, "done", outcome))
             continue
         state = "to come" if current else _state_of_current(row)
         current = True
-        views.append(StageView(stage.name, stage.title, state, {}))
+        views.append(StageView(name, title, state, {}))
     return views
 
 

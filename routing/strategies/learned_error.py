@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 from core.exceptions import InvalidInput
 from routing.features import binning
@@ -96,6 +95,9 @@ def fit(seed: Seed) -> LearnedErrorRouter:
         rate = (count + 0.5) / (len(wrong) + 1)
         intercept, coefficients = float(np.log(rate / (1 - rate))), np.zeros(one_hot.shape[1])
     else:
+        # Loaded where it is used: it costs every process that only reads routers 100 MB.
+        from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+
         model = LogisticRegression(C=C, max_iter=1000).fit(one_hot, wrong)
         intercept, coefficients = float(model.intercept_[0]), model.coef_[0]
     weights = tuple(float(c) for c in coefficients)

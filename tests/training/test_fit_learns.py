@@ -103,7 +103,10 @@ def test_reward_model_learns_and_loads_as_a_plain_classifier(
         assert first == pytest.approx(second, abs=1e-4)
     card = json.loads((workdir / "model" / "card.json").read_text())
     assert card["config"]["preset"] == "bt"
+    assert card["config"]["data"] == {"train": "train.parquet", "eval": "eval.parquet"}
     assert set(card["data_sha256"]) == {"train", "eval"}
+    for text in (path for path in (workdir / "model").iterdir() if path.suffix != ".safetensors"):
+        assert str(tmp_path) not in text.read_text(), text.name
 
 
 def test_evaluation_shows_the_longer_baseline(tmp_path: Path, data: dict[str, str]) -> None:

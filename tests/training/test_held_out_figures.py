@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from training.errors import RefusalError
 from training.fit.metrics import (
     Outcome,
     brier_score,
@@ -14,6 +15,7 @@ from training.fit.metrics import (
     clustered_interval,
     correlation,
     decided_pairs,
+    numbers_only,
     report,
     step_figures,
 )
@@ -90,3 +92,10 @@ def test_policy_figures_keep_both_sides_apart() -> None:
 
 def test_report_without_decided_pairs_says_so() -> None:
     assert report([PAIRS[-1]], "reward") == {"pairs": 0, "prompts": 1}
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf])
+def test_scores_that_are_no_numbers_are_refused(score: float) -> None:
+    assert numbers_only(PAIRS) is PAIRS
+    with pytest.raises(RefusalError, match="blown up"):
+        numbers_only([*PAIRS, outcome((score, 1.0), (1, 1), (1.0, 0.0))])

@@ -70,7 +70,7 @@ def test_a_run_trains_reports_and_registers_its_model() -> None:
 
 
 def test_a_refusal_of_the_trainer_is_the_error_of_the_job() -> None:
-    run = start(learning_rate=1e30, eval_every=6)
+    run = start(learning_rate=1e30)
     job = work(run)
     assert job.state == "failed"
     assert "Lower `learning_rate`" in job.error

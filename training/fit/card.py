@@ -24,7 +24,7 @@ def save_result(
         hashes: sha256 of the data files by split.
         values: figures of the run.
     """
-    card = {"config": config, "data_sha256": hashes, "metrics": values}
+    card = {"config": _portable(config), "data_sha256": hashes, "metrics": values}
 
     def write(folder: Path) -> None:
         model.save_pretrained(folder)
@@ -33,6 +33,20 @@ def save_result(
         (folder / "model_card.md").write_text(_card_text(config, hashes, values))
 
     replace_folder(target, write)
+
+
+def _portable(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with names in place of paths: a model folder travels to other machines."""
+
+    def name(path: str | None) -> str | None:
+        return None if path is None else Path(path).name
+
+    return config | {
+        "data": {split: name(path) for split, path in config["data"].items()},
+        "base": config["base"] | {"path": name(config["base"]["path"])},
+        "tokenizer": config["tokenizer"] | {"path": name(config["tokenizer"]["path"])},
+        "reference_cache": name(config["reference_cache"]),
+    }
 
 
 def _card_text(config: dict[str, Any], hashes: dict[str, str], values: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.errors import RefusalError
 from training.objectives.preference import EVEN, Preference
 
 Floats = NDArray[np.float64]
@@ -48,6 +49,20 @@ class Pairs:
     probability: Floats
     cluster: NDArray[np.int64]
     index: list[tuple[int, int, int]]
+
+
+def numbers_only(outcomes: list[Outcome]) -> list[Outcome]:
+    """The same outcomes.
+
+    Raises:
+        RefusalError: a score is not a finite number; no figure of such a model means anything.
+    """
+    if not all(math.isfinite(score) for outcome in outcomes for score in outcome.scores):
+        raise RefusalError(
+            "The model's scores are not finite numbers: its weights have blown up.",
+            "Lower `learning_rate`, or use precision fp32, and train again.",
+        )
+    return outcomes
 
 
 def decided_pairs(outcomes: Sequence[Outcome]) -> Pairs:

@@ -16,7 +16,7 @@ from training.batching.tokenise import Encoder, Limits, encode_all
 from training.fit import events
 from training.fit.config import read_json
 from training.fit.files import replace_file
-from training.fit.metrics import Outcome
+from training.fit.metrics import Outcome, numbers_only
 from training.fit.models import device_for, load_model
 from training.fit.scorers import is_causal, make_scorer
 from training.fit.settings import ScoreConfig, settings
@@ -41,7 +41,11 @@ def run(workdir: Path) -> dict[str, Any]:
 
 @torch.no_grad()
 def scored(config: ScoreConfig, need: Need) -> tuple[list[Row], list[Outcome], dict[str, int]]:
-    """Rows of the data with their rewards, in file order, and what was cut."""
+    """Rows of the data with their rewards, in file order, and what was cut.
+
+    Raises:
+        RefusalError: a reward is not a finite number.
+    """
     rows = read_rows(Path(config.data), need)
     tokenizer = load_tokenizer(Path(config.model))
     model = load_model(Path(config.model), "reward").to(device_for(config.device)).eval()
@@ -66,7 +70,8 @@ def scored(config: ScoreConfig, need: Need) -> tuple[list[Row], list[Outcome], d
         events.progress(len(found), len(rows), "rows scored")
         if events.stop_wanted():
             raise events.StoppedError(len(found))
-    return rows, [found[k] for k in range(len(rows))], encoder.counts.as_dict()
+    outcomes = numbers_only([found[k] for k in range(len(rows))])
+    return rows, outcomes, encoder.counts.as_dict()
 
 
 def _outcome(row: Row, rewards: Sequence[float], tokens: Sequence[int]) -> Outcome:

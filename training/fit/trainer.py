@@ -18,7 +18,7 @@ from training.fit import events
 from training.fit.checkpoint import Checkpoints, State, save_weights
 from training.fit.config import FitConfig
 from training.fit.files import replace_file
-from training.fit.metrics import Outcome, report, step_figures
+from training.fit.metrics import Outcome, numbers_only, report, step_figures
 from training.fit.optimiser import learning_rate, set_learning_rate
 from training.fit.reference import ReferenceCache, with_reference
 from training.fit.scorers import Scorer
@@ -76,7 +76,7 @@ class Trainer:
 
         Raises:
             StoppedError: after SIGTERM, with a checkpoint of the finished step on disk.
-            RefusalError: the loss is no longer a number.
+            RefusalError: the loss, its gradient or a held-out score is no longer a number.
         """
         self.scorer.model.train()
         for step in self._remaining_steps():
@@ -105,19 +105,23 @@ class Trainer:
         set_learning_rate(self.optimiser, rate)
         self.optimiser.zero_grad(set_to_none=True)
         loss, outcomes = self._backward(step)
-        if not math.isfinite(loss):
-            raise RefusalError(
-                f"The loss is {loss} at step {self.state.step + 1}.",
-                "Lower `learning_rate`, or use precision fp32.",
-            )
+        self._check("loss", loss)
         trained = [p for p in self.scorer.model.parameters() if p.requires_grad]
         norm = torch.nn.utils.clip_grad_norm_(trained, self.config.max_grad_norm)
+        self._check("norm of the gradient", float(norm))
         self.optimiser.step()
         self.state.step += 1
         self.state.seconds += time.perf_counter() - began
         self.state.tokens += sum(self.scorer.cost(self.groups[k]) for batch in step for k in batch)
         figures = {"loss": loss, **step_figures(outcomes, self.phase.objective.kind)}
         self._note(figures | {"gradient_norm": float(norm), "learning_rate": rate})
+
+    def _check(self, what: str, value: float) -> None:
+        if not math.isfinite(value):
+            raise RefusalError(
+                f"The {what} is {value} at step {self.state.step + 1}.",
+                "Lower `learning_rate`, or use precision fp32.",
+            )
 
     def _backward(self, step: Step) -> tuple[float, list[Outcome]]:
         """Gradients of the mean loss over the step's prompts, however they are batched."""
@@ -197,7 +201,11 @@ def score_groups(
     budget: int,
     reference: ReferenceCache | None = None,
 ) -> list[Outcome]:
-    """Outcomes of all groups, in their order, without gradients and without dropout."""
+    """Outcomes of all groups, in their order, without gradients and without dropout.
+
+    Raises:
+        RefusalError: a score is not a finite number.
+    """
     training = scorer.model.training
     scorer.model.eval()
     found: dict[int, Outcome] = {}
@@ -206,7 +214,7 @@ def score_groups(
         signals = with_reference(scorer.signals(members), reference, members)
         found |= dict(zip(batch, outcomes_of(signals, members, objective), strict=True))
     scorer.model.train(training)
-    return [found[k] for k in range(len(groups))]
+    return numbers_only([found[k] for k in range(len(groups))])
 
 
 def outcomes_of(

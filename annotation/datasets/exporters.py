@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from django.conf import settings
 
 from core.exceptions import InvalidInput, NotFound
+from core.files import sha256_of
 from jobs.models import Job
 
 from . import files
@@ -115,7 +116,7 @@ def export(
         path=path,
         rows=rows,
         bytes=target.stat().st_size,
-        sha256=files.sha256_of(target),
+        sha256=sha256_of(target),
         job=job,
     )
 

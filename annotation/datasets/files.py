@@ -1,7 +1,5 @@
 """Files that appear whole or not at all: written to a temporary place, fsynced, renamed. Pure."""
 
-import hashlib
-import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from core.files import sync
 
 ROWS = pa.schema(
     [
@@ -109,17 +109,3 @@ def whole_file(target: Path) -> Iterator[Path]:
         sync(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from accounts.models import Project, User
 from annotation.projects.models import Criterion, Protocol
 from core.exceptions import InvalidInput
+from core.files import sync
 
 from . import files, selectors
 from .models import Snapshot
@@ -83,7 +84,7 @@ def _write(
     manifest = tally.manifest(query, _methods(project, query))
     text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False)
     (folder / "manifest.json").write_text(f"{text}\n", encoding="utf-8")
-    files.sync(folder / "manifest.json")
+    sync(folder / "manifest.json")
     return manifest
 
 

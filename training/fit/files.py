@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from core.files import sync
 
 
 def replace_folder(target: Path, write: Callable[[Path], object]) -> None:
@@ -21,12 +21,12 @@ def replace_folder(target: Path, write: Callable[[Path], object]) -> None:
     write(temporary)
     for path in sorted(temporary.rglob("*")):
         if path.is_file():
-            _sync(path)
-    _sync(temporary)
+            sync(path)
+    sync(temporary)
     if target.exists():
         shutil.rmtree(target)
     temporary.rename(target)
-    _sync(target.parent)
+    sync(target.parent)
 
 
 def replace_file(target: Path, write: Callable[[Path], object]) -> None:
@@ -34,9 +34,9 @@ def replace_file(target: Path, write: Callable[[Path], object]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.part")
     write(temporary)
-    _sync(temporary)
+    sync(temporary)
     temporary.replace(target)
-    _sync(target.parent)
+    sync(target.parent)
 
 
 def finite(value: Any) -> Any:
@@ -54,17 +54,3 @@ def write_json(target: Path, value: Any) -> None:
     """A JSON file, written whole."""
     text = json.dumps(finite(value), indent=1, ensure_ascii=False, allow_nan=False)
     replace_file(target, lambda path: path.write_text(text))
-
-
-def file_hash(path: Path) -> str:
-    """sha256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from core.files import sha256_of
 from training.batching.plan import epoch_steps
 from training.batching.rows import Row, read_rows
 from training.batching.tokenise import Encoder, Limits, TokenGroup, best_only, encode_all
@@ -20,7 +21,7 @@ from training.fit import events
 from training.fit.card import save_result
 from training.fit.checkpoint import Checkpoints, State, load_weights, restore
 from training.fit.config import FitConfig, load_config
-from training.fit.files import file_hash, replace_folder, write_json
+from training.fit.files import replace_folder, write_json
 from training.fit.lora import add_adapters, merged
 from training.fit.metrics import by_source, report
 from training.fit.models import device_for, initial_model, load_model, weights_hash
@@ -111,9 +112,9 @@ def _prepare(config: FitConfig, workdir: Path) -> Job:
             "No row is left to train on: all completions are identical or all labels are ties.",
             'Add labelled rows, or use a preset with labels "soft" for ties.',
         )
-    hashes = {"train": file_hash(Path(config.data.train))}
+    hashes = {"train": sha256_of(Path(config.data.train))}
     if config.data.eval:
-        hashes["eval"] = file_hash(Path(config.data.eval))
+        hashes["eval"] = sha256_of(Path(config.data.eval))
     together = json.dumps([config.fingerprint(), hashes], sort_keys=True)
     fingerprint = hashlib.sha256(together.encode()).hexdigest()
     newest = Checkpoints(workdir / "checkpoints").newest(fingerprint)

@@ -16,7 +16,6 @@ CHECKS = {
     "ruff check": [TOOLS / "ruff", "check", "--no-cache", "."],
     "ruff format": [TOOLS / "ruff", "format", "--no-cache", "--check", "."],
     "mypy": [TOOLS / "mypy", "."],
-    "lint-imports": [TOOLS / "lint-imports", "--no-cache"],
     "djlint": [TOOLS / "djlint", "--check", "--lint", "--quiet", "frontend"],
 }
 

@@ -8,6 +8,7 @@ from django.db.models import Max, QuerySet
 
 from accounts.models import Project
 from annotation.consensus.models import Consensus, Scope
+from annotation.instances.content import EVEN
 from annotation.labels.models import Annotation, Annotator, AnnotatorKind
 from annotation.labels.selectors import current
 from core.hashing import canonical_json
@@ -15,7 +16,6 @@ from core.hashing import canonical_json
 from .models import Export, Snapshot
 
 WINDOW = 500
-EVEN = 1e-9
 FILTER_FIELDS = {
     "arms": "instance__assignment__arm__in",
     "destinations": "instance__assignment__destination__in",

@@ -11,10 +11,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from annotation.instances.content import EVEN, competition_ranks
+
 from .files import LABELS
 
 Row = Mapping[str, Any]
-EVEN = 1e-9
 
 MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 PROVENANCE = [
@@ -64,7 +65,7 @@ def listwise(row: Row) -> Iterator[dict[str, Any]]:
     yield {
         "prompt": row["prompt"],
         "completions": row["completions"],
-        "ranking": [1 + sum(other > mine + EVEN for other in score) for mine in score],
+        "ranking": competition_ranks([-worth for worth in score]),
         "score": score,
         "generators": row["generators"],
         "licences": row["licences"],

@@ -1,9 +1,13 @@
 """What an instance is made of, before it is a row: pure values and their hashes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from core.hashing import content_hash
+
+# Means of ranks, worths and probabilities nearer than this differ by rounding alone.
+EVEN = 1e-9
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,6 @@ class InstanceContent:
         return prompt + sum(len(each.text) for each in self.completions)
 
 
-def competition_ranks(values: list[int] | list[float]) -> list[int]:
+def competition_ranks(values: Sequence[float]) -> list[int]:
     """Competition ranks of values where lower is better: `[2, 1, 1]` gives `[3, 1, 1]`."""
-    return [1 + sum(other < value for other in values) for value in values]
+    return [1 + sum(other < value - EVEN for other in values) for value in values]

@@ -134,10 +134,10 @@ def person(number: int, *, seed: int, parameters: Parameters = DEFAULTS) -> Pers
     )
 
 
-def competition_ranks(utilities: Sequence[float] | Vector, tie: float) -> list[int]:
+def ranks_of_groups(utilities: Sequence[float] | Vector, tie: float) -> list[int]:
     """Rank utilities, 1 is best; one within `tie` of the best of its group shares its rank.
 
-    >>> competition_ranks([0.1, 3.0, 0.2], tie=0.5)
+    >>> ranks_of_groups([0.1, 3.0, 0.2], tie=0.5)
     [2, 1, 2]
     """
     order = sorted(range(len(utilities)), key=lambda i: -utilities[i])
@@ -208,7 +208,7 @@ def _person_label(
     attentive = rng.random() < who.skill
     signal = who.sharpness * quality if attentive else who.side_bias * _centred_places(order)
     utilities = signal + rng.gumbel(size=len(quality))
-    ranking = competition_ranks(utilities, parameters.person_tie)
+    ranking = ranks_of_groups(utilities, parameters.person_tie)
     return {
         "annotator": who.name,
         "ranking": ranking,
@@ -268,7 +268,7 @@ def _judge_call(
     )
     return {
         "judge": judge,
-        "ranking": competition_ranks(utilities, parameters.judge_tie),
+        "ranking": ranks_of_groups(utilities, parameters.judge_tie),
         "order": order,
         "simulated": True,
     }

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from annotation.instances.content import EVEN, competition_ranks
+
 FLOOR, CEILING = 0.01, 0.99
 # Accuracy that a hard verdict stands for while a judge's own is not measured: halfway between a
 # coin and certainty. It is also what turns a verdict into a soft label.
 DEFAULT_ACCURACY = 0.75
-EVEN = 1e-9
 
 
 @dataclass(frozen=True)
@@ -113,4 +114,4 @@ def _p_zero(answer: Answer, accuracy: float | None) -> float:
 
 def _mean_ranking(answers: Sequence[Answer]) -> tuple[int, ...]:
     means = [fmean(ranks) for ranks in zip(*(a.ranking for a in answers), strict=True)]
-    return tuple(1 + sum(other < mean - EVEN for other in means) for mean in means)
+    return tuple(competition_ranks(means))

@@ -286,9 +286,7 @@ def settle_instances(instance_ids: Iterable[int]) -> int:
         purpose=Purpose.LABEL,
         state__in=[SlotState.OPEN, SlotState.LEASED],
     )
-    judged = Annotation.objects.filter(
-        instance=OuterRef("pk"), annotator__kind=AnnotatorKind.JUDGE
-    )
+    judged = Annotation.objects.filter(instance=OuterRef("pk"), annotator__kind=AnnotatorKind.JUDGE)
     ready = Instance.objects.filter(
         ~Exists(unfilled),
         Q(assignment__destination__in=TO_PEOPLE) | Exists(judged),

@@ -13,10 +13,10 @@ import pytest
 
 from annotation.instances.simulation import (
     Parameters,
-    competition_ranks,
     is_weak,
     load_embedded,
     person,
+    ranks_of_groups,
     simulate_labels,
 )
 from core.exceptions import InvalidInput
@@ -265,8 +265,8 @@ def test_where_the_judge_is_weak(meta: dict[str, str], *, weak: bool) -> None:
         ([2.0], [1]),
     ],
 )
-def test_competition_ranks(utilities: list[float], ranks: list[int]) -> None:
-    assert competition_ranks(utilities, tie=0.5) == ranks
+def test_ranks_of_groups(utilities: list[float], ranks: list[int]) -> None:
+    assert ranks_of_groups(utilities, tie=0.5) == ranks
 
 
 @pytest.mark.parametrize(

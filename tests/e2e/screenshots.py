@@ -19,43 +19,42 @@ from tests.browser import find_browser
 
 from .conftest import FLAGS
 
-WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+WIDE = {"width": 1440, "height": 900}
 MOST_BYTES = 200_000
 
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture: who looks at which page, how wide, in which scheme, after which keys."""
+    """One picture: who looks at which page, in which scheme, after which keys."""
 
     name: str
     person: str
     path: str
     scheme: str = "light"
-    phone: bool = False
     keys: Sequence[str] = ()
 
 
 def shots(slug: str, live: str) -> list[Shot]:
     """Every main page; `slug` has a finished round, `live` an open queue."""
     return [
-        Shot("label", "annotator", f"/p/{live}/label/", keys=("2",)),
-        Shot("label-phone", "annotator", f"/p/{live}/label/", "dark", phone=True, keys=("2",)),
-        Shot("project", "admin", f"/p/{slug}/"),
-        Shot("routing", "admin", f"/p/{slug}/routing/"),
+        Shot("label-light", "annotator", f"/p/{live}/label/", keys=("2",)),
+        Shot("label-dark", "annotator", f"/p/{live}/label/", "dark", keys=("2",)),
+        Shot("project-light", "admin", f"/p/{slug}/"),
+        Shot("routing-light", "admin", f"/p/{slug}/routing/"),
         Shot("routing-dark", "admin", f"/p/{slug}/routing/", "dark"),
-        Shot("round", "admin", f"/p/{slug}/rounds/1/"),
-        Shot("run", "researcher", f"/p/{slug}/runs/"),
-        Shot("data", "researcher", f"/p/{slug}/data/"),
+        Shot("round-light", "admin", f"/p/{slug}/rounds/1/"),
+        Shot("run-light", "researcher", f"/p/{slug}/runs/"),
+        Shot("data-light", "researcher", f"/p/{slug}/data/"),
+        Shot("jobs-light", "admin", f"/p/{slug}/jobs/"),
     ]
 
 
 def take(browser: Browser, url: str, shot: Shot, password: str, target: Path) -> None:
-    viewport = PHONE if shot.phone else WIDE
-    context = browser.new_context(base_url=url, viewport=viewport, color_scheme=shot.scheme)
+    context = browser.new_context(base_url=url, viewport=WIDE, color_scheme=shot.scheme)
     page = context.new_page()
     log_in(page, shot.person, password)
     page.goto(shot.path)
-    if shot.name == "run":
+    if shot.name.startswith("run"):
         page.locator("tbody a").first.click()
     if "/label/" in shot.path:
         page.locator("#show-keys:not([hidden])").wait_for(state="attached")

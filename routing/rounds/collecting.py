@@ -127,13 +127,15 @@ def route(work: Work) -> dict[str, Any]:
     if work.options.strategy == LEARNED_ERROR:
         # It reads what the judge says of each instance, so the judge labels all of them first.
         _label(work, pool, people=False, judge=True, budget=PEOPLE)
-    choices = route_pool(work, pool)
-    _decide(work, choices, PEOPLE)
+    decided = Decision.objects.filter(project=work.project, instance__in=[m.pk for m in pool])
+    # Where an earlier attempt decided, its choices are paid for already: none is made twice.
+    if decided.count() < len(pool):
+        _decide(work, route_pool(work, pool), PEOPLE)
     counts = {"audit": 0, "people": 0, "judge": 0}
-    for choice in choices:
-        if choice.arm == Arm.AUDIT:
+    for arm, destination in decided.values_list("arm", "destination"):
+        if arm == Arm.AUDIT:
             counts["audit"] += 1
-        counts["judge" if choice.destination == Destination.JUDGE else "people"] += 1
+        counts["judge" if destination == Destination.JUDGE else "people"] += 1
     return counts
 
 

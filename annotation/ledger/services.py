@@ -166,12 +166,6 @@ def release_many(*, budget: Budget, subjects: Iterable[str]) -> int:
     return _give_back(budget.pk, list(subjects))
 
 
-def release_subject(*, project: Project, subject: str) -> Entry | None:
-    """Give back what is set aside for `subject`; None where nothing is."""
-    entry = Entry.objects.filter(budget__project=project, subject=subject, state__in=OPEN).first()
-    return None if entry is None else release(entry=entry)
-
-
 @transaction.atomic
 def _give_back(budget_id: int, subjects: list[str], *, strict: bool = False) -> int:
     entries = _lock_open(budget_id, subjects, strict=strict)

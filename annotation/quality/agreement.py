@@ -131,30 +131,6 @@ def _percentiles(
     return float(low), float(high)
 
 
-def share_interval(
-    hits: Sequence[float],
-    clusters: Sequence[str],
-    *,
-    resamples: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Estimate:
-    """Mean of `hits` (each in [0, 1]) with an interval that resamples clusters (prompts)."""
-    if not hits:
-        nan = float("nan")
-        return Estimate(nan, nan, nan, 0, 0)
-    _, rows = np.unique(np.asarray(clusters), return_inverse=True)
-    sums, sizes = np.bincount(rows, np.asarray(hits, dtype=np.float64)), np.bincount(rows)
-    low, high = _percentiles(
-        len(sums),
-        lambda weights: float(weights @ sums / (weights @ sizes)),
-        resamples=resamples,
-        level=level,
-        seed=seed,
-    )
-    return Estimate(float(np.mean(hits)), low, high, len(sums), len(hits))
-
-
 def cohen_kappa(first: Sequence[int], second: Sequence[int]) -> float:
     """Cohen's κ of two annotators on the same units, in the same order; NaN without any."""
     if not first:

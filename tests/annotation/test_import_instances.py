@@ -207,7 +207,10 @@ def test_a_listwise_project_keeps_them_together() -> None:
     assert (label.ranking, label.attributes) == ([1, 1, 3], {"scores": [9, 9, 4]})
 
 
-def test_progress_is_told_between_batches_and_may_stop_the_import() -> None:
+def test_progress_is_told_between_batches_and_may_stop_the_import(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("annotation.instances.services.BATCH", 5)
     project = make_project()
 
     class Stop(Exception):
@@ -218,11 +221,11 @@ def test_progress_is_told_between_batches_and_may_stop_the_import() -> None:
         raise Stop
 
     seen: list[int] = []
-    lines = [Line(number, record(f"r{number}")) for number in range(1, 1203)]
+    lines = [Line(number, record(f"r{number}")) for number in range(1, 13)]
     with pytest.raises(Stop):
         import_records(project=project, lines=lines, reveal=True, progress=stop_after_one)
-    assert (seen, Instance.objects.count()) == ([500], 500)
+    assert (seen, Instance.objects.count()) == ([5], 5)
     report = import_records(project=project, lines=lines, reveal=True, progress=seen.append)
-    assert seen == [500, 500, 1000, 1202]
-    assert (report.created, report.unchanged) == (702, 500)
-    assert Annotation.objects.count() == 1202 * 3
+    assert seen == [5, 5, 10, 12]
+    assert (report.created, report.unchanged) == (7, 5)
+    assert Annotation.objects.count() == 12 * 3

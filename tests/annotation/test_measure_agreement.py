@@ -16,7 +16,6 @@ from annotation.quality.agreement import (
     fleiss_kappa,
     krippendorff,
     krippendorff_interval,
-    share_interval,
     units_of,
 )
 
@@ -73,13 +72,6 @@ def test_intervals_resample_prompts_not_labels() -> None:
     assert clustered.low <= clustered.value <= clustered.high
     assert clustered.high - clustered.low > 1.5 * (apart.high - apart.low)
     assert (clustered.clusters, clustered.few_prompts, apart.few_prompts) == (10, True, False)
-
-
-def test_share_interval() -> None:
-    estimate = share_interval([1, 1, 0, 0] * 10, [str(n % 20) for n in range(40)])
-    assert estimate.value == 0.5
-    assert 0 < estimate.low < 0.5 < estimate.high < 1
-    assert math.isnan(share_interval([], []).value)
 
 
 def test_cohen_kappa_by_hand() -> None:

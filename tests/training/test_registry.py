@@ -57,7 +57,7 @@ def test_production_is_handed_over_and_the_old_one_archived() -> None:
     assert (first.stage, second.stage) == ("archived", "production")
     assert selectors.production(second.project, "reward") == second
     assert selectors.production(second.project, "policy") is None
-    services.archive(version=second, actor=actor)
+    services.promote(version=second, stage="archived", actor=actor)
     assert selectors.production(second.project, "reward") is None
     changes = Event.objects.filter(action="model stage changed").order_by("pk")
     assert [event.data["after"] for event in changes] == ["production", "production", "archived"]

@@ -91,7 +91,7 @@ def test_a_run_that_does_not_fit_into_memory_is_refused_before_it_starts(
 def test_a_cancelled_run_keeps_a_checkpoint_and_can_be_resumed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run = start(steps=1000, checkpoint_every=5000, eval_every=500)
+    run = start(steps=600, checkpoint_every=5000, eval_every=300)
     add = fitting.MetricWriter.add
 
     def add_and_cancel(writer: fitting.MetricWriter, step: int, values: dict[str, Any]) -> None:
@@ -103,14 +103,14 @@ def test_a_cancelled_run_keeps_a_checkpoint_and_can_be_resumed(
         patch.setattr(fitting.MetricWriter, "add", add_and_cancel)
         assert work(run).state == "cancelled"
     stopped = Metric.objects.filter(run=run, split="train").count()
-    assert 5 <= stopped < 1000
+    assert 5 <= stopped < 600
     assert (services.workdir_of(run) / "checkpoints" / f"step-{stopped}").is_dir()
     resumed = services.resume_run(run=run, actor=None)
     job = work(resumed)
     assert job.state == "succeeded"
     assert f"Resuming from the checkpoint of step {stopped}." in messages(job)
     steps = Metric.objects.filter(run=run, split="train").values_list("step", flat=True)
-    assert list(steps) == list(range(1, 1001))
+    assert list(steps) == list(range(1, 601))
     with pytest.raises(Conflict, match="has succeeded"):
         services.resume_run(run=resumed, actor=None)
 

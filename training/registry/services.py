@@ -80,11 +80,6 @@ def promote(*, version: ModelVersion, stage: str, actor: User | None) -> ModelVe
     return version
 
 
-def archive(*, version: ModelVersion, actor: User | None) -> ModelVersion:
-    """Take a version out of use; its files stay."""
-    return promote(version=version, stage=Stage.ARCHIVED, actor=actor)
-
-
 def base_name(base: dict[str, Any]) -> str:
     """What a model started from, without the folders of the machine."""
     scratch = base.get("scratch")

@@ -1,10 +1,8 @@
 """Submitting, cancelling, claiming, finishing and sweeping jobs."""
 
-import time
 from datetime import timedelta
 from typing import Any
 
-import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
@@ -14,12 +12,9 @@ from accounts.models import Project, User
 from core.exceptions import Conflict
 
 from . import registry
-from .context import JobContext
-from .exceptions import JobCancelled
+from .doorbell import ring
 from .models import ENDED, HELD, Heartbeat, Job, LogLine, State
-from .tasks import ring
 
-log = structlog.get_logger("jobs")
 RING_AGAIN_SECONDS = 60
 
 
@@ -106,32 +101,6 @@ def finish(
         values["result"] = result
     held = Job.objects.filter(pk=job.pk, attempt=job.attempt, state__in=HELD)
     return held.update(**values) == 1
-
-
-def wait(context: JobContext, jobs: list[Job], *, poll_seconds: float = 0.5) -> list[Job]:
-    """Wait until the given jobs have ended; they are cancelled with the waiting one.
-
-    With `JOBS_INLINE` they run here, in the calling process.
-    """
-    from .runner import run  # noqa: PLC0415 - the runner imports these services
-
-    ids = [job.pk for job in jobs]
-    try:
-        while True:
-            rows = list(Job.objects.filter(pk__in=ids).order_by("pk"))
-            waiting = [row for row in rows if not row.ended]
-            if not waiting:
-                return rows
-            if settings.JOBS_INLINE:
-                run(waiting[0].pk, owner="inline", heartbeat=False)
-                continue
-            context.beat()
-            context.check()
-            time.sleep(poll_seconds)
-    except JobCancelled:
-        for job in jobs:
-            cancel(job=job)
-        raise
 
 
 def sweep() -> dict[str, int]:

@@ -1,38 +1,24 @@
-"""Celery's side: doorbells. A message is a job id; losing or doubling one changes nothing."""
+"""Celery's side: a message is a job's id, and the job table knows the rest."""
 
 import os
 import socket
 
-import structlog
 from celery import shared_task
-from kombu.exceptions import OperationalError
 
-from .models import Job, Queue
-
-log = structlog.get_logger("jobs")
-
-
-def ring(job: Job) -> bool:
-    """Tell the queue's workers that a job waits. The sweep rings again if this fails."""
-    try:
-        run_job.apply_async(args=(job.pk,), queue=job.queue, retry=False)
-    except (OperationalError, OSError) as error:
-        log.warning("doorbell failed", job=job.pk, error=str(error))
-        return False
-    return True
+from . import services
+from .doorbell import RUN
+from .models import Queue
+from .runner import run
 
 
-@shared_task(name="jobs.run")
+@shared_task(name=RUN)
 def run_job(job_id: int) -> None:
-    from .runner import run  # noqa: PLC0415
-
     run(job_id, owner=f"{socket.gethostname()}:{os.getpid()}")
 
 
 @shared_task(name="jobs.sweep")
 def sweep() -> None:
-    from . import services  # noqa: PLC0415
-
+    """Look after the table, and ask every queue for a sign of life."""
     services.sweep()
     services.pulse(name="sweep")
     for queue in Queue.values:
@@ -41,6 +27,4 @@ def sweep() -> None:
 
 @shared_task(name="jobs.pulse")
 def pulse(name: str) -> None:
-    from . import services  # noqa: PLC0415
-
     services.pulse(name=name)

@@ -14,6 +14,7 @@ from annotation.queue.models import Arm, Destination, Slot, SlotState
 from annotation.queue.services import settle_instances
 from jobs import services as jobs
 from jobs.context import JobContext
+from jobs.waiting import wait
 from routing.decisions.models import Decision
 from routing.decisions.services import Choice, decide
 from training.runs.commands import embed_texts
@@ -70,7 +71,7 @@ def embed(work: Work) -> dict[str, Any]:
         arguments={"round": work.row.pk},
         parent=work.context.job,
     )
-    (ended,) = jobs.wait(work.context, [job])
+    (ended,) = wait(work.context, [job])
     outcome: dict[str, Any] = result_of(ended)
     return outcome
 

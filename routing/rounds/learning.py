@@ -4,8 +4,8 @@ from typing import Any
 
 from annotation.datasets.exporters import export as write_export
 from annotation.datasets.services import build_snapshot
-from jobs import services as jobs
 from jobs.exceptions import JobFailed
+from jobs.waiting import wait
 from training.runs.models import Run, RunKind
 from training.runs.services import start_run
 
@@ -92,7 +92,7 @@ def _train(work: Work, kind: RunKind, options: dict[str, Any], started: Run | No
         work.row.save(update_fields=[f"{kind}_run"])
     if run.job is None:
         raise JobFailed("The run lost its job: start the round again.")
-    (job,) = jobs.wait(work.context, [run.job])
+    (job,) = wait(work.context, [run.job])
     if job.state != "succeeded":
         raise JobFailed(f"{run} {job.state}: {job.error.splitlines()[0] if job.error else ''}")
     run.refresh_from_db()

@@ -12,6 +12,7 @@ from jobs import registry, runner, selectors, services
 from jobs.context import JobContext
 from jobs.exceptions import JobCancelled, JobFailed, JobFenced, JobReleased
 from jobs.models import Job, LogLine, State
+from jobs.waiting import wait
 
 pytestmark = pytest.mark.django_db
 
@@ -180,7 +181,7 @@ def test_waiting_runs_children_and_a_cancel_reaches_them() -> None:
             services.submit(kind="test.child", project=None, arguments={"n": n}, parent=context.job)
             for n in range(2)
         ]
-        return {"children": [child.result for child in services.wait(context, children)]}
+        return {"children": [child.result for child in wait(context, children)]}
 
     assert run(submit(parent)).result == {"children": [{"n": 0}, {"n": 1}]}
 

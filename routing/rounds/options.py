@@ -9,7 +9,8 @@ from core.exceptions import InvalidInput
 CROWD_PRICE_MICROS = 300_000
 HYPER, LEARNED_ERROR = "hyper", "learned-error"
 STRATEGIES = (HYPER, LEARNED_ERROR)
-LEAST_MIXES = 10
+# A free label needs no router: a budget could not tell one instance from another.
+LEAST = {"human_price_micros": 1, "train_pairs": 1, "seeds": 1, "mixes": 10}
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,7 @@ def options_from(values: dict[str, Any]) -> RoundOptions:
             raise InvalidInput(f"`{name}` is {getattr(options, name)}: choose between 0 and 1.")
     if options.strategy not in STRATEGIES:
         raise InvalidInput(f"`strategy` is {options.strategy!r}: choose {' or '.join(STRATEGIES)}.")
-    if min(options.human_price_micros, options.seeds - 1, options.train_pairs - 1) < 0 or (
-        options.mixes < LEAST_MIXES
-    ):
-        raise InvalidInput(
-            "Prices are 0 or more, `seeds` and `train_pairs` at least 1, `mixes` at least 10."
-        )
+    for name, least in LEAST.items():
+        if getattr(options, name) < least:
+            raise InvalidInput(f"`{name}` is {getattr(options, name)}: give at least {least}.")
     return options

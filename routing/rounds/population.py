@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from datetime import datetime
 
 from accounts.models import Project
 from annotation.datasets.splits import split_prompts
@@ -45,15 +46,20 @@ class Population:
         return [member for member in self.members if member.split in splits]
 
 
-def population_of(project: Project, judge: Judge, options: RoundOptions) -> Population:
+def population_of(
+    project: Project, judge: Judge, options: RoundOptions, started: datetime
+) -> Population:
     """The round's instances with their split, drawn by prompt and salted hash.
+
+    Those imported after the round `started` wait for the next one: they would move the splits of
+    a round that is under way.
 
     Raises:
         InvalidInput: too few prompts for three splits, or nothing is usable.
     """
     salt = project.protocol.salt
     instances = list(
-        Instance.objects.filter(project=project)
+        Instance.objects.filter(project=project, created_at__lte=started)
         .exclude(state=InstanceState.DROPPED)
         .prefetch_related("completions")
         .order_by("pk")

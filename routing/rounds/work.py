@@ -70,7 +70,7 @@ class Work:
 
     @cached_property
     def population(self) -> Population:
-        return population_of(self.project, self.judge, self.options)
+        return population_of(self.project, self.judge, self.options, self.row.created_at)
 
     @property
     def overlap(self) -> int:

@@ -153,6 +153,11 @@ def test_a_live_round_waits_for_people_and_then_goes_on(project: Project, owner:
     assert owed == Slot.objects.filter(project=project, state="open").count() > 0
     assert services.continue_settled() == 0
 
+    # What is imported while the round waits belongs to the next one.
+    taking_part = project.instances.count()
+    import_records(project=project, lines=embedded_lines(every=4), reveal=False)
+    assert project.instances.count() > taking_part
+
     annotator = labels.annotator_for(project=project, user=owner)
     while waiting_for(row):
         while slot := claim(project=project, annotator=annotator):
@@ -179,6 +184,7 @@ def test_a_live_round_waits_for_people_and_then_goes_on(project: Project, owner:
     assert [stage.state for stage in stages_of(row)] == ["done"] * 12
     assert row.router is not None
     assert row.router.strategy == "learned-error"
+    assert Decision.objects.filter(project=project).count() == taking_part
     people = Budget.objects.get(project=project, name="people, round 1")
     assert people.settled > 0
     assert people.settled + people.reserved <= people.limit
@@ -194,6 +200,7 @@ def test_a_live_round_waits_for_people_and_then_goes_on(project: Project, owner:
         ({"test_share": 1.5}, "test_share"),
         ({"strategy": "magic"}, "strategy"),
         ({"mixes": 1}, "mixes"),
+        ({"human_price_micros": 0}, "human_price_micros"),
     ],
 )
 def test_wrong_options_are_refused_and_nothing_starts(

@@ -1,6 +1,7 @@
 """Submitting, cancelling, claiming, finishing and sweeping jobs."""
 
 from datetime import timedelta
+from itertools import takewhile
 from typing import Any
 
 from django.conf import settings
@@ -131,11 +132,11 @@ def sweep() -> dict[str, int]:
     silent = Job.objects.filter(state=State.QUEUED).filter(
         Q(rung_at__isnull=True) | Q(rung_at__lt=now - timedelta(seconds=RING_AGAIN_SECONDS))
     )
-    rung = 0
-    for job in silent.order_by("pk")[:500]:
-        rung += ring(job)
-    silent.filter(pk__gt=0).update(rung_at=now)
-    return {"cancelled": cancelled, "failed": failed, "requeued": requeued, "rung": rung}
+    # Up to the first that fails: a broker that is down would hold up the sweep once for each.
+    longest_first = silent.order_by(F("rung_at").asc(nulls_first=True), "pk")
+    rung = [job.pk for job in takewhile(ring, longest_first[:500])]
+    Job.objects.filter(pk__in=rung, state=State.QUEUED).update(rung_at=now)
+    return {"cancelled": cancelled, "failed": failed, "requeued": requeued, "rung": len(rung)}
 
 
 def pulse(*, name: str) -> None:

@@ -173,6 +173,27 @@ def test_the_sweep_ends_a_lost_job_that_was_cancelled() -> None:
     assert job.state == State.CANCELLED
 
 
+def test_the_sweep_rings_for_silent_jobs_until_the_doorbell_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    jobs = [submit(lambda context: {}).pk for _ in range(3)]
+    long_ago = timezone.now() - timedelta(hours=1)
+    Job.objects.filter(pk__in=jobs).update(rung_at=None)
+    Job.objects.filter(pk=jobs[0]).update(rung_at=long_ago)
+    asked: list[int] = []
+
+    def ring(job: Job) -> bool:
+        asked.append(job.pk)
+        return len(asked) < 2
+
+    monkeypatch.setattr(services, "ring", ring)
+    assert services.sweep()["rung"] == 1
+    assert asked == jobs[1:]  # the one that was never rung for comes first
+    silent = Job.objects.filter(rung_at__isnull=True).values_list("pk", flat=True)
+    assert list(silent) == [jobs[2]]
+    assert Job.objects.get(pk=jobs[0]).rung_at == long_ago
+
+
 def test_waiting_runs_children_and_a_cancel_reaches_them() -> None:
     registry.register("test.child", lambda context: {"n": context.arguments["n"]})
 

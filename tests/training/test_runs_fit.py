@@ -58,7 +58,9 @@ def test_a_run_trains_reports_and_registers_its_model() -> None:
     assert version.base_model == "random weights (llama, 1 layers)"
     assert job.result is not None
     assert job.result["model_version"] == version.pk
-    assert registry.card_of(version).startswith("# Reward model")
+    card = registry.card_of(version)
+    assert card.startswith("# Reward model")
+    assert f"Snapshot `{run.snapshot.content_hash}`" in card
     found = registry.lineage(version)
     assert found.figures["accuracy"] == run.report["eval"]["accuracy"]
     assert found.snapshot == run.snapshot

@@ -57,6 +57,7 @@ def _card_text(config: dict[str, Any], hashes: dict[str, str], values: dict[str,
         f"Base: {_base_text(config['base'])}. Steps: {values['steps']}"
         f" (weights of step {values['selected_step']}).",
         "",
+        *_origin_lines(config["notes"]),
         "| Data | sha256 |",
         "|---|---|",
         *[f"| {split} | `{value}` |" for split, value in hashes.items()],
@@ -65,6 +66,16 @@ def _card_text(config: dict[str, Any], hashes: dict[str, str], values: dict[str,
         "The configuration and all figures are in `card.json`.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _origin_lines(notes: dict[str, Any]) -> list[str]:
+    """The snapshot behind the data files, where the run came from one."""
+    if "snapshot" not in notes:
+        return []
+    lines = [f"Snapshot `{notes['snapshot']}` of the project {notes['project']}."]
+    if share := notes.get("simulated_share"):
+        lines.append(f"Simulated labels, given by no person, stand behind {share:.0%} of its rows.")
+    return [*lines, ""]
 
 
 def _base_text(base: dict[str, Any]) -> str:

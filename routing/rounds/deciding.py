@@ -7,6 +7,7 @@ import numpy as np
 
 from annotation.consensus.models import Consensus, Scope
 from annotation.instances.models import Signal
+from annotation.judges.verdicts import signal_name
 from annotation.ledger.selectors import state
 from annotation.queue.models import Arm, Destination
 from core.exceptions import InvalidInput
@@ -44,8 +45,8 @@ def result_of(job: Job) -> dict[str, Any]:
 
 
 def seed_of(work: Work, table: FeatureTable, members: list[Member]) -> Seed:
-    """The dual-labelled seed from the stored consensus of people and of the judge."""
-    human, judge = (_preference(work, members, scope) for scope in (Scope.HUMAN, Scope.JUDGE))
+    """The dual-labelled seed: people's stored consensus, and what the round's judge says."""
+    human, judge = _people(work, members), _signal(work, members, "judge_p")
     both = ~(np.isnan(human) | np.isnan(judge))
     if not both.any():
         raise InvalidInput("No seed instance carries a human and a judge label: label the seed.")
@@ -63,11 +64,11 @@ def seed_of(work: Work, table: FeatureTable, members: list[Member]) -> Seed:
     )
 
 
-def _preference(work: Work, members: list[Member], scope: Scope) -> Floats:
-    """(n,) P(first preferred) by the scope's consensus; NaN where there is none."""
+def _people(work: Work, members: list[Member]) -> Floats:
+    """(n,) P(first preferred) by people's consensus; NaN where there is none."""
     stored = dict(
         Consensus.objects.filter(
-            instance__in=[m.pk for m in members], criterion=work.criterion, scope=scope
+            instance__in=[m.pk for m in members], criterion=work.criterion, scope=Scope.HUMAN
         ).values_list("instance_id", "worth")
     )
     return np.array([stored[m.pk][0] if m.pk in stored else np.nan for m in members])
@@ -100,13 +101,14 @@ def _features(work: Work, members: list[Member]) -> FeatureTable:
         return table
     return with_judge(
         table,
-        _preference(work, members, Scope.JUDGE),
-        _signal(members, f"judge_flip:{work.judge.name}"),
+        _signal(work, members, "judge_p"),
+        _signal(work, members, "judge_flip"),
     )
 
 
-def _signal(members: list[Member], name: str) -> Floats:
-    """(n,) a stored signal; NaN where there is none."""
+def _signal(work: Work, members: list[Member], kind: str) -> Floats:
+    """(n,) a signal of the round's judge, there as soon as it is asked; NaN where it was not."""
+    name = signal_name(kind, work.judge)
     rows = Signal.objects.filter(instance__in=[m.pk for m in members], name=name)
     stored = dict(rows.values_list("instance_id", "value"))
     return np.array([stored.get(m.pk, np.nan) for m in members], dtype=np.float64)
@@ -182,7 +184,9 @@ def _choice(
     if audited:
         destination, arm, why = Destination.BOTH, Arm.AUDIT, "drawn at random for the audit arm"
     elif chosen:
-        destination, arm, why = Destination.HUMAN, Arm.ROUTED, reason
+        # A strategy that reads the judge has had its label: such an instance carries both.
+        destination = Destination.HUMAN if _is_hyper(work) else Destination.BOTH
+        arm, why = Arm.ROUTED, reason
     else:
         destination, arm = Destination.JUDGE, Arm.ROUTED
         why = "others promise more for the money"

@@ -14,13 +14,13 @@ def render(row: Round) -> str:
 
 def _body(row: Round) -> list[str]:
     summary = row.summary or {}
-    lines = [
-        str(summary.get("text") or f"Not compared: {summary.get('not_compared', 'unfinished')}")
-    ]
-    left_out = row.stages.get("prepare", {}).get("left_out", {})
-    lines += [f"{count} instances left out: they {reason}." for reason, count in left_out.items()]
-    lines += ["", *_models(row), "", *_stages(row)]
-    return lines
+    if "text" in summary:
+        lines = [str(summary["text"])]
+    else:
+        left_out = row.stages.get("prepare", {}).get("left_out", {})
+        lines = [f"Not compared: {summary.get('not_compared', 'the round is not finished')}"]
+        lines += [f"{count} instances left out: they {why}." for why, count in left_out.items()]
+    return [*lines, "", *_models(row), "", *_stages(row)]
 
 
 def _models(row: Round) -> list[str]:

@@ -77,6 +77,17 @@ def traces(project: Project) -> dict[str, Any]:
     }
 
 
+def tie_gains(project: Project) -> set[float | None]:
+    """Gains of the pool where the judge names no winner: its signal is there when it is routed."""
+    ties = Decision.objects.filter(
+        project=project,
+        gain__isnull=False,
+        instance__signals__name__startswith="judge_p:",
+        instance__signals__value=0.5,
+    )
+    return set(ties.values_list("gain", flat=True))
+
+
 def test_a_replayed_round_goes_through_every_stage(project: Project) -> None:
     row = run(start(project, replay=True, strategy="hyper"))
 
@@ -175,6 +186,7 @@ def test_a_live_round_waits_for_people_and_then_goes_on(project: Project, owner:
         if waiting_for(row):
             # Killed after the pool was routed and its money set aside: that is not done twice.
             before, routed = traces(project), row.stages["route"]
+            assert tie_gains(project) == {1.0}
             row.stages = {name: row.stages[name] for name in row.stages if name != "route"}
             row.save()
             run(services.continue_round(row=row))

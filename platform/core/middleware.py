@@ -1,12 +1,16 @@
-"""Request log with a request id, the strict content security policy, and errors as pages."""
+"""Request log with a request id, the strict content security policy, refusals, errors as pages."""
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import structlog
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, QueryDict
+from django.http.request import UnreadablePostError
 from django.shortcuts import render
+from django.template.loader import render_to_string
 
 from .exceptions import ApplicationError
 from .problems import problem_response
@@ -53,6 +57,51 @@ def content_security_policy(get_response: GetResponse) -> GetResponse:
         return response
 
     return middleware
+
+
+class readable_text:  # noqa: N801 - middleware reads as a function in settings
+    """Refuse what nothing behind here could store or read, before a session or a view tries to.
+
+    That is a NUL character in a cookie, the query or a form (PostgreSQL stores none), and a form
+    that is cut off or not UTF-8. The API is exempt from the CSRF check, checks its input with its
+    serializers, and keeps its bodies unread until it knows who asks.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if _has_nul(request.COOKIES.values()) or _has_nul(_texts(request.GET)):
+            return _unreadable(request)
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
+    ) -> HttpResponse | None:
+        if getattr(view, "csrf_exempt", False):
+            return None
+        try:
+            refused = _has_nul(_texts(request.POST))
+        except (BadRequest, UnreadablePostError):
+            refused = True
+        return _unreadable(request) if refused else None
+
+
+def _texts(form: QueryDict) -> Iterable[str]:
+    return (text for name, values in form.lists() for text in (name, *values))
+
+
+def _has_nul(texts: Iterable[str]) -> bool:
+    return any("\0" in text for text in texts)
+
+
+def _unreadable(request: HttpRequest) -> HttpResponse:
+    if request.path.startswith("/api/"):
+        return problem_response(
+            request, ApplicationError("The request holds a NUL character: remove it.")
+        )
+    # Without the request: its user may be what cannot be read.
+    return HttpResponseBadRequest(render_to_string("400.html"))
 
 
 class application_errors:  # noqa: N801 - middleware reads as a function in settings

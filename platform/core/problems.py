@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.http import HttpRequest, JsonResponse
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, ParseError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_handler
 
@@ -28,6 +28,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if isinstance(error, ApplicationError):
         body = problem(error.status, error.message, code=error.code, **error.extra)
         return Response(body, status=error.status, content_type=CONTENT_TYPE)
+    if isinstance(error, RecursionError):
+        error = ParseError("The JSON is nested too deeply.")
     response = drf_handler(error, context)
     if response is None:
         return None
@@ -35,12 +37,21 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         details = error.get_full_details()
         extra = {"errors": details} if isinstance(details, (list, dict)) else {}
         response.data = problem(
-            response.status_code, str(error.detail), code=str(error.default_code), **extra
+            response.status_code, _told(error.detail), code=str(error.default_code), **extra
         )
     else:
         response.data = problem(response.status_code, HTTPStatus(response.status_code).phrase)
     response.content_type = CONTENT_TYPE
     return response
+
+
+def _told(detail: Any) -> str:
+    """DRF's nested details as one sentence per field."""
+    if isinstance(detail, dict):
+        return " ".join(f"{field}: {_told(each)}" for field, each in detail.items())
+    if isinstance(detail, list):
+        return " ".join(_told(each) for each in detail)
+    return str(detail)
 
 
 def problem_response(request: HttpRequest, error: ApplicationError) -> JsonResponse:

@@ -49,6 +49,8 @@ class InstanceContent:
     metadata: dict[str, Any] = field(default_factory=dict)
     tags: list[str] = field(default_factory=list)
     context: list[Any] = field(default_factory=list)
+    # Characters of labels, metadata, tags and context as JSON.
+    beside: int = 0
 
     def content_hash(self) -> str:
         """What is judged and by whom it was written; ids, metadata and labels do not count."""
@@ -60,8 +62,12 @@ class InstanceContent:
         return content_hash(self.messages)
 
     def characters(self) -> int:
-        prompt = sum(len(message["content"]) for message in self.messages)
-        return prompt + sum(len(each.text) for each in self.completions)
+        """About how much it holds: what bounds a batch."""
+        return self.shared_characters() + sum(len(each.text) for each in self.completions)
+
+    def shared_characters(self) -> int:
+        """What every pair of the instance holds again."""
+        return self.beside + sum(len(message["content"]) for message in self.messages)
 
 
 def competition_ranks(values: Sequence[float]) -> list[int]:

@@ -11,6 +11,7 @@
 | ranking of another length, or not of whole | refused, with all of the line's labels: an         |
 | numbers ≥ 1                                | instance is never half-written                     |
 | dense ranks (`[1, 1, 2]`)                  | accepted, kept as competition ranks (`[1, 1, 3]`)  |
+| pairs of over `MAX_PAIRS_CHARACTERS`       | refused                                            |
 | unknown keys                               | ignored, counted in the notes                      |
 """
 
@@ -18,10 +19,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations
+from math import comb
 from typing import Any
 
 from annotation.projects.models import Kind
 from core.exceptions import InvalidInput
+from core.hashing import canonical_json
 
 from .content import CompletionContent, InstanceContent, LabelContent, competition_ranks
 from .models import Origin
@@ -30,6 +33,8 @@ from .models import Origin
 MAX_COMPLETION_BYTES = 2 * 1024 * 1024
 MAX_PROMPT_BYTES = 2 * 1024 * 1024
 MAX_COMPLETIONS = 64
+# All pairs of a line together: 64 long completions would make a gigabyte of them.
+MAX_PAIRS_CHARACTERS = 32_000_000
 # Leaves room for the `#12-34` of a pair below the 200 characters of the column.
 MAX_ID_CHARACTERS = 190
 MAX_NAME_CHARACTERS = 100
@@ -56,6 +61,7 @@ _KNOWN = {
         }
     ),
 }
+_BESIDE = ("human", "ai", "meta", "tags", "context")
 Notes = Counter[str]
 
 
@@ -78,10 +84,22 @@ def parse_instances(value: Mapping[str, Any], kind: str, notes: Notes) -> list[I
         metadata=_typed(value.get("meta"), dict, "meta"),
         tags=_tags(value.get("tags")),
         context=_typed(value.get("context"), list, "context"),
+        beside=len(canonical_json([value.get(key) for key in _BESIDE])),
     )
     if kind != Kind.PAIRWISE or len(completions) == 2:
         return [whole]
+    _pairs_fit(whole)
     return [_pair(whole, pair) for pair in combinations(range(len(completions)), 2)]
+
+
+def _pairs_fit(whole: InstanceContent) -> None:
+    count = len(whole.completions)
+    texts = (count - 1) * sum(len(each.text) for each in whole.completions)
+    if texts + comb(count, 2) * whole.shared_characters() > MAX_PAIRS_CHARACTERS:
+        raise InvalidInput(
+            f"its {comb(count, 2)} pairs would hold more than {MAX_PAIRS_CHARACTERS:,} characters: "
+            "give fewer or shorter completions"
+        )
 
 
 def _note_unknown(place: str, value: Mapping[str, Any], notes: Notes) -> None:
@@ -246,6 +264,7 @@ def _pair(whole: InstanceContent, pair: tuple[int, int]) -> InstanceContent:
         metadata=whole.metadata | {"source_id": whole.external_id, "source_pair": list(pair)},
         tags=whole.tags,
         context=whole.context,
+        beside=whole.beside,
     )
 
 

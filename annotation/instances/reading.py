@@ -12,22 +12,27 @@ A bad line never stops the file: it comes out with its number and a reason.
 | line over `MAX_LINE_BYTES`              | error; the rest of the line is passed over unstored |
 | blank line, byte order mark             | passed over                                         |
 | gzip cut off or damaged                 | error after the last whole line; reading ends there |
+
+`count_lines` refuses a file as a whole when it unpacks to more than `MAX_BYTES` or `MAX_LINES`.
 """
 
 import gzip
 import json
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from core.exceptions import NotFound
+from core.exceptions import InvalidInput, NotFound
 
 # One line may be this long; it bounds the memory that a hostile file can take.
 MAX_LINE_BYTES = 16 * 1024 * 1024
+# A whole file, unpacked: a megabyte of gzip can hold a gigabyte of nothing.
+MAX_BYTES = 8 * 2**30
+MAX_LINES = 5_000_000
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
 
@@ -51,13 +56,27 @@ def read_records(path: Path | str) -> Iterator[Line]:
         yield from _lines(file)
 
 
-def count_lines(path: Path | str) -> int:
-    """How many lines there are, as far as the file can be read: the total of a progress bar."""
-    count = 0
+def count_lines(path: Path | str, check: Callable[[], object] | None = None) -> int:
+    """How many lines there are, as far as the file can be read: the total of a progress bar.
+
+    `check` is called every few megabytes; what it raises stops the counting.
+
+    Raises:
+        InvalidInput: the file is too large to import in one go.
+    """
+    lines = size = 0
     with _opened(Path(path)) as file, suppress(*DAMAGED):
-        while block := file.read(2**20):
-            count += block.count(b"\n")
-    return count
+        while block := file.read(2**24):
+            if check is not None:
+                check()
+            lines += block.count(b"\n")
+            size += len(block)
+            if lines > MAX_LINES or size > MAX_BYTES:
+                raise InvalidInput(
+                    f"The file unpacks to more than {MAX_BYTES // 2**30} GiB or {MAX_LINES:,} "
+                    "lines: split it, or look whether it is what it should be."
+                )
+    return lines
 
 
 @contextmanager

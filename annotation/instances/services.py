@@ -34,10 +34,13 @@ from .parsing import Notes, parse_instances
 from .reading import Line
 
 BATCH = 500
+PROGRESS_LINES = 1000
 # Large completions make smaller batches, so that memory stays bounded.
 BATCH_CHARACTERS = 16_000_000
 # A file of nothing but errors must not fill the memory or the job's row.
 MOST_ERRORS_LISTED = 1000
+MOST_NOTES = 100
+OTHER_NOTES = "further unknown keys ignored"
 
 
 @dataclass(frozen=True)
@@ -73,16 +76,19 @@ def import_records(
 
     With `reveal` the labels that come along become annotations at once; without, they wait as
     recorded labels (replay). `progress` is called with the number of lines read so far, between
-    transactions: what it raises stops the import there, and importing again continues it.
+    transactions and at least every thousand lines: what it raises stops the import there, and
+    importing again continues it.
     """
     importer = _Importer(project, reveal, job)
     number = 0
     for number, line in enumerate(lines, 1):
         importer.take(line)
-        if importer.full():
+        full = importer.full()
+        if full:
             importer.write()
-            if progress is not None:
-                progress(number)
+        # Also where nothing is written, because every line is refused: a cancel must get through.
+        if progress is not None and (full or number % PROGRESS_LINES == 0):
+            progress(number)
     importer.write()
     if progress is not None:
         progress(number)
@@ -118,7 +124,7 @@ class _Importer:
         except InvalidInput as error:
             self._refuse(line.number, str(line.value.get("id", ""))[:200], error.message)
             return
-        self.notes += notes
+        self._note(notes)
         self.counts["unchanged"] += len(entries) - len(fresh)
         self.seen |= {each.content.external_id: (each.line, each.hash) for each in fresh}
         self.entries += fresh
@@ -152,6 +158,11 @@ class _Importer:
         if first is not None and first[1] != entry.hash:
             raise InvalidInput(f"the id stood on line {first[0]} with other content")
         return first is not None
+
+    def _note(self, notes: Notes) -> None:
+        for text, number in notes.items():
+            known = text in self.notes or len(self.notes) < MOST_NOTES
+            self.notes[text if known else OTHER_NOTES] += number
 
     def _refuse(self, line: int, external_id: str, reason: str) -> None:
         self.counts["refused"] += 1

@@ -16,7 +16,7 @@ def run_import(ctx: JobContext) -> dict[str, Any]:
     if project is None:
         raise InvalidInput("An import needs a project.")
     path = upload_path(ctx.arguments["file"])
-    total = count_lines(path)
+    total = count_lines(path, ctx.check)
     report = import_records(
         project=project,
         lines=read_records(path),

@@ -10,6 +10,7 @@ from annotation.instances.models import Completion, Instance, RecordedLabel
 from annotation.instances.parsing import MAX_COMPLETION_BYTES
 from annotation.instances.reading import Line, read_records
 from annotation.instances.services import ImportReport, import_records
+from jobs.exceptions import JobCancelled
 from tests.factories import make_project
 
 pytestmark = pytest.mark.django_db
@@ -140,6 +141,42 @@ def test_unknown_keys_are_ignored_and_counted() -> None:
         "unknown key colour ignored": 1,
         "unknown key responses[].quality ignored": 2,
     }
+
+
+def test_keys_without_end_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "MOST_NOTES", 3)
+    report = import_beside(record("many", **{f"key{number}": 1 for number in range(10)}))
+    assert len(report.notes) == 4
+    assert report.notes[services.OTHER_NOTES] == 7
+
+
+@pytest.mark.parametrize(
+    ("count", "characters", "meta", "pairs"),
+    [(64, 10_000, {}, "2016 pairs"), (3, 1, {"x": "y" * 11_000_000}, "3 pairs")],
+)
+def test_a_line_whose_pairs_would_fill_the_disk_is_refused(
+    count: int, characters: int, meta: dict[str, str], pairs: str
+) -> None:
+    responses = [{"text": chr(ord("A") + number) * characters} for number in range(count)]
+    [error] = import_beside(record("wide", responses=responses, human=[], meta=meta)).errors
+    assert pairs in error["reason"]
+
+
+def test_metadata_makes_batches_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "BATCH_CHARACTERS", 2_000)
+    written: list[int] = []
+    lines = [Line(n, record(f"r{n}", meta={"x": "y" * 3_000})) for n in range(1, 4)]
+    import_records(project=make_project(), lines=lines, reveal=False, progress=written.append)
+    assert written == [1, 2, 3, 3]
+
+
+def test_a_cancel_gets_through_a_file_of_nothing_but_errors() -> None:
+    def cancelled(done: int) -> None:
+        raise JobCancelled
+
+    lines = (Line(number, None, "broken") for number in range(1, 10**9))
+    with pytest.raises(JobCancelled):
+        import_records(project=make_project(), lines=lines, reveal=False, progress=cancelled)
 
 
 def test_a_file_of_errors_lists_the_first_and_counts_all(monkeypatch: pytest.MonkeyPatch) -> None:

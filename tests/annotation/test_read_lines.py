@@ -6,7 +6,8 @@ import pytest
 
 from annotation.instances import reading
 from annotation.instances.reading import Line, count_lines, read_records
-from core.exceptions import NotFound
+from core.exceptions import InvalidInput, NotFound
+from jobs.exceptions import JobCancelled
 
 GOOD = b'{"id": "a"}'
 
@@ -105,3 +106,31 @@ def test_it_counts_lines_of_what_can_be_read(tmp_path: Path) -> None:
     assert count_lines(path) == 2
     path.write_bytes(b"no gzip")
     assert count_lines(path) == 0
+
+
+def test_a_packed_file_of_too_many_lines_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl.gz"
+    path.write_bytes(gzip.compress(b"\n" * (reading.MAX_LINES + 1)))
+    assert path.stat().st_size < 10_000
+    with pytest.raises(InvalidInput, match="split it"):
+        count_lines(path)
+
+
+def test_a_file_that_unpacks_to_too_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MAX_BYTES", 2**25)
+    path = tmp_path / "in.jsonl.gz"
+    path.write_bytes(gzip.compress(b" " * (2**25 + 1)))
+    with pytest.raises(InvalidInput, match="split it"):
+        count_lines(path)
+
+
+def test_counting_can_be_stopped(tmp_path: Path) -> None:
+    def stop() -> None:
+        raise JobCancelled
+
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(GOOD)
+    with pytest.raises(JobCancelled):
+        count_lines(path, stop)

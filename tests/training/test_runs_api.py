@@ -1,5 +1,6 @@
 """The REST interface of runs."""
 
+import json
 from typing import Any
 
 import pytest
@@ -47,6 +48,18 @@ def test_a_researcher_starts_a_run_and_sees_it() -> None:
     assert detail["metrics"] == {"train": {"loss": [[1, 0.7]]}}
     assert detail["settings"]["steps"] == 6
     assert "data" not in detail["settings"]
+
+
+@pytest.mark.parametrize("text", [r"a\u0000b", r"\ud800"])
+def test_options_that_cannot_be_stored_are_refused(text: str) -> None:
+    project = make_project()
+    sent = json.dumps(body(make_snapshot(project).pk, options={"base": {"path": "HERE"}}))
+    refused = client_of(project).post(
+        url(project), sent.replace("HERE", text), content_type="application/json"
+    )
+    assert refused.status_code == 400
+    assert "cannot be stored" in refused.json()["detail"]
+    assert not Run.objects.exists()
 
 
 def test_a_run_is_cancelled_and_resumed() -> None:

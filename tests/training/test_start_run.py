@@ -57,6 +57,7 @@ def test_a_policy_from_random_weights_learns_the_language_first() -> None:
         ({"options": {"preset": "dpo"}}, "no reward preset"),
         ({"options": {"stepz": 3}}, "`stepz` is not a setting"),
         ({"options": {"steps": "many"}}, "`steps` is 'many'"),
+        ({"options": {"steps": 10**20}}, "Set it to at most 2147483647"),
         ({"options": {"reference_cache": "/tmp"}}, "leave it out"),
         ({"options": {"base": {"path": "absent"}}}, "MODEL_ROOTS"),
         ({"options": {"base": "absent"}}, "must be an object"),

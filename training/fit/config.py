@@ -14,6 +14,9 @@ from typing import Any, Literal
 from training.errors import RefusalError
 from training.objectives.presets import Objective, resolve
 
+# No setting is sensible beyond it, and counters of the data base and of torch are this wide.
+LARGEST = 2**31 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
@@ -286,6 +289,8 @@ def _value(hint: Any, value: Any, path: str) -> Any:
     expected = typing.get_origin(hint) or hint
     if expected is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if expected is int and isinstance(value, int) and abs(value) > LARGEST:
+        raise RefusalError(f"`{path}` is {value}.", f"Set it to at most {LARGEST}.")
     if not isinstance(value, expected) or (expected is not bool and isinstance(value, bool)):
         raise RefusalError(f"`{path}` is {value!r}.", f"It must be of type {expected.__name__}.")
     return value

@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 from accounts.models import User
 from accounts.policies import Action, project_for
 from annotation.datasets.models import Snapshot
+from annotation.instances.reading import unstorable
 from core.exceptions import InvalidInput
 
 from . import selectors, services
@@ -59,6 +60,11 @@ class RunInput(serializers.Serializer[Any]):
         default=dict, help_text="Fields of the configuration of a fit: preset, base, steps, …"
     )
     name = serializers.CharField(default="", allow_blank=True, max_length=120)
+
+    def validate_options(self, options: dict[str, Any]) -> dict[str, Any]:
+        if reason := unstorable(options):
+            raise serializers.ValidationError(f"They cannot be stored: {reason}.")
+        return options
 
 
 class RunListView(APIView):

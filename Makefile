@@ -3,7 +3,8 @@
 .PHONY: help demo stop install test lint format bench lock clean
 
 PORT ?= 8000
-HOST ?= 127.0.0.1
+# Not from the environment, where some shells keep the machine's name: that would open the port.
+HOST = 127.0.0.1
 DATA ?=
 HEADLESS ?=
 ARGS ?=

@@ -129,6 +129,8 @@ def spawn(program: Program, log: IO[bytes] | None) -> subprocess.Popen[bytes]:
         stdout=log,
         stderr=subprocess.STDOUT if log else None,
         start_new_session=True,
+        # Labels, uploads and models are nobody else's on this machine.
+        umask=0o077,
         pass_fds=program.pass_fds,
         preexec_fn=bind_to_parent,  # noqa: PLW1509
         **program.owner.popen_arguments(),

@@ -10,6 +10,7 @@ import ctypes
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import time
@@ -27,6 +28,7 @@ EXIT_STOPPED = 75
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 _TAIL_BYTES = 4000
+_DISK_FULL_BYTES = 10_000_000
 Event = dict[str, Any]
 
 
@@ -160,6 +162,11 @@ def _conclude(code: int, follower: _Follower, stderr_path: Path) -> dict[str, An
         raise JobFailed(
             "The process was killed, most likely because memory ran out: use a smaller model, "
             "a smaller token budget or a shorter maximum length, then start it again."
+        )
+    if shutil.disk_usage(stderr_path.parent).free < _DISK_FULL_BYTES:
+        raise JobFailed(
+            f"The process ended with code {code}, and the disk of {stderr_path.parent} is full: "
+            "free some space, then start it again."
         )
     tail = stderr_path.read_bytes()[-_TAIL_BYTES:].decode("utf-8", "replace")
     raise JobFailed(f"The process ended with code {code}.\n{tail}".strip())

@@ -86,6 +86,7 @@ def test_headless_ends_with_the_commands_status_and_no_orphan(var: Path) -> None
     if os.geteuid() == 0:
         assert {path.owner() for path in var.iterdir()} == {"nobody"}
     assert (var / "secret_key").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in var.iterdir() if path.stat().st_mode & 0o077] == []
 
 
 def test_a_busy_port_is_one_line_before_anything_starts(var: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings
 
-from jobs import selectors
+from jobs import process, selectors
 from jobs.context import JobContext
 from jobs.exceptions import JobCancelled, JobFailed, JobReleased
 from jobs.models import Job
@@ -72,6 +72,14 @@ def test_every_bad_end_says_what_happened(body: str, error: str) -> None:
     job, _ = outcome(body)
     assert job.state == "failed"
     assert error in job.error
+
+
+def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_DISK_FULL_BYTES", 2**62)
+    job, _ = outcome("sys.exit(120)")
+    assert job.state == "failed"
+    assert "disk" in job.error
+    assert "free some space" in job.error
 
 
 def test_a_stopped_process_gives_the_job_back() -> None:

@@ -33,9 +33,12 @@ def round_start(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _share(raw: str) -> float:
     try:
-        return float(raw) / 100
-    except ValueError as error:
-        raise InvalidInput("The budget is a number of per cent between 1 and 99.") from error
+        share = float(raw) / 100
+    except ValueError:
+        share = 0
+    if not 0.01 <= share <= 0.99:
+        raise InvalidInput("The budget is a number of per cent between 1 and 99.")
+    return share
 
 
 @require_POST

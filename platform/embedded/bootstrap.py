@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -18,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +76,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     extras = sorted({name for name in re.split(r"[,\s]+", options.extras) if name})
     try:
-        ensure_installed(options.venv.absolute(), extras)
+        with alone_in(options.venv.absolute().parent):
+            ensure_installed(options.venv.absolute(), extras)
     except BootstrapError as error:
         print(f"tandem: {error}", file=sys.stderr)
         return 1
@@ -84,6 +88,27 @@ def main(arguments: list[str] | None = None) -> int:
         print("tandem: stopped; run the command again to continue.", file=sys.stderr)
         return 130
     return 0
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Wait for another installation in this folder: two would delete each other's work.
+
+    The lock is on the folder itself, leaves no file, and ends with the process. Where a file
+    system has no such locks, nobody waits.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"Waiting for another installation in {folder}.", flush=True)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def ensure_installed(venv: Path, extras: list[str]) -> None:

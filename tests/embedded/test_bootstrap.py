@@ -96,6 +96,16 @@ def test_a_second_run_does_nothing(
     assert capsys.readouterr() == ("", "")
 
 
+def test_two_installations_into_one_folder_wait_for_each_other(made_venv: Path) -> None:
+    command = [sys.executable, str(SCRIPT), "--venv", str(made_venv), "--extras", "dev"]
+    with bootstrap.alone_in(made_venv.parent):
+        second = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert second.stdout is not None
+        assert second.stdout.readline().startswith("Waiting for another installation")
+        assert second.poll() is None
+    assert second.wait(30) == 0
+
+
 def test_a_copied_folder_is_rebuilt(made_venv: Path, tmp_path: Path) -> None:
     copy = tmp_path / "venv"
     shutil.copytree(made_venv, copy, symlinks=True)

@@ -55,7 +55,8 @@ format: install ## Rewrite sources and templates in the common style
 	$(VENV) -m ruff format .
 	$(VENV) -m djlint --reformat --quiet frontend
 
-bench: install ## Measure; JSON lines on stdout, tables on stderr (ARGS choose: platform --cold)
+bench: ## Measure; JSON lines on stdout, tables on stderr (ARGS choose: platform --cold)
+	$(call bootstrap,embedded train dev) >&2
 	@exec $(VENV) -m tests.bench $(ARGS)
 
 lock: ## Choose the newest allowed versions of all dependencies again

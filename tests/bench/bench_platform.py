@@ -23,12 +23,6 @@ from embedded.staging import marked_processes
 from tests.bench.report import Report
 
 ROOT = Path(__file__).resolve().parents[2]
-PEER = "Label Studio 1.23.2"
-# Measured once on two cores with the peer's own start command: warm start to the first page, and
-# resident memory of its one server process right after it.
-PEER_FIRST_PAGE_SECONDS = 4.2
-PEER_MEMORY_MB = 342.0
-PEER_INSTALL_SECONDS = 121.6
 START_SECONDS = 300.0
 UP = (
     "import sys; from pathlib import Path; from embedded.supervisor import Options, up; "
@@ -73,10 +67,8 @@ def measure_start(report: Report) -> None:
             "warm start to the first page",
         ):
             with started(folder / "var") as seconds:
-                warm = case.startswith("warm")
-                peer = (PEER, PEER_FIRST_PAGE_SECONDS) if warm else (None, None)
-                report.add(case, seconds, "s", peer=peer[0], peer_value=peer[1])
-                if warm:
+                report.add(case, seconds, "s")
+                if case.startswith("warm"):
                     measure_memory(report, folder / "var")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -136,8 +128,7 @@ def measure_memory(report: Report, var: Path) -> None:
                 if PROGRAMS[name] in line:
                     used[name, kind] += kilobytes(rollup, kind) / 1024
     for (name, kind), megabytes in used.items():
-        peer = (PEER, PEER_MEMORY_MB) if (name, kind) == ("web", "PSS") else (None, None)
-        report.add(f"{kind} of {name}", megabytes, "MB", peer=peer[0], peer_value=peer[1])
+        report.add(f"{kind} of {name}", megabytes, "MB")
 
 
 def wait_for_workers(var: Path) -> None:
@@ -170,16 +161,14 @@ def measure_cold(report: Report) -> None:
     try:
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         bootstrap = [sys.executable, "platform/embedded/bootstrap.py", "--extras", "embedded train"]
-        timed(report, "install with the train extra", clone, bootstrap, peer=PEER_INSTALL_SECONDS)
+        timed(report, "install with the train extra", clone, bootstrap)
         timed(report, "make demo HEADLESS=1, installed", clone, ["make", "demo", "HEADLESS=1"])
         timed(report, "make test, first run", clone, ["make", "test"])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def timed(
-    report: Report, case: str, folder: Path, command: list[str], peer: float | None = None
-) -> None:
+def timed(report: Report, case: str, folder: Path, command: list[str]) -> None:
     """Minutes of one command, or why they were not measured."""
     ours = ("DATABASE_URL", "BROKER_URL", "TANDEM_VAR", "SECRET_KEY", "DJANGO_SETTINGS_MODULE")
     environment = {name: value for name, value in os.environ.items() if name not in ours}
@@ -192,8 +181,7 @@ def timed(
         last = (result.stderr or result.stdout).strip().splitlines()[-1:]
         report.not_measured(case, f"ended with status {result.returncode}: {''.join(last)}")
         return
-    name = f"{PEER} (pip)" if peer else None
-    report.add(case, minutes, "min", peer=name, peer_value=peer / 60 if peer else None)
+    report.add(case, minutes, "min")
 
 
 if __name__ == "__main__":

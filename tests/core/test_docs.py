@@ -64,7 +64,7 @@ def make_targets() -> set[str]:
 
 
 def make_variables() -> set[str]:
-    return set(re.findall(r"^([A-Z]+) \?=", text_of(ROOT / "Makefile"), re.M))
+    return set(re.findall(r"^([A-Z]+) \??=", text_of(ROOT / "Makefile"), re.M))
 
 
 def environment() -> set[str]:

@@ -96,10 +96,14 @@ def test_a_second_run_does_nothing(
     assert capsys.readouterr() == ("", "")
 
 
-def test_two_installations_into_one_folder_wait_for_each_other(made_venv: Path) -> None:
-    command = [sys.executable, str(SCRIPT), "--venv", str(made_venv), "--extras", "dev"]
-    with bootstrap.alone_in(made_venv.parent):
-        second = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+def test_two_installations_into_one_folder_wait_for_each_other(tmp_path: Path) -> None:
+    code = "import bootstrap, sys\nfrom pathlib import Path\n"
+    code += "with bootstrap.alone_in(Path(sys.argv[1])): pass"
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with bootstrap.alone_in(tmp_path):
+        second = subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": str(SCRIPT.parent)}
+        )
         assert second.stdout is not None
         assert second.stdout.readline().startswith("Waiting for another installation")
         assert second.poll() is None

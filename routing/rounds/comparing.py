@@ -19,9 +19,8 @@ from routing.lab.plan import Options
 from routing.lab.report import render
 
 from .population import Member, vote
-from .work import Work
+from .work import MICROS, Work
 
-MICROS = 1_000_000
 NO_VERDICT = "have no label of the judge"
 NO_VOTE = "have no human label"
 

@@ -24,7 +24,7 @@ from routing.strategies.selection import choose
 
 from .options import HYPER
 from .population import SEED, Member
-from .work import PEOPLE, Work
+from .work import MICROS, PEOPLE, Work
 
 STORED: dict[str, type[hyper.HyperRouter] | type[learned_error.LearnedErrorRouter]] = {
     "hyper-linear": hyper.HyperRouter,
@@ -55,7 +55,7 @@ def seed_of(work: Work, table: FeatureTable, members: list[Member]) -> Seed:
         problem=Problem(
             tuple(m.external_id for m in chosen),
             table.take(both),
-            np.full(len(chosen), float(work.human_price)),
+            np.full(len(chosen), work.human_price / MICROS),
         ),
         prompts=tuple(m.prompt_hash for m in chosen),
         human=human[both],
@@ -147,9 +147,10 @@ def route(work: Work, pool: list[Member]) -> list[Choice]:
         raise JobFailed("The round has no router yet.")
     salt, share = work.project.protocol.salt, work.options.audit_share
     keys = tuple(m.external_id for m in pool)
-    cost = np.full(len(pool), float(work.human_price))
+    # In the budget's currency, so that a refusal names an amount that people know.
+    cost = np.full(len(pool), work.human_price / MICROS)
     audited = audit.draw(keys, salt, share)
-    rest = audit.reserve(audited, cost, state(work.budget(PEOPLE)).free)
+    rest = audit.reserve(audited, cost, state(work.budget(PEOPLE)).free / MICROS)
     router = STORED[work.row.router.strategy].from_json(work.row.router.parameters)
     scores = router.score(Problem(keys, _features(work, pool), cost))
     gain = np.where(audited, -np.inf, scores.gain)

@@ -24,6 +24,8 @@ from .population import Member, Population, population_of
 
 # People's prompts are longer than the encoder reads; the completion must not be cut away.
 PROMPT_CHARACTERS = 400
+# Prices and budgets are whole millionths of the currency.
+MICROS = 1_000_000
 PEOPLE, JUDGES, EVALUATION = "people", "judges", "held-out evaluation"
 
 

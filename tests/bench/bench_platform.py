@@ -24,6 +24,11 @@ from tests.bench.report import Report
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 300.0
+# Not for the commands that are timed: our services, and the arguments of the make that runs us.
+OURS = frozenset(
+    ("DATABASE_URL", "BROKER_URL", "TANDEM_VAR", "SECRET_KEY", "DJANGO_SETTINGS_MODULE")
+    + ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "ARGS")
+)
 UP = (
     "import sys; from pathlib import Path; from embedded.supervisor import Options, up; "
     "sys.exit(up(Options(var=Path(sys.argv[1]), port=int(sys.argv[2]), command=['check'])))"
@@ -170,8 +175,7 @@ def measure_cold(report: Report) -> None:
 
 def timed(report: Report, case: str, folder: Path, command: list[str]) -> None:
     """Minutes of one command, or why they were not measured."""
-    ours = ("DATABASE_URL", "BROKER_URL", "TANDEM_VAR", "SECRET_KEY", "DJANGO_SETTINGS_MODULE")
-    environment = {name: value for name, value in os.environ.items() if name not in ours}
+    environment = {name: value for name, value in os.environ.items() if name not in OURS}
     began = time.monotonic()
     result = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False

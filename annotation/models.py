@@ -7,7 +7,8 @@ from annotation.judges.models import Judge, JudgeCall
 from annotation.labels.models import Annotation, Annotator, Draft
 from annotation.ledger.models import Budget, Entry
 from annotation.projects.models import Criterion, Guideline, Protocol
-from annotation.queue.models import Assignment, Skip, Slot
+from annotation.quality.models import Gold, Relabel
+from annotation.queue.models import Assignment, Pool, Skip, Slot
 
 __all__ = [
     "Annotation",
@@ -20,12 +21,15 @@ __all__ = [
     "Draft",
     "Entry",
     "Export",
+    "Gold",
     "Guideline",
     "Instance",
     "Judge",
     "JudgeCall",
+    "Pool",
     "Protocol",
     "RecordedLabel",
+    "Relabel",
     "Signal",
     "Skip",
     "Slot",

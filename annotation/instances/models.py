@@ -12,6 +12,10 @@ class InstanceState(models.TextChoices):
     ROUTED = "routed"
     SETTLED = "settled"
     DROPPED = "dropped"
+    # Its answer is known: it checks annotators and is no data.
+    GOLD = "gold"
+    # Set aside because annotators flagged it.
+    FLAGGED = "flagged"
 
 
 class Instance(TimeStamped):

@@ -1,27 +1,35 @@
 """An answer to one criterion, and the steps that check it. Pure but for the rows it reads."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from annotation.instances.reading import unstorable
-from annotation.projects.models import Kind, Protocol, RationalePolicy, TieKind
+from annotation.projects.models import Criterion, Kind, Protocol, RationalePolicy, TieKind
 from core.exceptions import InvalidInput
 from core.hashing import canonical_json, content_hash
+
+from .best_worst import ranking_of
 
 MOST_TEXT = 10_000
 MOST_ATTRIBUTES = 20_000
 MOST_SECONDS = 24 * 3600
 UNSURE = 2
+SCORED = frozenset({Kind.RATING, Kind.BINARY})
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One criterion's answer; `ranking` has a rank per completion in canonical position.
+    """One criterion's answer, by canonical position: a rank or a score per completion.
 
     `cannot judge` is an empty ranking with that tie kind; every other tie kind goes with a ranking
-    of all ones.
+    of all ones. Completions in `unranked` share a rank only because nobody told them apart: those
+    left out of a partial ranking share the last one.
+
+    The page uses these keys of `attributes`: `edit` {"position", "text"}, the improved text of a
+    completion ranked first; `first_error` [step, …], the first wrong step of each completion,
+    counted from 0, null for none; `best_worst`, the choices of `best_worst.py`.
     """
 
     criterion_key: str
@@ -34,9 +42,12 @@ class Answer:
     rationale: str = ""
     reasons: Sequence[str] = ()
     attributes: dict[str, Any] = field(default_factory=dict)
+    unranked: Sequence[int] = ()
+    scores: Sequence[int | None] = ()
 
     def payload_hash(self) -> str:
-        return content_hash(asdict(self) | {"reasons": list(self.reasons)})
+        sequences = {name: list(getattr(self, name)) for name in ("reasons", "unranked", "scores")}
+        return content_hash(asdict(self) | sequences)
 
 
 @dataclass(frozen=True)
@@ -44,8 +55,15 @@ class Asked:
     """What an answer is checked against."""
 
     protocol: Protocol
-    criteria: frozenset[str]
+    criteria: Mapping[str, Criterion]
     completions: int
+    # The draw of the policy `sampled` fell on this label.
+    rationale_drawn: bool = False
+    # The groups in which best and worst are chosen; empty where ranks are asked.
+    groups: Sequence[Sequence[int]] = ()
+
+    def kind_of(self, answer: Answer) -> Kind:
+        return self.criteria[answer.criterion_key].asks(self.protocol)
 
 
 def check_answers(answers: Sequence[Answer], asked: Asked, seconds: float | None) -> None:
@@ -63,9 +81,9 @@ def check_answers(answers: Sequence[Answer], asked: Asked, seconds: float | None
 
 def _each_criterion_once(answers: Sequence[Answer], asked: Asked) -> None:
     keys = [answer.criterion_key for answer in answers]
-    if unknown := sorted(set(keys) - asked.criteria):
+    if unknown := sorted(set(keys) - set(asked.criteria)):
         raise InvalidInput(f"This project does not ask for {unknown[0]!r}.")
-    if missing := sorted(asked.criteria - set(keys)):
+    if missing := sorted(set(asked.criteria) - set(keys)):
         raise InvalidInput(f"{missing[0]!r} is not answered yet.")
     if len(keys) != len(set(keys)):
         raise InvalidInput("A criterion is answered twice.")
@@ -85,10 +103,33 @@ def _text_can_be_stored(answer: Answer, asked: Asked) -> None:
         raise InvalidInput(f"The attributes are longer than {MOST_ATTRIBUTES} characters.")
 
 
-def _ranking_fits(answer: Answer, asked: Asked) -> None:
+def _answers_what_is_asked(answer: Answer, asked: Asked) -> None:
     if answer.tie_kind == TieKind.CANNOT_JUDGE:
-        if answer.ranking:
-            raise InvalidInput("An answer of 'cannot judge' ranks nothing.")
+        if answer.ranking or answer.scores or answer.unranked:
+            raise InvalidInput("An answer of 'cannot judge' ranks and scores nothing.")
+    elif asked.kind_of(answer) in SCORED:
+        if answer.ranking or answer.unranked or answer.tie_kind:
+            raise InvalidInput(f"{answer.criterion_key!r} takes scores, no ranking.")
+    elif answer.scores:
+        raise InvalidInput(f"{answer.criterion_key!r} takes a ranking, no scores.")
+
+
+def _scores_fit(answer: Answer, asked: Asked) -> None:
+    kind = asked.kind_of(answer)
+    if kind not in SCORED or answer.tie_kind == TieKind.CANNOT_JUDGE:
+        return
+    if len(answer.scores) != asked.completions:
+        raise InvalidInput(f"Score all {asked.completions} completions on {answer.criterion_key}.")
+    values = asked.criteria[answer.criterion_key].values(kind)
+    given = [score for score in answer.scores if score is not None]
+    if not given:
+        raise InvalidInput(f"Score at least one completion on {answer.criterion_key}.")
+    if not all(type(score) is int and score in values for score in given):
+        raise InvalidInput(f"A score must be a whole number from {values[0]} to {values[-1]}.")
+
+
+def _ranking_fits(answer: Answer, asked: Asked) -> None:
+    if answer.tie_kind == TieKind.CANNOT_JUDGE or asked.kind_of(answer) in SCORED:
         return
     if len(answer.ranking) != asked.completions:
         raise InvalidInput(f"Rank all {asked.completions} completions.")
@@ -97,8 +138,53 @@ def _ranking_fits(answer: Answer, asked: Asked) -> None:
         raise InvalidInput(f"{answer.ranking} is no ranking: 1 is best, and ties share a rank.")
 
 
+def _unranked_are_positions(answer: Answer, asked: Asked) -> None:
+    if not answer.unranked:
+        return
+    if asked.kind_of(answer) != Kind.LISTWISE:
+        raise InvalidInput("Only a ranking of several completions can leave some unranked.")
+    known = set(range(asked.completions))
+    if len(set(answer.unranked)) != len(answer.unranked) or not known >= set(answer.unranked):
+        raise InvalidInput("The unranked completions must be different positions.")
+    if known == set(answer.unranked) and not asked.groups:
+        raise InvalidInput("Rank at least one completion.")
+
+
+def _groups_are_answered(answer: Answer, asked: Asked) -> None:
+    if not asked.groups or asked.kind_of(answer) != Kind.LISTWISE or answer.tie_kind:
+        return
+    ranking, unranked = ranking_of(answer.attributes.get("best_worst"), asked.groups)
+    if list(answer.ranking) != ranking or sorted(answer.unranked) != unranked:
+        raise InvalidInput("The ranking does not follow from the best and worst of the groups.")
+
+
+def _edit_is_of_the_chosen(answer: Answer, asked: Asked) -> None:
+    edit = answer.attributes.get("edit")
+    if edit is None:
+        return
+    if not asked.protocol.post_edit:
+        raise InvalidInput("This project takes no edited completions.")
+    position, text = edit.get("position"), edit.get("text")
+    if not isinstance(text, str) or not text.strip() or len(text) > MOST_TEXT:
+        raise InvalidInput(f"An edited completion has 1 to {MOST_TEXT} characters.")
+    best = {place for place, rank in enumerate(answer.ranking) if rank == 1}
+    if position not in (best or set(range(asked.completions))):
+        raise InvalidInput("Only a completion that you chose can be edited.")
+
+
+def _steps_are_counted(answer: Answer, asked: Asked) -> None:
+    steps = answer.attributes.get("first_error")
+    if steps is None:
+        return
+    if not asked.protocol.mark_steps or not isinstance(steps, list):
+        raise InvalidInput("This project does not ask for wrong steps.")
+    whole = all(step is None or (type(step) is int and 0 <= step < 10_000) for step in steps)
+    if len(steps) != asked.completions or not whole:
+        raise InvalidInput("Give the first wrong step of every completion, or none.")
+
+
 def _tie_is_allowed(answer: Answer, asked: Asked) -> None:
-    all_tied = len(answer.ranking) > 1 and set(answer.ranking) == {1}
+    all_tied = len(answer.ranking) > 1 and set(answer.ranking) == {1} and not answer.unranked
     if all_tied and not answer.tie_kind:
         raise InvalidInput("Say which kind of tie this is.")
     if answer.tie_kind and answer.tie_kind not in asked.protocol.ties:
@@ -110,7 +196,7 @@ def _tie_is_allowed(answer: Answer, asked: Asked) -> None:
 def _strength_is_a_level(answer: Answer, asked: Asked) -> None:
     if answer.strength is None:
         return
-    if answer.tie_kind or asked.protocol.kind != Kind.PAIRWISE:
+    if answer.tie_kind or asked.kind_of(answer) != Kind.PAIRWISE:
         raise InvalidInput("A strength goes only with a preference between two.")
     level = answer.strength * asked.protocol.strength_levels
     if not (0 < answer.strength <= 1 and math.isclose(level, round(level), abs_tol=1e-6)):
@@ -131,22 +217,31 @@ def _rationale_follows_policy(answer: Answer, asked: Asked) -> None:
     strong = answer.strength == 1 and asked.protocol.strength_levels > 1
     unsure = answer.confidence is not None and answer.confidence <= UNSURE
     cannot = answer.tie_kind == TieKind.CANNOT_JUDGE
-    due = policy == RationalePolicy.ALWAYS or (
-        policy == RationalePolicy.STRONG_OR_UNSURE and (strong or unsure or cannot)
-    )
+    due = {
+        RationalePolicy.ALWAYS: True,
+        RationalePolicy.STRONG_OR_UNSURE: strong or unsure or cannot,
+        RationalePolicy.SAMPLED: asked.rationale_drawn,
+    }.get(RationalePolicy(policy), False)
     if due and not written:
         raise InvalidInput("Say why in a sentence: this project asks for it here.")
 
 
 def _reasons_are_offered(answer: Answer, asked: Asked) -> None:
-    if unknown := sorted(set(answer.reasons) - set(asked.protocol.reasons)):
+    own = asked.criteria[answer.criterion_key].reasons
+    if unknown := sorted(set(answer.reasons) - set(own or asked.protocol.reasons)):
         raise InvalidInput(f"This project does not offer the reason {unknown[0]!r}.")
 
 
 STEPS: tuple[Callable[[Answer, Asked], None], ...] = (
     _text_can_be_stored,
+    _answers_what_is_asked,
+    _scores_fit,
     _ranking_fits,
+    _unranked_are_positions,
     _tie_is_allowed,
+    _groups_are_answered,
+    _edit_is_of_the_chosen,
+    _steps_are_counted,
     _strength_is_a_level,
     _confidence_is_in_range,
     _rationale_follows_policy,

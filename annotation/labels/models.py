@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from annotation.projects.models import TieKind
+from annotation.queue.purposes import Purpose
 from core.models import TimeStamped
 
 
@@ -31,6 +32,20 @@ class Annotator(TimeStamped):
     simulated = models.BooleanField(default=False)
     # Price of one label in millionths of the project's currency unit.
     price_micros = models.BigIntegerField(default=0)
+    # The group they were recruited in, and what they may label beyond what everybody may.
+    cohort = models.CharField(max_length=40, blank=True)
+    qualifications = ArrayField(models.CharField(max_length=80), default=list, blank=True)
+    # They get no more than so many instances. Null: no limit.
+    quota = models.PositiveIntegerField(null=True, blank=True)
+    # Passed the qualification round, where the project has one.
+    qualified_at = models.DateTimeField(null=True, blank=True)
+    # Their labels are left out of consensus and data for as long as this is set.
+    excluded_at = models.DateTimeField(null=True, blank=True)
+    excluded_because = models.CharField(max_length=200, blank=True)
+    # Where the queue goes on for them: all before it in this epoch was theirs or not for them.
+    queue_priority = models.FloatField(null=True)
+    queue_slot = models.BigIntegerField(null=True)
+    queue_epoch = models.BigIntegerField(default=-1)
 
     class Meta:
         constraints = [
@@ -58,7 +73,9 @@ class Annotation(TimeStamped):
     """One immutable label on one criterion. Undo and edit add a row that supersedes another.
 
     `ranking` has one rank per completion in canonical position (1 is best, ties share a rank); it
-    is empty for an answer that ranks nothing (`cannot judge`) and for a retraction.
+    is empty for an answer that ranks nothing (a score, `cannot judge`) and for a retraction.
+    Completions in `unranked` share a rank because nobody told them apart, not because they tie.
+    `scores` has one score per completion where a criterion is rated, null for one not judged.
     """
 
     project = models.ForeignKey("accounts.Project", models.PROTECT, related_name="annotations")
@@ -71,7 +88,10 @@ class Annotation(TimeStamped):
     slot = models.ForeignKey(
         "annotation.Slot", models.PROTECT, null=True, related_name="annotations"
     )
+    purpose = models.CharField(max_length=13, choices=Purpose.choices, default=Purpose.LABEL)
     ranking = ArrayField(models.PositiveSmallIntegerField(), default=list, blank=True)
+    unranked = ArrayField(models.PositiveSmallIntegerField(), default=list, blank=True)
+    scores = ArrayField(models.SmallIntegerField(null=True), default=list, blank=True)
     tie_kind = models.CharField(max_length=12, choices=TieKind.choices, blank=True)
     strength = models.FloatField(null=True)
     confidence = models.PositiveSmallIntegerField(null=True)

@@ -1,6 +1,7 @@
 """Reads about labels, and all that the labelling page shows."""
 
 import uuid
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any
@@ -11,14 +12,28 @@ from accounts.models import Project
 from annotation.projects.models import Criterion, Protocol
 from annotation.projects.selectors import criteria_of, guideline_of, protocol_of
 from annotation.queue.models import Slot, SlotState
+from annotation.queue.purposes import Purpose
 from annotation.queue.selectors import open_to
 
+from .asking import asked_of
 from .models import Annotation, Annotator, Draft
 
 
-def current(project: Project) -> QuerySet[Annotation]:
-    """What stands: annotations neither superseded nor retracted."""
-    return Annotation.objects.filter(project=project, retracted=False, superseded_by__isnull=True)
+def current(
+    project: Project,
+    *,
+    purposes: Collection[str] = (Purpose.LABEL, Purpose.REVIEW),
+    excluded: bool = False,
+) -> QuerySet[Annotation]:
+    """What stands: annotations neither superseded nor retracted.
+
+    Only labels and reviews by default: answers to gold and repeats measure people and are no
+    data. Labels of excluded annotators are left out unless `excluded` asks for them.
+    """
+    standing = Annotation.objects.filter(
+        project=project, retracted=False, superseded_by__isnull=True, purpose__in=purposes
+    )
+    return standing if excluded else standing.filter(annotator__excluded_at__isnull=True)
 
 
 def history_of(annotator: Annotator) -> QuerySet[Annotation]:
@@ -71,6 +86,10 @@ class LabelView:
     draft: dict[str, Any]
     draft_revision: int
     progress: Progress
+    # The policy `sampled` asks for a rationale here.
+    rationale_drawn: bool = False
+    # Best–worst scaling: groups of canonical positions; empty where ranks are asked.
+    groups: Sequence[Sequence[int]] = ()
 
 
 def label_view(slot: Slot) -> LabelView:
@@ -84,18 +103,23 @@ def label_view(slot: Slot) -> LabelView:
     instance = slot.instance
     guideline = guideline_of(slot.project)
     draft = Draft.objects.filter(slot=slot, annotator=slot.annotator).first()
+    criteria, protocol, shown = criteria_of(slot.project), protocol_of(slot.project), _shown(slot)
+    by_key = {criterion.key: criterion for criterion in criteria}
+    asked = asked_of(slot, slot.annotator, protocol, by_key, len(shown))
     return LabelView(
         slot_key=slot.key,
         messages=instance.messages,
         context=instance.context,
-        completions=_shown(slot),
-        criteria=criteria_of(slot.project),
-        protocol=protocol_of(slot.project),
+        completions=shown,
+        criteria=criteria,
+        protocol=protocol,
         guideline=guideline.text if guideline else "",
         guideline_version=guideline.version if guideline else 0,
         draft=draft.payload if draft else {},
         draft_revision=draft.revision if draft else 0,
         progress=progress_of(slot.annotator),
+        rationale_drawn=asked.rationale_drawn,
+        groups=asked.groups,
     )
 
 

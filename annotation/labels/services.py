@@ -35,7 +35,8 @@ from core.exceptions import Conflict, InvalidInput, NotFound
 from core.hashing import canonical_json
 
 from .announcing import announce
-from .answers import Answer, Asked, check_answers
+from .answers import Answer, check_answers
+from .asking import asked_of
 from .models import Annotation, Annotator, Draft
 from .people import annotator_for
 from .revealing import reveal, reveal_recorded
@@ -80,7 +81,7 @@ def submit(
     protocol = protocol_of(slot.project)
     criteria = {criterion.key: criterion for criterion in criteria_of(slot.project)}
     count = slot.instance.completions.count()
-    check_answers(answers, Asked(protocol, frozenset(criteria), count), seconds)
+    check_answers(answers, asked_of(slot, annotator, protocol, criteria, count), seconds)
     if slot.shown_order is None:
         slot.shown_order = draw_order(protocol, slot, annotator, count)
     guideline = guideline_of(slot.project)
@@ -153,7 +154,10 @@ def _annotation(
         annotator=annotator,
         criterion=criterion,
         slot=slot,
+        purpose=slot.purpose,
         ranking=list(answer.ranking),
+        unranked=sorted(answer.unranked),
+        scores=list(answer.scores),
         tie_kind=answer.tie_kind,
         strength=answer.strength,
         confidence=answer.confidence,
@@ -247,6 +251,7 @@ def _retraction(row: Annotation) -> Annotation:
         criterion_id=row.criterion_id,
         guideline_id=row.guideline_id,
         slot_id=row.slot_id,
+        purpose=row.purpose,
         client_id=uuid.uuid5(row.client_id, "retraction"),
         payload_hash=row.payload_hash,
         decision_id=row.decision_id,
@@ -259,6 +264,8 @@ def _as_payload(row: Annotation) -> dict[str, Any]:
     return {
         "criterion_key": row.criterion.key,
         "ranking": row.ranking,
+        "unranked": row.unranked,
+        "scores": row.scores,
         "tie_kind": row.tie_kind,
         "strength": row.strength,
         "confidence": row.confidence,

@@ -1,7 +1,7 @@
 """Writes about a project's protocol, criteria and guideline."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -19,9 +19,24 @@ SETTABLE = frozenset(
         "ties",
         "strength_levels",
         "ask_confidence",
+        "post_edit",
+        "mark_steps",
+        "best_worst",
         "rationale",
+        "rationale_share",
         "reasons",
+        "overlap_most",
+        "settle_entropy",
+        "seats",
+        "gates",
         "lease_minutes",
+        "flag_limit",
+        "gold_share",
+        "repeat_share",
+        "least_seconds",
+        "qualify_count",
+        "qualify_share",
+        "leaderboard",
         "locale",
         "licence",
     }
@@ -34,14 +49,16 @@ def create_project(
     name: str,
     owner: User,
     kind: str = Kind.PAIRWISE,
-    criteria: Sequence[tuple[str, str, str]] = (OVERALL,),
+    criteria: Sequence[tuple[str, str, str] | Mapping[str, Any]] = (OVERALL,),
     overlap: int = 1,
     guideline: str = "",
     slug: str = "",
     description: str = "",
     **protocol: Any,
 ) -> Project:
-    """A project with its protocol, its criteria `(key, name, question)` and guideline version 1.
+    """A project with its protocol, its criteria and guideline version 1.
+
+    A criterion is `(key, name, question)`, or a mapping of the fields of `Criterion`.
 
     `protocol` sets the other fields of `Protocol`. The first criterion is the one that imported
     labels answer.
@@ -58,12 +75,15 @@ def create_project(
         project=project, kind=kind, overlap=overlap, salt=secrets.token_hex(16), **protocol
     )
     _save_checked(row)
-    for position, (key, title, question) in enumerate(criteria):
-        _save_checked(
-            Criterion(project=project, key=key, name=title, question=question, position=position)
-        )
+    for position, given in enumerate(criteria):
+        fields = given if isinstance(given, Mapping) else _named(*given)
+        _save_checked(Criterion(project=project, position=position, **fields))
     Guideline.objects.create(project=project, version=1, text=guideline)
     return project
+
+
+def _named(key: str, name: str, question: str) -> dict[str, str]:
+    return {"key": key, "name": name, "question": question}
 
 
 @transaction.atomic

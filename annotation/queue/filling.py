@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from annotation.labels.models import Annotation
 
-from .models import Purpose, Slot, SlotState
+from .models import Slot, SlotState
+from .purposes import Purpose
 
 
 def fill_open_slots(rows: Sequence[Annotation]) -> list[Slot]:

@@ -2,10 +2,13 @@
 
 import uuid
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
 from core.models import TimeStamped
+
+from .purposes import Purpose
 
 
 class Destination(models.TextChoices):
@@ -53,10 +56,20 @@ class Assignment(TimeStamped):
         return f"{self.instance_id} to {self.destination}"
 
 
-class Purpose(models.TextChoices):
-    LABEL = "label"
-    REVIEW = "review"
-    REPEAT = "repeat"
+class Pool(models.Model):
+    """Who may take a slot: a cohort (blank: anybody) and the qualifications it takes."""
+
+    project = models.ForeignKey("accounts.Project", models.CASCADE, related_name="pools")
+    cohort = models.CharField(max_length=40, blank=True)
+    requires = ArrayField(models.CharField(max_length=80), default=list, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "cohort", "requires"], name="pool_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return " ".join([self.cohort or "anybody", *self.requires])
 
 
 class SlotState(models.TextChoices):
@@ -72,7 +85,8 @@ class Slot(TimeStamped):
     key = models.UUIDField(default=uuid.uuid4, unique=True)
     project = models.ForeignKey("accounts.Project", models.CASCADE, related_name="slots")
     instance = models.ForeignKey("annotation.Instance", models.CASCADE, related_name="slots")
-    purpose = models.CharField(max_length=8, choices=Purpose.choices, default=Purpose.LABEL)
+    purpose = models.CharField(max_length=13, choices=Purpose.choices, default=Purpose.LABEL)
+    pool = models.ForeignKey(Pool, models.PROTECT, null=True, related_name="+")
     ordinal = models.PositiveSmallIntegerField()
     overlap = models.PositiveSmallIntegerField(default=1)
     repeat_no = models.PositiveSmallIntegerField(default=0)
@@ -109,9 +123,11 @@ class Slot(TimeStamped):
             ),
         ]
         indexes = [
-            # The claim: the next open slot of a project, best priority first.
+            # The claim: the next open slot of a pool, best priority first.
             models.Index(
-                fields=["project", "-priority", "id"], name="slot_claim", condition=Q(state="open")
+                fields=["project", "pool", "-priority", "id"],
+                name="slot_claim",
+                condition=Q(state="open"),
             ),
             # Taking back expired leases.
             models.Index(fields=["leased_until"], name="slot_expiry", condition=Q(state="leased")),
@@ -123,12 +139,22 @@ class Slot(TimeStamped):
         return f"slot {self.key} {self.state}"
 
 
+class SkipKind(models.TextChoices):
+    PASS = "pass"  # noqa: S105 - passing on, not a secret
+    BROKEN = "broken"
+    UNSAFE = "unsafe"
+    PERSONAL = "personal"
+    LANGUAGE = "language"
+    EXPERTISE = "expertise"
+
+
 class Skip(TimeStamped):
-    """An annotator passed on a slot; the slot is open again for others."""
+    """An annotator passed on a slot or flagged its instance; the slot is open again for others."""
 
     instance = models.ForeignKey("annotation.Instance", models.CASCADE, related_name="skips")
     annotator = models.ForeignKey("annotation.Annotator", models.CASCADE, related_name="skips")
-    reason = models.CharField(max_length=40)
+    kind = models.CharField(max_length=9, choices=SkipKind.choices, default=SkipKind.PASS)
+    note = models.CharField(max_length=500, blank=True)
 
     class Meta:
         constraints = [

@@ -17,7 +17,8 @@ from annotation.projects.selectors import protocol_of
 from core.exceptions import Conflict, InvalidInput
 from core.hashing import unit_interval
 
-from .models import Assignment, Destination, Purpose, Skip, Slot, SlotState
+from .models import Assignment, Destination, Skip, SkipKind, Slot, SlotState
+from .purposes import Purpose
 
 # The one in front of the annotator and the next one, already rendered.
 MOST_HELD = 2
@@ -237,21 +238,23 @@ def release(*, slot: Slot, annotator: Annotator) -> None:
 
 
 @transaction.atomic
-def skip(*, slot: Slot, annotator: Annotator, reason: str) -> None:
+def skip(*, slot: Slot, annotator: Annotator, kind: str = SkipKind.PASS, note: str = "") -> None:
     """Pass on the instance for good: the slot opens for others.
 
     Raises:
         Conflict: the slot is not leased to this annotator.
-        InvalidInput: the reason is empty or longer than 40 characters.
+        InvalidInput: the kind is unknown or the note is longer than 500 characters.
     """
-    reason = reason.strip()
-    if not 0 < len(reason) <= 40 or "\0" in reason:
-        raise InvalidInput("Say why you skip it, in at most 40 characters.")
+    note = note.strip()
+    if kind not in SkipKind.values:
+        raise InvalidInput(f"Say why you skip it: one of {', '.join(SkipKind.values)}.")
+    if len(note) > 500 or "\0" in note:
+        raise InvalidInput("A note has at most 500 characters.")
     mine = Slot.objects.filter(pk=slot.pk, annotator=annotator, state=SlotState.LEASED)
     if not mine.update(**OPENED):
         raise Conflict("This instance is no longer yours: ask for the next one.")
     Skip.objects.get_or_create(
-        instance_id=slot.instance_id, annotator=annotator, defaults={"reason": reason}
+        instance_id=slot.instance_id, annotator=annotator, defaults={"kind": kind, "note": note}
     )
 
 

@@ -105,8 +105,8 @@ def label_undo(request: HttpRequest, slug: str) -> HttpResponse:
 def label_skip(request: HttpRequest, slug: str) -> HttpResponse:
     project, annotator = _enter(request, slug)
     slot = slot_for(annotator, read_key(request.POST.get("slot", "")))
-    reason = request.POST.get("reason", "") or "passed on"
-    queue.skip(slot=slot, annotator=annotator, reason=reason)
+    kind, note = request.POST.get("kind", "pass"), request.POST.get("note", "")
+    queue.skip(slot=slot, annotator=annotator, kind=kind, note=note)
     if _partial(request):
         return _following(request, project, annotator)
     return redirect("label", slug)

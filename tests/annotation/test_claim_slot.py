@@ -172,19 +172,19 @@ def test_expiry_opens_only_what_ran_out() -> None:
 def test_a_skip_opens_the_slot_for_others_only() -> None:
     annotator = make_annotator(queue_of())
     slot = claimed(annotator)
-    skip(slot=slot, annotator=annotator, reason="not my language")
-    assert Skip.objects.get().reason == "not my language"
+    skip(slot=slot, annotator=annotator, kind="language")
+    assert Skip.objects.get().kind == "language"
     assert claim(project=annotator.project, annotator=annotator) is None
     assert open_to(annotator) == 0
     assert claimed(make_annotator(annotator.project)) == slot
 
 
-@pytest.mark.parametrize("reason", ["", "  ", "x" * 41])
-def test_a_skip_needs_a_short_reason(reason: str) -> None:
+@pytest.mark.parametrize(("kind", "note"), [("bored", ""), ("", ""), ("broken", "x" * 501)])
+def test_a_skip_needs_a_known_kind_and_a_short_note(kind: str, note: str) -> None:
     annotator = make_annotator(queue_of())
     slot = claimed(annotator)
     with pytest.raises(InvalidInput):
-        skip(slot=slot, annotator=annotator, reason=reason)
+        skip(slot=slot, annotator=annotator, kind=kind, note=note)
     slot.refresh_from_db()
     assert slot.state == SlotState.LEASED
 
@@ -195,7 +195,7 @@ def test_what_another_holds_can_be_neither_released_nor_skipped() -> None:
     other = make_annotator(annotator.project)
     release(slot=slot, annotator=other)
     with pytest.raises(Conflict):
-        skip(slot=slot, annotator=other, reason="mine now")
+        skip(slot=slot, annotator=other, note="mine now")
     slot.refresh_from_db()
     assert slot.annotator == annotator
     release(slot=slot, annotator=annotator)

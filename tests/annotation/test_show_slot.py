@@ -124,7 +124,8 @@ def test_the_project_is_counted_in_few_queries(
     with django_assert_num_queries(6):
         counts = progress(project)
     assert counts["instances"] == 3
-    assert counts["state"] == {"new": 0, "routed": 3, "settled": 0, "dropped": 0}
+    empty = {"dropped": 0, "flagged": 0, "gold": 0}
+    assert counts["state"] == {"new": 0, "routed": 3, "settled": 0, **empty}
     assert (counts["destination"]["both"], counts["arm"]["audit"]) == (3, 3)
     assert counts["slots"] == {"open": 5, "leased": 1, "submitted": 0, "withdrawn": 0}
     assert counts["recorded"] == {"human": 3, "judge": 0}

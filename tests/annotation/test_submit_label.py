@@ -180,7 +180,7 @@ def test_a_lost_lease_without_a_free_place_keeps_the_draft() -> None:
         ([Answer("overall", [1, 1])], "which kind of tie"),
         ([Answer("overall", [1, 2], tie_kind="tie")], "does not go with a preference"),
         ([Answer("overall", [1, 1], tie_kind="both good")], "does not allow 'both good'"),
-        ([Answer("overall", [1, 2], tie_kind="cannot judge")], "ranks nothing"),
+        ([Answer("overall", [1, 2], tie_kind="cannot judge")], "ranks and scores nothing"),
         ([Answer("overall", [1, 1], tie_kind="tie", strength=0.5)], "preference between two"),
         ([Answer("overall", [1, 2], strength=0.4)], "k/2"),
         ([Answer("overall", [1, 2], strength=0)], "k/2"),

@@ -1,0 +1,61 @@
+"""Gold, and instances that are to be labelled again."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from core.models import TimeStamped
+
+
+class GoldKind(models.TextChoices):
+    GOLD = "gold"
+    # Anybody who reads gets it right.
+    ATTENTION = "attention"
+    # Asked in the qualification round, with feedback.
+    QUALIFICATION = "qualification"
+
+
+class Gold(TimeStamped):
+    """An instance whose answer is known.
+
+    `answers` maps a criterion's key to what counts as right: `{"accept": [answer, …]}`, each
+    answer with the keys of a draft (`ranking`, `tie_kind`, `scores`); a side is enough, strength
+    and confidence are not compared.
+    """
+
+    instance = models.OneToOneField("annotation.Instance", models.CASCADE, related_name="gold")
+    kind = models.CharField(max_length=13, choices=GoldKind.choices, default=GoldKind.GOLD)
+    answers = models.JSONField(default=dict)
+    # Shown after an answer in the qualification round.
+    feedback = models.TextField(blank=True)
+    active = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(kind__in=GoldKind.values), name="gold_kind_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.instance_id}"
+
+
+class Relabel(TimeStamped):
+    """A wish that somebody else looks at an instance again, and where it came from."""
+
+    instance = models.ForeignKey("annotation.Instance", models.CASCADE, related_name="relabels")
+    # The report it was sent from: "disagreement", "gold", "bias", …
+    report = models.CharField(max_length=40)
+    reason = models.CharField(max_length=200, blank=True)
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
+    )
+    # The place that was opened for it; it is done when that is filled.
+    slot = models.OneToOneField(
+        "annotation.Slot", models.SET_NULL, null=True, related_name="relabel"
+    )
+
+    class Meta:
+        indexes = [models.Index(fields=["instance"], name="relabel_by_instance")]
+
+    def __str__(self) -> str:
+        return f"relabel {self.instance_id}"

@@ -1,8 +1,11 @@
 """Who is here: users, projects' identity and memberships."""
 
 from django.contrib.auth.models import AbstractUser
+from django.conf import settings
 from django.db import models
+from django.db.models import F, Q
 from django.db.models.functions import Lower
+from django.utils import timezone
 
 from core.models import TimeStamped
 
@@ -36,12 +39,56 @@ class Role(models.TextChoices):
     ANNOTATOR = "annotator"
 
 
+class Invitation(TimeStamped):
+    """A link by which people join a project. Its token is shown once; only its hash is here.
+
+    `cohort` is what the annotation room calls the people who come through this link.
+    """
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="invitations")
+    role = models.CharField(max_length=12, choices=Role.choices)
+    cohort = models.CharField(max_length=40, blank=True)
+    seats = models.PositiveIntegerField(default=1)
+    used = models.PositiveIntegerField(default=0)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    token_hash = models.CharField(max_length=64, unique=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(used__lte=F("seats")), name="invitation_seats_never_exceeded"
+            ),
+            models.CheckConstraint(
+                condition=Q(role__in=[role for role in Role.values if role != "owner"]),
+                name="invitation_role_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"invitation {self.pk} to {self.project}"
+
+    @property
+    def state(self) -> str:
+        """`open`, `revoked`, `expired` or `used up`, as of now."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.expires_at <= timezone.now():
+            return "expired"
+        return "open" if self.used < self.seats else "used up"
+
+
 class Membership(TimeStamped):
     """One person's role in one project."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=12, choices=Role.choices)
+    # The link through which the person came; null where somebody added them.
+    invitation = models.ForeignKey(Invitation, models.SET_NULL, null=True, related_name="members")
 
     class Meta:
         constraints = [
@@ -53,3 +100,15 @@ class Membership(TimeStamped):
 
     def __str__(self) -> str:
         return f"{self.user} is {self.role} of {self.project}"
+
+
+class Throttle(models.Model):
+    """How often somebody tried something in the current window; see `accounts.throttling`."""
+
+    # SHA-256 of what is counted: no address and no user name is kept in the clear.
+    key = models.CharField(max_length=64, unique=True)
+    count = models.PositiveIntegerField(default=1)
+    ends_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.count} until {self.ends_at}"

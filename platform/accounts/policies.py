@@ -24,6 +24,9 @@ class Action(StrEnum):
     EXPORT = "export"
     SEE_JOBS = "see jobs"
     CANCEL_JOBS = "cancel jobs"
+    SEE_PEOPLE = "see people"
+    MANAGE_PEOPLE = "manage people"
+    PAY_PEOPLE = "pay people"
 
 
 _LEAD = frozenset({Role.OWNER, Role.ADMIN})
@@ -45,6 +48,9 @@ ALLOWED: dict[Action, frozenset[Role]] = {
     Action.EXPORT: _RESEARCH,
     Action.SEE_JOBS: _RESEARCH,
     Action.CANCEL_JOBS: _RESEARCH,
+    Action.SEE_PEOPLE: _STAFF,
+    Action.MANAGE_PEOPLE: _LEAD,
+    Action.PAY_PEOPLE: _LEAD,
 }
 
 
@@ -76,3 +82,16 @@ def project_for(user: User | AnonymousUser, slug: str, action: Action) -> Projec
     if Role(membership.role) not in ALLOWED[action]:
         raise Forbidden(f"Your role here ({membership.role}) may not {action}.")
     return membership.project
+
+
+def may_grant(user: User, project: Project, *roles: Role) -> None:
+    """Pass if the user may give and take all of these roles: owners any, admins those below.
+
+    Raises:
+        Forbidden: one of the roles is out of their hands.
+    """
+    mine = role_of(user, project)
+    if mine is None or mine not in ALLOWED[Action.MANAGE_PEOPLE]:
+        raise Forbidden("Your role here may not manage people.")
+    if mine != Role.OWNER and set(roles) & _LEAD:
+        raise Forbidden("Only an owner may give or take the roles owner and admin.")

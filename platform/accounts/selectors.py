@@ -2,7 +2,9 @@
 
 from django.db.models import QuerySet
 
-from .models import Membership, User
+from core.exceptions import NotFound
+
+from .models import Invitation, Membership, Project, User
 
 
 def memberships_of(user: User) -> QuerySet[Membership]:
@@ -12,3 +14,33 @@ def memberships_of(user: User) -> QuerySet[Membership]:
         .filter(user=user, project__archived_at__isnull=True)
         .order_by("-project__created_at")
     )
+
+
+def member_in(project: Project, member_id: int) -> Membership:
+    """One membership of the project.
+
+    Raises:
+        NotFound: there is no such member in this project.
+    """
+    rows = Membership.objects.select_related("user", "project", "invitation")
+    row = rows.filter(project=project, pk=member_id).first()
+    if row is None:
+        raise NotFound("There is no such member in this project.")
+    return row
+
+
+def invitations_of(project: Project) -> QuerySet[Invitation]:
+    """The links of the project, newest first."""
+    return Invitation.objects.filter(project=project).order_by("-pk")
+
+
+def invitation_in(project: Project, invitation_id: int) -> Invitation:
+    """One link of the project.
+
+    Raises:
+        NotFound: there is no such link in this project.
+    """
+    row = invitations_of(project).filter(pk=invitation_id).first()
+    if row is None:
+        raise NotFound("There is no such invitation in this project.")
+    return row

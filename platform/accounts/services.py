@@ -2,10 +2,12 @@
 
 from django.db import transaction
 from django.utils.text import slugify
+from django.utils.translation import gettext as _
 
-from core.exceptions import InvalidInput
+from core.exceptions import Conflict, InvalidInput
 
 from .models import Membership, Project, Role, User
+from .policies import may_grant
 
 
 @transaction.atomic
@@ -40,3 +42,40 @@ def add_member(*, project: Project, user: User, role: Role) -> Membership:
         project=project, user=user, defaults={"role": role}
     )
     return membership
+
+
+@transaction.atomic
+def change_role(*, membership: Membership, role: Role, actor: User) -> Membership:
+    """Give a member another role.
+
+    Raises:
+        Forbidden: the old or the new role is above what the actor may give.
+        Conflict: it would leave the project without an owner.
+    """
+    may_grant(actor, membership.project, Role(membership.role), role)
+    if role != Role.OWNER:
+        _keep_an_owner(membership)
+    membership.role = role
+    membership.save(update_fields=["role"])
+    return membership
+
+
+@transaction.atomic
+def remove_member(*, membership: Membership, actor: User) -> None:
+    """Take somebody out of the project; their labels stay.
+
+    Raises:
+        Forbidden: their role is above what the actor may take.
+        Conflict: it would leave the project without an owner.
+    """
+    may_grant(actor, membership.project, Role(membership.role))
+    _keep_an_owner(membership)
+    membership.delete()
+
+
+def _keep_an_owner(membership: Membership) -> None:
+    """Two owners who remove each other at once wait here for one another."""
+    owners = Membership.objects.filter(project=membership.project_id, role=Role.OWNER)
+    keys = set(owners.order_by("pk").select_for_update().values_list("pk", flat=True))
+    if keys == {membership.pk}:
+        raise Conflict(_("This is the last owner: make somebody else an owner first."))

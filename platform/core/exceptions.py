@@ -35,6 +35,20 @@ class Conflict(ApplicationError):
     code = "conflict"
 
 
+class Gone(ApplicationError):
+    """It was here and is over: an expired link, a closed study."""
+
+    status = 410
+    code = "gone"
+
+
+class TooManyRequests(ApplicationError):
+    """`extra` holds `retry_after`, in seconds."""
+
+    status = 429
+    code = "too-many-requests"
+
+
 class InvalidInput(ApplicationError):
     status = 422
     code = "invalid-input"

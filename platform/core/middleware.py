@@ -21,7 +21,7 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 # No inline script or style anywhere; media of completions load only after a click, over https.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; "
-    "media-src https:; font-src 'self'; connect-src 'self'; frame-src 'self'; "
+    "media-src 'self' data: https:; font-src 'self'; connect-src 'self'; frame-src 'self'; "
     "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 
@@ -119,4 +119,7 @@ class application_errors:  # noqa: N801 - middleware reads as a function in sett
         if request.path.startswith("/api/"):
             return problem_response(request, error)
         template = "_error.html" if request.headers.get("HX-Request") else "error.html"
-        return render(request, template, {"error": error}, status=error.status)
+        response = render(request, template, {"error": error}, status=error.status)
+        if retry_after := error.extra.get("retry_after"):
+            response["Retry-After"] = str(retry_after)
+        return response

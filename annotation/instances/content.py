@@ -1,13 +1,53 @@
 """What an instance is made of, before it is a row: pure values and their hashes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.hashing import content_hash
+from core.hashing import canonical_json, content_hash
 
 # Means of ranks, worths and probabilities nearer than this differ by rounding alone.
 EVEN = 1e-9
+
+
+Content = str | list[dict[str, Any]]
+
+
+def text_of(content: Any) -> str:
+    """The words of a text, a part, a document or a list of them, for whoever cannot see more.
+
+    An image, a sound and a film leave their description; a citation leaves nothing.
+    """
+    if isinstance(content, str):
+        return content
+    if isinstance(content, Mapping):
+        return _text_of_part(content)
+    if isinstance(content, Sequence):
+        return "\n\n".join(text for each in content if (text := text_of(each)))
+    return "" if content is None else canonical_json(content)
+
+
+def _text_of_part(part: Mapping[str, Any]) -> str:
+    kind = part.get("type", "text")
+    if kind == "citation":
+        return ""
+    if kind in {"image", "audio", "video"}:
+        return f"[{kind}: {part.get('alt') or part.get('title') or 'without a description'}]"
+    text = part.get("text")
+    return text if isinstance(text, str) else canonical_json(dict(part))
+
+
+def document_number(documents: Sequence[Any], document: Any) -> int:
+    """The number (from 1) of the document that a citation names by its id or, from 0, its place.
+
+    0 where the instance has no such document.
+    """
+    if isinstance(document, int) and not isinstance(document, bool):
+        return document + 1 if 0 <= document < len(documents) else 0
+    for number, each in enumerate(documents, 1):
+        if isinstance(each, Mapping) and document is not None and each.get("id") == document:
+            return number
+    return 0
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ def test_deep_and_repeated_input_ends_soon(text: str) -> None:
 
 def test_huge_text_is_shown_plain_and_escaped() -> None:
     html = render_markdown("<b>**x** " + "a" * LONGEST_MARKDOWN)
-    assert html.startswith('<div class="plain" dir="auto">&lt;b&gt;**x**')
+    assert html.startswith('<div class="plain" dir="auto" tabindex="0">&lt;b&gt;**x**')
 
 
 def test_markdown_with_table_strikethrough_and_breaks() -> None:

@@ -2,7 +2,13 @@
 
 from annotation.consensus.models import Consensus
 from annotation.datasets.models import Export, Snapshot
-from annotation.instances.models import Completion, Instance, RecordedLabel, Signal
+from annotation.instances.models import (
+    Completion,
+    Instance,
+    MediaFile,
+    RecordedLabel,
+    Signal,
+)
 from annotation.judges.models import Judge, JudgeCall
 from annotation.labels.models import Annotation, Annotator, Draft
 from annotation.ledger.models import Budget, Entry
@@ -26,6 +32,7 @@ __all__ = [
     "Instance",
     "Judge",
     "JudgeCall",
+    "MediaFile",
     "Pool",
     "Protocol",
     "RecordedLabel",

@@ -136,3 +136,27 @@ class Signal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}={self.value}"
+
+
+class MediaFile(TimeStamped):
+    """An image, sound or film of a project. Parts name it; its bytes lie under their hash."""
+
+    project = models.ForeignKey("accounts.Project", models.CASCADE, related_name="media_files")
+    name = models.CharField(max_length=200)
+    sha256 = models.CharField(max_length=64)
+    # Read from the first bytes, never from the name.
+    content_type = models.CharField(max_length=40)
+    bytes = models.PositiveBigIntegerField()
+
+    class Meta:
+        constraints = [
+            # A name never changes its meaning: instances that refer to it keep their content.
+            models.UniqueConstraint(fields=["project", "name"], name="media_name_unique"),
+        ]
+        indexes = [
+            # Serving by hash.
+            models.Index(fields=["project", "sha256"], name="media_project_hash"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

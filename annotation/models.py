@@ -15,6 +15,14 @@ from annotation.ledger.models import Budget, Entry
 from annotation.projects.models import Criterion, Guideline, Protocol
 from annotation.quality.models import Gold, Relabel
 from annotation.queue.models import Assignment, Pool, Skip, Slot
+from annotation.workforce.models import (
+    Earning,
+    Participation,
+    Payout,
+    PayoutLine,
+    Rate,
+    Study,
+)
 
 __all__ = [
     "Annotation",
@@ -25,6 +33,7 @@ __all__ = [
     "Consensus",
     "Criterion",
     "Draft",
+    "Earning",
     "Entry",
     "Export",
     "Gold",
@@ -33,12 +42,17 @@ __all__ = [
     "Judge",
     "JudgeCall",
     "MediaFile",
+    "Participation",
+    "Payout",
+    "PayoutLine",
     "Pool",
     "Protocol",
+    "Rate",
     "RecordedLabel",
     "Relabel",
     "Signal",
     "Skip",
     "Slot",
     "Snapshot",
+    "Study",
 ]

@@ -7,6 +7,7 @@ class AnnotationConfig(AppConfig):
     name = "annotation"
 
     def ready(self) -> None:
+        from annotation.arena.tasks import run_turn
         from annotation.datasets.tasks import run_export, run_snapshot
         from annotation.instances.tasks import run_import
         from annotation.judges.tasks import run_ask
@@ -15,3 +16,4 @@ class AnnotationConfig(AppConfig):
         registry.register("annotation.judge", run_ask)
         registry.register("annotation.snapshot", run_snapshot)
         registry.register("annotation.export", run_export)
+        registry.register("annotation.arena", run_turn)

@@ -1,5 +1,6 @@
 """Django looks for models here; they live in the packages."""
 
+from annotation.arena.models import Arena, Battle, Contestant, Reply, Turn
 from annotation.consensus.models import Consensus
 from annotation.datasets.models import Export, Snapshot
 from annotation.instances.models import (
@@ -27,10 +28,13 @@ from annotation.workforce.models import (
 __all__ = [
     "Annotation",
     "Annotator",
+    "Arena",
     "Assignment",
+    "Battle",
     "Budget",
     "Completion",
     "Consensus",
+    "Contestant",
     "Criterion",
     "Draft",
     "Earning",
@@ -50,9 +54,11 @@ __all__ = [
     "Rate",
     "RecordedLabel",
     "Relabel",
+    "Reply",
     "Signal",
     "Skip",
     "Slot",
     "Snapshot",
     "Study",
+    "Turn",
 ]

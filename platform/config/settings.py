@@ -149,6 +149,11 @@ MODEL_ROOTS = [Path(root).resolve() for root in env_list("MODEL_ROOTS")] or [VAR
 # The OpenAI-compatible server that judges without a URL of their own ask; the key goes to it only.
 JUDGE_BASE_URL = env_str("JUDGE_BASE_URL")
 JUDGE_API_KEY = env_secret("JUDGE_API_KEY", default="")
+# Endpoints of arenas by name: the URL, and the key that goes to it only.
+ARENA_ENDPOINTS = {
+    name: (url, env_secret(f"ARENA_KEY_{name.upper().replace('-', '_')}", default=""))
+    for name, _, url in (entry.partition("=") for entry in env_list("ARENA_ENDPOINTS"))
+}
 
 configure_logging(json=env_bool("LOG_JSON", default=not DEBUG), level=env_str("LOG_LEVEL", "INFO"))
 LOGGING_CONFIG = None

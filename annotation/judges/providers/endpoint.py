@@ -47,10 +47,13 @@ class Endpoint:
         breaker: CircuitBreaker | None = None,
         limit: RateLimit | None = None,
         sleep: Callable[[float], object] = time.sleep,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._client = httpx.Client(
-            headers=headers, timeout=httpx.Timeout(timeout, connect=min(10.0, timeout))
+            headers=headers,
+            timeout=httpx.Timeout(timeout, connect=min(10.0, timeout)),
+            transport=transport,
         )
         self._url = f"{base_url.rstrip('/')}/chat/completions"
         self._attempts = attempts

@@ -1,0 +1,140 @@
+"""A vote as a label: an instance of the two answers, a filled slot and an annotation."""
+
+import math
+import uuid
+
+from annotation.instances.models import Completion, Instance, InstanceState
+from annotation.labels.announcing import announce
+from annotation.labels.answers import MOST_SECONDS, Answer
+from annotation.labels.models import Annotation
+from annotation.projects.models import Criterion, Kind, TieKind
+from annotation.projects.selectors import guideline_of, main_criterion, protocol_of
+from annotation.queue.models import Slot, SlotState
+from core.exceptions import InvalidInput
+from core.hashing import content_hash
+
+from .conversation import conversation
+from .models import Battle, Contestant, Reply
+from .sources import ENDPOINT
+
+TAG = "arena"
+SIDES = ("a", "b")
+# In the order of the buttons; a project that does not allow one does not show it.
+TIES = (TieKind.TIE, TieKind.BOTH_BAD)
+
+
+def choices_of(battle: Battle) -> list[str]:
+    """What can be voted in this project: `a`, `b` and the tie kinds it allows."""
+    allowed = protocol_of(battle.arena.project).ties
+    return [*SIDES, *(kind.value for kind in TIES if kind in allowed)]
+
+
+def answer_of(battle: Battle, choice: str) -> Answer:
+    """The choice in canonical positions, to the project's first criterion.
+
+    Raises:
+        InvalidInput: there is no such choice.
+    """
+    if choice not in choices_of(battle):
+        raise InvalidInput(f"{choice[:20]!r} is no vote: choose one of those shown.")
+    key = main_criterion(battle.arena.project).key
+    if choice not in SIDES:
+        return Answer(key, [1, 1], tie_kind=choice)
+    winner = battle.shown_order[SIDES.index(choice)]
+    return Answer(key, [1, 2] if winner == 0 else [2, 1])
+
+
+def check_criterion(criterion: Criterion, kind: Kind) -> None:
+    """Refuse a project whose first criterion is not answered by comparing.
+
+    Raises:
+        InvalidInput: it is rated or thumbed.
+    """
+    if kind not in (Kind.PAIRWISE, Kind.LISTWISE):
+        raise InvalidInput(
+            f"An arena compares two answers, and {criterion.name!r} is asked as {kind.value}: "
+            "make a project that compares pairs."
+        )
+
+
+def write(
+    battle: Battle, answer: Answer, *, client_id: uuid.UUID, seconds: float | None
+) -> Instance:
+    """The instance with the vote as its one label; call inside the vote's transaction."""
+    project = battle.arena.project
+    instance = _instance(battle)
+    slot = Slot.objects.create(
+        project=project,
+        instance=instance,
+        ordinal=0,
+        overlap=1,
+        annotator=battle.annotator,
+        state=SlotState.SUBMITTED,
+        shown_order=battle.shown_order,
+    )
+    label = Annotation.objects.create(
+        project=project,
+        instance=instance,
+        annotator=battle.annotator,
+        criterion=main_criterion(project),
+        guideline=guideline_of(project),
+        slot=slot,
+        ranking=answer.ranking,
+        tie_kind=answer.tie_kind,
+        shown_order=battle.shown_order,
+        seconds=plausible(seconds),
+        client_id=client_id,
+        payload_hash=answer.payload_hash(),
+    )
+    announce([label])
+    return instance
+
+
+def plausible(seconds: float | None) -> float | None:
+    """A time that can be stored; what a page sends wrongly is no reason to lose a vote."""
+    fine = seconds is not None and math.isfinite(seconds) and 0 <= seconds <= MOST_SECONDS
+    return seconds if fine else None
+
+
+def _instance(battle: Battle) -> Instance:
+    """The last answers as completions. After several turns each side has a prompt of its own."""
+    last = battle.turns.order_by("-number")[0]
+    replies = list(last.replies.all())
+    sides = [conversation(battle, reply.position) for reply in replies]
+    opening = sides[0][:1]
+    several = last.number > 0
+    instance = Instance.objects.create(
+        project=battle.arena.project,
+        external_id=f"arena-{battle.key}",
+        # Of its own: the same answers to the same prompt in another battle are another instance.
+        content_hash=content_hash([str(battle.key), sides, [reply.text for reply in replies]]),
+        prompt_hash=content_hash(opening),
+        messages=opening,
+        metadata={"source": TAG, "turns": last.number + 1},
+        tags=[TAG, "arena: several turns"] if several else [TAG],
+        state=InstanceState.SETTLED,
+    )
+    contestants = (battle.first, battle.second)
+    Completion.objects.bulk_create(
+        _completion(instance, reply, contestants[reply.position], side if several else None)
+        for reply, side in zip(replies, sides, strict=True)
+    )
+    return instance
+
+
+def _completion(
+    instance: Instance,
+    reply: Reply,
+    contestant: Contestant,
+    messages: list[dict[str, str]] | None,
+) -> Completion:
+    return Completion(
+        instance=instance,
+        position=reply.position,
+        text=reply.text,
+        messages=messages,
+        generator=contestant.name,
+        checkpoint=contestant.model if contestant.source == ENDPOINT else "",
+        sampling={"temperature": contestant.temperature},
+        licence=contestant.licence,
+    )

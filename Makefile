@@ -1,6 +1,6 @@
 # `make help` lists what can be asked for.
 .DEFAULT_GOAL := help
-.PHONY: help demo stop install test lint format bench lock clean
+.PHONY: help demo stop install test lint format bench bench-labelling lock clean
 
 PORT ?= 8000
 # Not from the environment, where some shells keep the machine's name: that would open the port.
@@ -25,7 +25,7 @@ define bootstrap
 endef
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 demo: ## Install, start everything and run the demo (HEADLESS=1 DATA=file PORT=8000 HOST=127.0.0.1)
 	$(call bootstrap,embedded train)
@@ -58,6 +58,10 @@ format: install ## Rewrite sources and templates in the common style
 bench: ## Measure; JSON lines on stdout, tables on stderr (ARGS choose: platform --cold)
 	$(call bootstrap,embedded train dev) >&2
 	@exec $(VENV) -m tests.bench $(ARGS)
+
+bench-labelling: ## Labelling under load, beside Label Studio (ARGS=--quick, --no-peer)
+	$(call bootstrap,embedded train dev) >&2
+	@exec $(VENV) -m tests.bench labelling $(ARGS)
 
 lock: ## Choose the newest allowed versions of all dependencies again
 	@command -v uv >/dev/null || { echo "tandem: make lock needs uv (pip install uv)." >&2; exit 1; }

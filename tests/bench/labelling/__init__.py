@@ -1,0 +1,1 @@
+"""Parts of the labelling benchmark: data, web server, virtual annotators, the peer, the page."""

@@ -1,7 +1,7 @@
 """Django looks for models here; they live in the packages."""
 
 from annotation.arena.models import Arena, Battle, Contestant, Reply, Turn
-from annotation.consensus.models import Consensus
+from annotation.consensus.models import Consensus, ConsensusState
 from annotation.datasets.models import Export, Snapshot
 from annotation.instances.models import (
     Completion,
@@ -14,7 +14,7 @@ from annotation.judges.models import Judge, JudgeCall
 from annotation.labels.models import Annotation, Annotator, Draft
 from annotation.ledger.models import Budget, Entry
 from annotation.projects.models import Criterion, Guideline, Protocol
-from annotation.quality.models import Gold, Relabel
+from annotation.quality.models import Gold, Relabel, Remark, Report
 from annotation.queue.models import Assignment, Pool, Skip, Slot
 from annotation.workforce.models import (
     Earning,
@@ -34,6 +34,7 @@ __all__ = [
     "Budget",
     "Completion",
     "Consensus",
+    "ConsensusState",
     "Contestant",
     "Criterion",
     "Draft",
@@ -54,7 +55,9 @@ __all__ = [
     "Rate",
     "RecordedLabel",
     "Relabel",
+    "Remark",
     "Reply",
+    "Report",
     "Signal",
     "Skip",
     "Slot",

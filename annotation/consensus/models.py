@@ -28,6 +28,9 @@ class Consensus(TimeStamped):
     scope = models.CharField(max_length=6, choices=Scope.choices)
     method = models.CharField(max_length=40)
     worth = models.JSONField()
+    # Rated criteria: {"mean": […], "spread": […], "labels": […]} per completion, in the levels of
+    # the criterion; null where ranks were asked.
+    scores = models.JSONField(null=True)
     entropy = models.FloatField()
     labels = models.PositiveIntegerField()
     sources = models.JSONField(default=dict)
@@ -46,3 +49,17 @@ class Consensus(TimeStamped):
 
     def __str__(self) -> str:
         return f"{self.scope} consensus of {self.instance_id}"
+
+
+class ConsensusState(models.Model):
+    """How a project brings its labels together, and up to which annotation that is done."""
+
+    project = models.OneToOneField(
+        "accounts.Project", models.CASCADE, related_name="consensus_state"
+    )
+    method = models.CharField(max_length=40, default="majority")
+    annotation = models.BigIntegerField(default=0)
+    at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"{self.method} up to {self.annotation}"

@@ -1,4 +1,4 @@
-"""Gold, and instances that are to be labelled again."""
+"""Gold, instances to be labelled again, reports on annotators, and what reviewers say to them."""
 
 from django.conf import settings
 from django.db import models
@@ -59,3 +59,39 @@ class Relabel(TimeStamped):
 
     def __str__(self) -> str:
         return f"relabel {self.instance_id}"
+
+
+class Report(TimeStamped):
+    """Figures about a project's annotators, computed by a job; pages show the newest."""
+
+    project = models.ForeignKey("accounts.Project", models.CASCADE, related_name="quality_reports")
+    job = models.ForeignKey("jobs.Job", models.SET_NULL, null=True, related_name="+")
+    # What was asked for: the model of reliability, the criterion, the time range.
+    settings = models.JSONField(default=dict)
+    figures = models.JSONField(default=dict)
+    # The newest annotation it saw: labels after it are not in the figures.
+    newest_annotation = models.BigIntegerField(default=0)
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "-id"], name="quality_report_newest")]
+
+    def __str__(self) -> str:
+        return f"quality report {self.pk} of {self.project_id}"
+
+
+class Remark(TimeStamped):
+    """What a reviewer thinks of one annotation; its annotator reads the note in their history."""
+
+    annotation = models.ForeignKey("annotation.Annotation", models.CASCADE, related_name="remarks")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    # Null: a note without a verdict.
+    agrees = models.BooleanField(null=True)
+    note = models.CharField(max_length=1000, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["annotation", "by"], name="remark_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"remark on {self.annotation_id}"

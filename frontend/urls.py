@@ -3,7 +3,18 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import URLPattern, path
 
-from .views import data, home, instances, jobs, label, project, rounds, routing, runs
+from .views import (
+    data,
+    home,
+    instances,
+    jobs,
+    label,
+    preferences,
+    project,
+    rounds,
+    routing,
+    runs,
+)
 
 P = "p/<slug:slug>/"
 
@@ -12,6 +23,7 @@ urlpatterns: list[URLPattern] = [
     path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("health/", home.system, name="health"),
+    path("preferences/", preferences.preferences, name="preferences"),
     path(P + "label/", label.label, name="label"),
     path(P + "label/next/", label.label_next, name="label-next"),
     path(P + "label/submit/", label.label_submit, name="label-submit"),

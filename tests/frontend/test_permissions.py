@@ -29,6 +29,8 @@ home                GET     login      yes       yes        yes       yes       
 login               GET     yes        yes       yes        yes       yes         yes    yes
 logout              POST    yes        yes       yes        yes       yes         yes    yes
 health              GET     login      yes       yes        yes       yes         yes    yes
+preferences         GET     login      yes       yes        yes       yes         yes    yes
+preferences         POST    login      yes       yes        yes       yes         yes    yes
 label               GET     login      404       yes        yes       yes         yes    yes
 label-next          POST    login      404       yes        yes       yes         yes    yes
 label-submit        POST    login      404       yes        yes       yes         yes    yes

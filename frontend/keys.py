@@ -1,0 +1,88 @@
+"""The keyboard of the labelling page: every act, its key, and what a person has changed. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from core.exceptions import InvalidInput
+
+# What a key is called where it is shown; others show as they are.
+SHOWN = {
+    " ": "Space",
+    "ArrowLeft": "←",
+    "ArrowRight": "→",
+    "ArrowUp": "↑",
+    "ArrowDown": "↓",
+    "Backspace": "⌫",
+    "Enter": "⏎",
+}
+# Digits rank and rate; these leave the page or a box.
+RESERVED = frozenset({*"0123456789", "Tab", "Escape", "Enter", "Shift", "Control", "Alt", "Meta"})
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something a key does on the labelling page; `name` is what the scripts call it."""
+
+    name: str
+    key: str
+    text: str | Promise
+
+
+ACTS = (
+    Act("submit", " ", _("submit, and show the next instance")),
+    Act("undo", "Backspace", _("take the last submit back (ten minutes)")),
+    Act("left", "ArrowLeft", _("choose the left one; again for a stronger choice")),
+    Act("right", "ArrowRight", _("choose the right one; again for a stronger choice")),
+    Act("tie", "ArrowDown", _("tie")),
+    Act("both bad", "ArrowUp", _("both bad")),
+    Act("both good", "g", _("both good")),
+    Act("cannot judge", "x", _("cannot judge")),
+    Act("next", "j", _("go to the next completion")),
+    Act("previous", "k", _("go to the one before")),
+    Act("same", "=", _("tie with the one before")),
+    Act("unrank", "-", _("take the rank away")),
+    Act("confidence", "c", _("say how sure you are")),
+    Act("reason", "r", _("write a reason")),
+    Act("edit", "e", _("edit the completion you chose")),
+    Act("prompt", "p", _("hide or show the prompt")),
+    Act("guideline", "h", _("hide or show the guideline")),
+    Act("diff", "d", _("show what differs")),
+    Act("sync", "s", _("scroll together, or each alone")),
+    Act("flag", "f", _("flag or pass on this instance")),
+    Act("keys", "?", _("show the keys")),
+)
+
+
+def bindings(changed: Mapping[str, str]) -> dict[str, str]:
+    """The key of every act: the default, or the person's own."""
+    return {act.name: changed.get(act.name, act.key) for act in ACTS}
+
+
+def shown(key: str) -> str:
+    return SHOWN.get(key, key)
+
+
+def changed_keys(given: Mapping[str, str]) -> dict[str, str]:
+    """What differs from the defaults in a complete list of keys by act.
+
+    Raises:
+        InvalidInput: a key is reserved or longer than one letter, or one key does two things.
+    """
+    for act in ACTS:
+        key = given.get(act.name, act.key)
+        if key in RESERVED:
+            raise InvalidInput(f"{shown(key)} is taken by the page itself: choose another key.")
+        if len(key) != 1 and key not in SHOWN:
+            raise InvalidInput(f"{key[:20]!r} is no key: press one in the box.")
+    complete = {act.name: given.get(act.name, act.key) for act in ACTS}
+    seen: dict[str, str] = {}
+    for name, key in complete.items():
+        if key in seen:
+            raise InvalidInput(
+                f"{shown(key)} would do two things, {seen[key]!r} and {name!r}: change one."
+            )
+        seen[key] = name
+    return {act.name: complete[act.name] for act in ACTS if complete[act.name] != act.key}

@@ -166,6 +166,8 @@ class Batch:
                     instance=instance,
                     position=position,
                     text=each.text,
+                    parts=each.parts,
+                    messages=each.messages,
                     generator=each.generator,
                     licence=each.licence or self.protocol.licence,
                 )

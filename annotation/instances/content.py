@@ -10,7 +10,8 @@ from core.hashing import canonical_json, content_hash
 EVEN = 1e-9
 
 
-Content = str | list[dict[str, Any]]
+# A turn: `role`, and `content`, which is a text or a list of parts.
+Message = dict[str, Any]
 
 
 def text_of(content: Any) -> str:
@@ -37,6 +38,13 @@ def _text_of_part(part: Mapping[str, Any]) -> str:
     return text if isinstance(text, str) else canonical_json(dict(part))
 
 
+def size_of(content: Any) -> int:
+    """Bytes of a text, or of parts as JSON (none of an empty list)."""
+    if isinstance(content, str):
+        return len(content.encode())
+    return len(canonical_json(content).encode()) if content else 0
+
+
 def document_number(documents: Sequence[Any], document: Any) -> int:
     """The number (from 1) of the document that a citation names by its id or, from 0, its place.
 
@@ -57,9 +65,18 @@ class CompletionContent:
     text: str
     generator: str = ""
     licence: str = ""
+    # What stands beside the text.
+    parts: list[Any] = field(default_factory=list)
+    # Its own prompt; None means the instance's.
+    messages: list[Message] | None = None
 
-    def identity(self) -> list[str]:
-        return [self.text, self.generator]
+    def identity(self) -> list[Any]:
+        """As it was before there were parts, where there are none: hashes stay the same."""
+        beside = [self.parts, self.messages] if self.parts or self.messages else []
+        return [self.text, self.generator, *beside]
+
+    def characters(self) -> int:
+        return len(self.text) + size_of(self.parts) + size_of(self.messages)
 
 
 @dataclass(frozen=True)
@@ -83,7 +100,7 @@ class InstanceContent:
     """One instance with its completions and the labels that came with it."""
 
     external_id: str
-    messages: list[dict[str, str]]
+    messages: list[Message]
     completions: list[CompletionContent]
     labels: list[LabelContent] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -99,15 +116,16 @@ class InstanceContent:
         )
 
     def prompt_hash(self) -> str:
-        return content_hash(self.messages)
+        own = [each.messages for each in self.completions]
+        return content_hash([self.messages, own] if any(own) else self.messages)
 
     def characters(self) -> int:
         """About how much it holds: what bounds a batch."""
-        return self.shared_characters() + sum(len(each.text) for each in self.completions)
+        return self.shared_characters() + sum(each.characters() for each in self.completions)
 
     def shared_characters(self) -> int:
         """What every pair of the instance holds again."""
-        return self.beside + sum(len(message["content"]) for message in self.messages)
+        return self.beside + sum(size_of(message["content"]) for message in self.messages)
 
 
 def competition_ranks(values: Sequence[float]) -> list[int]:

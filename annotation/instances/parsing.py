@@ -5,6 +5,8 @@
 | no id, a blank or overlong id              | refused                                            |
 | empty prompt (no turn with text)           | refused                                            |
 | one completion                             | refused, unless the project rates single ones      |
+| a turn's content, a completion's `parts`   | accepted by the rules of `parts`                   |
+| no prompt, but one on every completion     | accepted: each side answers its own                |
 | empty completion text                      | accepted: models do fail that way                  |
 | identical completions                      | accepted                                           |
 | completion up to `MAX_COMPLETION_BYTES`    | accepted (a megabyte fits); longer is refused      |
@@ -16,8 +18,8 @@
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import comb
 from typing import Any
@@ -26,8 +28,17 @@ from annotation.projects.models import Kind
 from core.exceptions import InvalidInput
 from core.hashing import canonical_json
 
-from .content import CompletionContent, InstanceContent, LabelContent, competition_ranks
+from .content import (
+    CompletionContent,
+    InstanceContent,
+    LabelContent,
+    Message,
+    competition_ranks,
+    size_of,
+    text_of,
+)
 from .models import Origin
+from .parts import Media, read_context, read_parts
 
 # UTF-8 bytes of one completion, and of all turns of a prompt together.
 MAX_COMPLETION_BYTES = 2 * 1024 * 1024
@@ -43,7 +54,7 @@ ROLES = frozenset({"system", "user", "assistant"})
 _KNOWN = {
     "": frozenset({"id", "prompt", "responses", "human", "ai", "meta", "tags", "context"}),
     "prompt[]": frozenset({"role", "content"}),
-    "responses[]": frozenset({"text", "model", "licence"}),
+    "responses[]": frozenset({"text", "parts", "prompt", "model", "licence"}),
     "human[]": frozenset(
         {"annotator", "ranking", "strength", "attributes", "rationale", "order", "simulated"}
     ),
@@ -65,8 +76,12 @@ _BESIDE = ("human", "ai", "meta", "tags", "context")
 Notes = Counter[str]
 
 
-def parse_instances(value: Mapping[str, Any], kind: str, notes: Notes) -> list[InstanceContent]:
+def parse_instances(
+    value: Mapping[str, Any], kind: str, notes: Notes, media: Media | None = None
+) -> list[InstanceContent]:
     """The instances of one line; unknown keys are counted in `notes`.
+
+    `media` are the files that parts may name: name → (sha256, content type).
 
     In a pairwise project K > 2 completions become K(K − 1)/2 pairs named `<id>#<i>-<j>`, each with
     the labels restricted to its two completions.
@@ -75,15 +90,16 @@ def parse_instances(value: Mapping[str, Any], kind: str, notes: Notes) -> list[I
         InvalidInput: the line breaks a rule of the table above.
     """
     _note_unknown("", value, notes)
-    completions = _completions(value.get("responses"), kind, notes)
+    reader = _Reader(read_context(value.get("context")), media or {}, notes)
+    completions = _completions(value.get("responses"), kind, reader)
     whole = InstanceContent(
         external_id=_external_id(value.get("id")),
-        messages=_messages(value.get("prompt"), notes),
+        messages=_prompt(value.get("prompt"), completions, reader),
         completions=completions,
         labels=_labels(value, len(completions), notes),
         metadata=_typed(value.get("meta"), dict, "meta"),
         tags=_tags(value.get("tags")),
-        context=_typed(value.get("context"), list, "context"),
+        context=reader.documents,
         beside=len(canonical_json([value.get(key) for key in _BESIDE])),
     )
     if kind != Kind.PAIRWISE or len(completions) == 2:
@@ -94,7 +110,7 @@ def parse_instances(value: Mapping[str, Any], kind: str, notes: Notes) -> list[I
 
 def _pairs_fit(whole: InstanceContent) -> None:
     count = len(whole.completions)
-    texts = (count - 1) * sum(len(each.text) for each in whole.completions)
+    texts = (count - 1) * sum(each.characters() for each in whole.completions)
     if texts + comb(count, 2) * whole.shared_characters() > MAX_PAIRS_CHARACTERS:
         raise InvalidInput(
             f"its {comb(count, 2)} pairs would hold more than {MAX_PAIRS_CHARACTERS:,} characters: "
@@ -117,28 +133,53 @@ def _external_id(value: Any) -> str:
     return value
 
 
-def _messages(prompt: Any, notes: Notes) -> list[dict[str, str]]:
+@dataclass(frozen=True)
+class _Reader:
+    """What the parts of one line may refer to, and where unknown keys are counted."""
+
+    documents: list[Any]
+    media: Media
+    notes: Notes
+
+
+def _prompt(
+    prompt: Any, completions: Sequence[CompletionContent], reader: _Reader
+) -> list[Message]:
+    """The shared prompt; none where every completion brings its own."""
+    if prompt is None and all(each.messages for each in completions):
+        return []
+    return _messages(prompt, "the prompt", reader)
+
+
+def _messages(prompt: Any, what: str, reader: _Reader) -> list[Message]:
     turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
     if not isinstance(turns, list):
-        raise InvalidInput("the prompt must be a text or a list of turns")
-    messages = [_turn(turn, notes) for turn in turns]
-    if not any(message["content"].strip() for message in messages):
-        raise InvalidInput("the prompt is empty")
-    if sum(len(message["content"].encode()) for message in messages) > MAX_PROMPT_BYTES:
-        raise InvalidInput(f"the prompt is larger than {MAX_PROMPT_BYTES // 2**20} MiB")
+        raise InvalidInput(f"{what} must be a text or a list of turns")
+    messages = [_turn(turn, what, reader) for turn in turns]
+    if not any(_says_something(message["content"]) for message in messages):
+        raise InvalidInput(f"{what} is empty")
+    if sum(size_of(message["content"]) for message in messages) > MAX_PROMPT_BYTES:
+        raise InvalidInput(f"{what} is larger than {MAX_PROMPT_BYTES // 2**20} MiB")
     return messages
 
 
-def _turn(turn: Any, notes: Notes) -> dict[str, str]:
+def _says_something(content: Any) -> bool:
+    return bool(text_of(content).strip())
+
+
+def _turn(turn: Any, what: str, reader: _Reader) -> Message:
     if not isinstance(turn, dict) or turn.get("role") not in ROLES:
-        raise InvalidInput(f"every turn of the prompt needs a role of {', '.join(sorted(ROLES))}")
-    if not isinstance(turn.get("content"), str):
-        raise InvalidInput("every turn of the prompt needs a content that is text")
-    _note_unknown("prompt[]", turn, notes)
-    return {"role": turn["role"], "content": turn["content"]}
+        raise InvalidInput(f"every turn of {what} needs a role of {', '.join(sorted(ROLES))}")
+    content = turn.get("content")
+    if isinstance(content, list):
+        content = read_parts(content, what, reader.documents, reader.media)
+    elif not isinstance(content, str):
+        raise InvalidInput(f"every turn of {what} needs a content that is text or a list of parts")
+    _note_unknown("prompt[]", turn, reader.notes)
+    return {"role": turn["role"], "content": content}
 
 
-def _completions(value: Any, kind: str, notes: Notes) -> list[CompletionContent]:
+def _completions(value: Any, kind: str, reader: _Reader) -> list[CompletionContent]:
     if not isinstance(value, list):
         raise InvalidInput("responses must be a list")
     fewest = 2 if kind in {Kind.PAIRWISE, Kind.LISTWISE} else 1
@@ -146,21 +187,26 @@ def _completions(value: Any, kind: str, notes: Notes) -> list[CompletionContent]
         raise InvalidInput(
             f"{len(value)} completions: a {kind} project takes {fewest} to {MAX_COMPLETIONS}"
         )
-    return [_completion(each, position, notes) for position, each in enumerate(value)]
+    return [_completion(each, position, reader) for position, each in enumerate(value)]
 
 
-def _completion(value: Any, position: int, notes: Notes) -> CompletionContent:
-    if not isinstance(value, dict) or not isinstance(value.get("text"), str):
-        raise InvalidInput(f"completion {position}: needs a text (an empty one is allowed)")
-    if len(value["text"].encode()) > MAX_COMPLETION_BYTES:
-        raise InvalidInput(
-            f"completion {position} is larger than {MAX_COMPLETION_BYTES // 2**20} MiB"
-        )
-    _note_unknown("responses[]", value, notes)
+def _completion(value: Any, position: int, reader: _Reader) -> CompletionContent:
+    what = f"completion {position}"
+    given = value.get("parts") if isinstance(value, dict) else None
+    parts = [] if given is None else read_parts(given, what, reader.documents, reader.media)
+    text = value.get("text", "" if parts else None) if isinstance(value, dict) else None
+    if not isinstance(text, str):
+        raise InvalidInput(f"{what}: needs a text (an empty one is allowed) or parts")
+    if len(text.encode()) + size_of(parts) > MAX_COMPLETION_BYTES:
+        raise InvalidInput(f"{what} is larger than {MAX_COMPLETION_BYTES // 2**20} MiB")
+    _note_unknown("responses[]", value, reader.notes)
+    own = value.get("prompt")
     return CompletionContent(
-        text=value["text"],
-        generator=_name(value.get("model"), f"completion {position}: model"),
-        licence=_name(value.get("licence"), f"completion {position}: licence", 60),
+        text=text,
+        generator=_name(value.get("model"), f"{what}: model"),
+        licence=_name(value.get("licence"), f"{what}: licence", 60),
+        parts=parts,
+        messages=None if own is None else _messages(own, f"the prompt of {what}", reader),
     )
 
 

@@ -18,6 +18,7 @@ What an import does with a good line, given what the project has already:
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import Any
 
 from django.db import transaction
@@ -30,6 +31,8 @@ from core.exceptions import InvalidInput
 from jobs.models import Job
 
 from .batch import Batch, Entry
+from .media import media_of
+from .models import Instance
 from .parsing import Notes, parse_instances
 from .reading import Line
 
@@ -41,6 +44,8 @@ BATCH_CHARACTERS = 16_000_000
 MOST_ERRORS_LISTED = 1000
 MOST_NOTES = 100
 OTHER_NOTES = "further unknown keys ignored"
+PREVIEW_LINES = 200
+PREVIEW_INSTANCES = 3
 
 
 @dataclass(frozen=True)
@@ -71,15 +76,17 @@ def import_records(
     reveal: bool,
     job: Job | None = None,
     progress: Callable[[int], object] | None = None,
+    refused_files: Iterable[tuple[str, str]] = (),
 ) -> ImportReport:
     """Import every good line, in transactions of about 500 instances.
 
     With `reveal` the labels that come along become annotations at once; without, they wait as
     recorded labels (replay). `progress` is called with the number of lines read so far, between
     transactions and at least every thousand lines: what it raises stops the import there, and
-    importing again continues it.
+    importing again continues it. `refused_files` (name, reason) are listed with the errors.
     """
     importer = _Importer(project, reveal, job)
+    importer.refuse_files(refused_files)
     number = 0
     for number, line in enumerate(lines, 1):
         importer.take(line)
@@ -95,12 +102,47 @@ def import_records(
     return importer.report()
 
 
+@dataclass(frozen=True)
+class Preview:
+    """What an import of the first lines would do, and the first instances it would leave.
+
+    `instances` carry their completions; they are no rows. `more` says that lines were left out.
+    """
+
+    report: ImportReport
+    instances: list[Instance]
+    lines: int
+    more: bool
+
+
+def preview_records(
+    *, project: Project, lines: Iterable[Line], refused_files: Iterable[tuple[str, str]] = ()
+) -> Preview:
+    """Import the first `PREVIEW_LINES` lines, look at the outcome and take everything back."""
+    rows = iter(lines)
+    head = list(islice(rows, PREVIEW_LINES))
+    with transaction.atomic():
+        importer = _Importer(project, reveal=False, job=None)
+        importer.refuse_files(refused_files)
+        for line in head:
+            importer.take(line)
+            if importer.full():
+                importer.write()
+        importer.write()
+        ids = list(importer.seen)[:PREVIEW_INSTANCES]
+        found = Instance.objects.filter(project=project, external_id__in=ids).order_by("pk")
+        instances = list(found.prefetch_related("completions"))
+        transaction.set_rollback(True)
+    return Preview(importer.report(), instances, len(head), next(rows, None) is not None)
+
+
 class _Importer:
     """One import: collects parsed lines, writes them by the batch, counts."""
 
     def __init__(self, project: Project, reveal: bool, job: Job | None) -> None:
         self.project, self.reveal, self.job = project, reveal, job
         self.kind = protocol_of(project).kind
+        self.media = media_of(project)
         self.entries: list[Entry] = []
         self.characters = 0
         # Where each id stood first in this file, and with which content.
@@ -118,7 +160,7 @@ class _Importer:
             return
         notes = Notes()
         try:
-            contents = parse_instances(line.value, self.kind, notes)
+            contents = parse_instances(line.value, self.kind, notes, self.media)
             entries = [Entry(line.number, content) for content in contents]
             fresh = [entry for entry in entries if not self._is_repeat(entry)]
         except InvalidInput as error:
@@ -129,6 +171,11 @@ class _Importer:
         self.seen |= {each.content.external_id: (each.line, each.hash) for each in fresh}
         self.entries += fresh
         self.characters += sum(entry.content.characters() for entry in fresh)
+
+    def refuse_files(self, files: Iterable[tuple[str, str]]) -> None:
+        """List media files that came along and were refused; they stand on no line."""
+        for name, reason in files:
+            self._refuse(0, name, reason)
 
     def full(self) -> bool:
         return len(self.entries) >= BATCH or self.characters >= BATCH_CHARACTERS

@@ -7,7 +7,7 @@ from jobs.context import JobContext
 
 from .reading import count_lines, read_records
 from .services import import_records
-from .uploads import upload_path
+from .uploads import lines_of, upload_path
 
 
 def run_import(ctx: JobContext) -> dict[str, Any]:
@@ -16,14 +16,20 @@ def run_import(ctx: JobContext) -> dict[str, Any]:
     if project is None:
         raise InvalidInput("An import needs a project.")
     path = upload_path(ctx.arguments["file"])
-    total = count_lines(path, ctx.check)
-    report = import_records(
-        project=project,
-        lines=read_records(path),
-        reveal=bool(ctx.arguments.get("reveal", True)),
-        job=ctx.job,
-        progress=lambda done: ctx.progress(done, total, f"{done} of {total} lines"),
-    )
+    with lines_of(path, project, ctx.check) as (lines, refused):
+        total = count_lines(lines, ctx.check)
+        report = import_records(
+            project=project,
+            lines=read_records(lines),
+            reveal=bool(ctx.arguments.get("reveal", True)),
+            job=ctx.job,
+            progress=lambda done: ctx.progress(done, total, f"{done} of {total} lines"),
+            refused_files=refused,
+        )
     for error in report.errors[:100]:
-        ctx.log(f"line {error['line']} {error['id']}: {error['reason']}", "warning")
+        ctx.log(f"{_place(error)} {error['id']}: {error['reason']}", "warning")
     return report.as_dict()
+
+
+def _place(error: dict[str, Any]) -> str:
+    return f"line {error['line']}" if error["line"] else "file"

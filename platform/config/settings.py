@@ -104,6 +104,9 @@ STORAGES = {
 }
 MEDIA_ROOT = VAR_DIR / "artifacts"
 DATA_UPLOAD_MAX_MEMORY_SIZE = env_int("UPLOAD_MAX_MB", 64) * 1024 * 1024
+# Largest file handed in for import, and largest image, sound or film of a project, in bytes.
+IMPORT_MAX_BYTES = env_int("IMPORT_MAX_MB", 2048) * 1024 * 1024
+MEDIA_MAX_BYTES = env_int("MEDIA_MAX_MB", 100) * 1024 * 1024
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = HTTPS

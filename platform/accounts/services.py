@@ -11,8 +11,8 @@ from .policies import may_grant
 
 
 @transaction.atomic
-def create_user(*, username: str, password: str, email: str = "") -> User:
-    """A person with a login.
+def create_user(*, username: str, password: str | None, email: str = "") -> User:
+    """A person with a login; without a password nobody can log in by name.
 
     Raises:
         InvalidInput: the name is taken (upper and lower case count as the same).

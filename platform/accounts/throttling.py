@@ -33,9 +33,8 @@ def attempt(*, what: str, who: str, most: int, within: timedelta) -> None:
             in seconds.
     """
     now = timezone.now()
-    values = {"key": _key(what, who), "now": now, "ends": now + within}
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT, values)
+        cursor.execute(_COUNT, {"key": _key(what, who), "now": now, "ends": now + within})
         count, ends_at = cursor.fetchone()
     if count <= most:
         return

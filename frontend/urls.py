@@ -2,18 +2,24 @@
 
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import URLPattern, path
+from django.views.decorators.http import require_POST
+from django.views.i18n import JavaScriptCatalog, set_language
 
 from .views import (
+    arena,
+    arena_settings,
     data,
     home,
     instances,
     jobs,
     label,
+    media,
     preferences,
     project,
     rounds,
     routing,
     runs,
+    upload,
 )
 
 P = "p/<slug:slug>/"
@@ -23,6 +29,8 @@ urlpatterns: list[URLPattern] = [
     path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("health/", home.system, name="health"),
+    path("language/", require_POST(set_language), name="language"),
+    path("texts.js", JavaScriptCatalog.as_view(packages=["frontend"]), name="texts"),
     path("preferences/", preferences.preferences, name="preferences"),
     path(P + "label/", label.label, name="label"),
     path(P + "label/next/", label.label_next, name="label-next"),
@@ -33,8 +41,25 @@ urlpatterns: list[URLPattern] = [
     path(P + "history/", label.history, name="history"),
     path(P + "guideline/", label.guideline, name="guideline"),
     path(P, project.overview, name="project"),
+    path(P + "arena/", arena.arena, name="arena"),
+    path(P + "arena/ask/", arena.arena_ask, name="arena-ask"),
+    path(P + "arena/settings/", arena_settings.arena_settings, name="arena-settings"),
+    path(P + "arena/settings/save/", arena_settings.arena_save, name="arena-save"),
+    path(P + "arena/contestants/", arena_settings.contestant_add, name="contestant-add"),
+    path(
+        P + "arena/contestants/<int:contestant_id>/",
+        arena_settings.contestant_act,
+        name="contestant-act",
+    ),
+    path(P + "arena/<uuid:battle>/", arena.arena_battle, name="arena-battle"),
+    path(P + "arena/<uuid:battle>/continue/", arena.arena_continue, name="arena-continue"),
+    path(P + "arena/<uuid:battle>/vote/", arena.arena_vote, name="arena-vote"),
     path(P + "instances/", instances.instance_list, name="instances"),
     path(P + "instances/<int:instance_id>/", instances.instance_detail, name="instance"),
+    path(P + "upload/", upload.upload, name="upload"),
+    path(P + "upload/file/", upload.upload_file, name="upload-file"),
+    path(P + "upload/start/", upload.upload_start, name="upload-start"),
+    path(P + "media/<slug:digest>/", media.media, name="media"),
     path(P + "routing/", routing.routing, name="routing"),
     path(P + "rounds/start/", rounds.round_start, name="round-start"),
     path(P + "rounds/<int:number>/", rounds.round_detail, name="round"),

@@ -29,6 +29,8 @@ home                GET     login      yes       yes        yes       yes       
 login               GET     yes        yes       yes        yes       yes         yes    yes
 logout              POST    yes        yes       yes        yes       yes         yes    yes
 health              GET     login      yes       yes        yes       yes         yes    yes
+language            POST    yes        yes       yes        yes       yes         yes    yes
+texts               GET     yes        yes       yes        yes       yes         yes    yes
 preferences         GET     login      yes       yes        yes       yes         yes    yes
 preferences         POST    login      yes       yes        yes       yes         yes    yes
 label               GET     login      404       yes        yes       yes         yes    yes
@@ -42,6 +44,10 @@ guideline           GET     login      404       yes        yes       yes       
 project             GET     login      404       403        yes       yes         yes    yes
 instances           GET     login      404       403        yes       yes         yes    yes
 instance            GET     login      404       403        yes       yes         yes    yes
+upload              GET     login      404       403        403       yes         yes    yes
+upload-file         POST    login      404       403        403       yes         yes    yes
+upload-start        POST    login      404       403        403       yes         yes    yes
+media               GET     login      404       yes        yes       yes         yes    yes
 routing             GET     login      404       403        403       yes         yes    yes
 round-start         POST    login      404       403        403       403         yes    yes
 round               GET     login      404       403        403       yes         yes    yes
@@ -87,7 +93,7 @@ def routes(patterns: Any = None, prefix: str = "") -> Iterator[tuple[str, URLPat
 PATTERNS = dict(routes())
 
 
-def address(route: str, world: World, **other: int) -> str:
+def address(route: str, world: World, **other: int | str) -> str:
     """The route's path in a world; `other` replaces ids."""
     values = {"slug": world.project.slug, **world.ids, **other}
     names = PATTERNS[route].pattern.converters

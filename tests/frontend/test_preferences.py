@@ -32,10 +32,10 @@ def test_a_key_of_ones_own_is_kept_and_the_others_stay() -> None:
     user = make_user()
     client = Client()
     client.force_login(user)
-    client.post(reverse("preferences"), PLAIN | {"key-submit": "n"})
+    client.post(reverse("preferences"), PLAIN | {"key-submit": "m"})
     user.refresh_from_db()
-    assert user.preferences["keys"] == {"submit": "n"}
-    assert bindings(preferences_of(user).keys)["submit"] == "n"
+    assert user.preferences["keys"] == {"submit": "m"}
+    assert bindings(preferences_of(user).keys)["submit"] == "m"
     assert bindings(preferences_of(user).keys)["undo"] == "Backspace"
     client.post(reverse("preferences"), PLAIN | {"reset": "1"})
     user.refresh_from_db()

@@ -15,7 +15,7 @@ from annotation.labels.models import Annotation, Annotator, Draft
 from annotation.ledger.models import Budget, Entry
 from annotation.projects.models import Criterion, Guideline, Protocol
 from annotation.quality.models import Gold, Relabel, Remark, Report
-from annotation.queue.models import Assignment, Pool, Skip, Slot
+from annotation.queue.models import Assignment, Opening, Pool, Skip, Slot
 from annotation.workforce.models import (
     Earning,
     Participation,
@@ -47,6 +47,7 @@ __all__ = [
     "Judge",
     "JudgeCall",
     "MediaFile",
+    "Opening",
     "Participation",
     "Payout",
     "PayoutLine",

@@ -15,7 +15,7 @@ from annotation.instances.models import Completion, Instance, RecordedLabel
 from annotation.labels.models import Annotation, Annotator
 from annotation.projects.models import Criterion
 from annotation.projects.services import create_project
-from annotation.queue.models import Slot, SlotState
+from annotation.queue.models import Pool, Slot, SlotState
 
 _number = count(1)
 
@@ -96,6 +96,10 @@ def make_slot(instance: Instance, annotator: Annotator | None = None, **fields: 
             "shown_order": [0, 1],
         }
         fields = lease | fields
+    if "pool" not in fields:
+        fields["pool"], _ = Pool.objects.get_or_create(
+            project=instance.project, cohort="", requires=[]
+        )
     values = {"ordinal": 0, "overlap": fields.get("ordinal", 0) + 1} | fields
     return Slot.objects.create(project=instance.project, instance=instance, **values)
 

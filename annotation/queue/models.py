@@ -84,14 +84,17 @@ class Slot(TimeStamped):
 
     key = models.UUIDField(default=uuid.uuid4, unique=True)
     project = models.ForeignKey("accounts.Project", models.CASCADE, related_name="slots")
-    instance = models.ForeignKey("annotation.Instance", models.CASCADE, related_name="slots")
+    # No indexes of their own: the constraints and the claim's index start with these columns.
+    instance = models.ForeignKey(
+        "annotation.Instance", models.CASCADE, related_name="slots", db_index=False
+    )
     purpose = models.CharField(max_length=13, choices=Purpose.choices, default=Purpose.LABEL)
-    pool = models.ForeignKey(Pool, models.PROTECT, null=True, related_name="+")
+    pool = models.ForeignKey(Pool, models.PROTECT, null=True, related_name="+", db_index=False)
     ordinal = models.PositiveSmallIntegerField()
     overlap = models.PositiveSmallIntegerField(default=1)
     repeat_no = models.PositiveSmallIntegerField(default=0)
     annotator = models.ForeignKey(
-        "annotation.Annotator", models.PROTECT, null=True, related_name="slots"
+        "annotation.Annotator", models.PROTECT, null=True, related_name="slots", db_index=False
     )
     state = models.CharField(max_length=10, choices=SlotState.choices, default=SlotState.OPEN)
     priority = models.FloatField(default=0)
@@ -108,6 +111,15 @@ class Slot(TimeStamped):
                 condition=Q(annotator__isnull=False),
                 name="slot_once_per_annotator",
             ),
+            # Nor do they meet as gold what they labelled, or the other way round.
+            models.UniqueConstraint(
+                fields=["instance", "annotator"],
+                condition=Q(
+                    annotator__isnull=False,
+                    purpose__in=[Purpose.LABEL, Purpose.GOLD, Purpose.QUALIFICATION],
+                ),
+                name="slot_asked_once",
+            ),
             models.UniqueConstraint(
                 fields=["instance", "purpose", "ordinal"], name="slot_ordinal_unique"
             ),
@@ -121,13 +133,22 @@ class Slot(TimeStamped):
                 | ~Q(state=SlotState.LEASED),
                 name="slot_lease_complete",
             ),
+            # The claim looks into pools: an open slot in none would never be given to anybody.
+            models.CheckConstraint(
+                condition=~Q(state=SlotState.OPEN) | Q(pool__isnull=False),
+                name="slot_open_has_pool",
+            ),
         ]
         indexes = [
-            # The claim: the next open slot of a pool, best priority first.
+            # The claim: the next open slot of a pool, best priority first. An expression, so that
+            # all of it ascends and "after this place" is one comparison of rows.
             models.Index(
-                fields=["project", "pool", "-priority", "id"],
+                "project",
+                "pool",
+                F("priority") * -1,
+                "id",
                 name="slot_claim",
-                condition=Q(state="open"),
+                condition=Q(state=SlotState.OPEN),
             ),
             # Taking back expired leases.
             models.Index(fields=["leased_until"], name="slot_expiry", condition=Q(state="leased")),
@@ -137,6 +158,26 @@ class Slot(TimeStamped):
 
     def __str__(self) -> str:
         return f"slot {self.key} {self.state}"
+
+
+class Opening(models.Model):
+    """Slots that opened out of turn, at this place or behind it.
+
+    One row for each time `Protocol.queue_epoch` counts up. Who has walked on goes back as far.
+    """
+
+    project = models.ForeignKey("accounts.Project", models.CASCADE, related_name="+")
+    epoch = models.BigIntegerField()
+    priority = models.FloatField()
+    slot_id = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "epoch"], name="opening_epoch_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"opening {self.epoch} at {self.priority}, {self.slot_id}"
 
 
 class SkipKind(models.TextChoices):

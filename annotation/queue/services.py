@@ -1,7 +1,7 @@
 """Assigning instances and handing out slots."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,6 +18,7 @@ from core.exceptions import Conflict, InvalidInput
 from core.hashing import unit_interval
 
 from .models import Assignment, Destination, Skip, SkipKind, Slot, SlotState
+from .pools import cohorts_of, pools_for, required
 from .purposes import Purpose
 
 # The one in front of the annotator and the next one, already rendered.
@@ -65,20 +66,15 @@ def _assign_batch(project: Project, items: list[AssignmentItem], open_slots: boo
     keys = [item.instance_id for item in items]
     # The instance row is the lock under which its slots are counted out.
     locked = Instance.objects.filter(project=project, pk__in=keys).order_by("pk")
-    found = set(locked.select_for_update(no_key=True).values_list("pk", flat=True))
-    if missing := sorted(set(keys) - found):
+    tags = dict(locked.select_for_update(no_key=True).values_list("pk", "tags"))
+    if missing := sorted(set(keys) - set(tags)):
         raise InvalidInput(f"Instance {missing[0]} is not in the project {project.slug}.")
     there = set(Assignment.objects.filter(instance__in=keys).values_list("instance_id", flat=True))
     fresh = [item for item in items if item.instance_id not in there]
     Assignment.objects.bulk_create([_assignment(item) for item in fresh])
-    Slot.objects.bulk_create(
-        [
-            _slot(project, item, ordinal)
-            for item in fresh
-            if open_slots and item.destination in TO_PEOPLE
-            for ordinal in range(item.overlap)
-        ]
-    )
+    if open_slots:
+        to_people = [item for item in fresh if item.destination in TO_PEOPLE]
+        Slot.objects.bulk_create(_slots(project, to_people, tags))
     dropped = [item.instance_id for item in fresh if item.destination == Destination.DROP]
     Instance.objects.filter(pk__in=dropped).update(state=InstanceState.DROPPED)
     kept = {item.instance_id for item in fresh} - set(dropped)
@@ -97,16 +93,29 @@ def _assignment(item: AssignmentItem) -> Assignment:
     )
 
 
-def _slot(project: Project, item: AssignmentItem, ordinal: int) -> Slot:
-    return Slot(
-        project=project,
-        instance_id=item.instance_id,
-        purpose=Purpose.LABEL,
-        ordinal=ordinal,
-        overlap=item.overlap,
-        priority=item.priority,
-        decision_id=item.decision_id,
-    )
+def _slots(
+    project: Project, items: Sequence[AssignmentItem], tags: Mapping[int, list[str]]
+) -> list[Slot]:
+    protocol = protocol_of(project)
+    places = [
+        (item, (cohort, required(tags[item.instance_id], protocol.gates)), ordinal)
+        for item in items
+        for ordinal, cohort in enumerate(cohorts_of(protocol, item.overlap))
+    ]
+    pools = pools_for(project, [terms for _, terms, _ in places])
+    return [
+        Slot(
+            project=project,
+            instance_id=item.instance_id,
+            purpose=Purpose.LABEL,
+            pool=pools[terms],
+            ordinal=ordinal,
+            overlap=max(item.overlap, ordinal + 1),
+            priority=item.priority,
+            decision_id=item.decision_id,
+        )
+        for item, terms, ordinal in places
+    ]
 
 
 # One statement: what it reads it locks, and what others have locked it passes over. The partial

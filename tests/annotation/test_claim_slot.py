@@ -255,12 +255,14 @@ def test_a_claim_is_one_statement_that_reads_the_index() -> None:
         ("slot_within_overlap", {"ordinal": 2, "overlap": 2}),
         ("slot_ordinal_unique", {"ordinal": 0, "overlap": 2}),
         ("slot_lease_complete", {"ordinal": 1, "overlap": 2, "state": "leased"}),
+        ("slot_open_has_pool", {"ordinal": 1, "overlap": 2, "pool": None}),
     ],
 )
 def test_the_database_refuses_a_wrong_slot(constraint: str, wrong: dict[str, Any]) -> None:
     slot = make_slot(make_instance(make_project()), overlap=2)
     with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
-        Slot.objects.create(project=slot.project, instance=slot.instance, **wrong)
+        fields = {"pool": slot.pool} | wrong
+        Slot.objects.create(project=slot.project, instance=slot.instance, **fields)
 
 
 def test_the_database_refuses_two_slots_of_one_annotator_on_an_instance() -> None:

@@ -35,10 +35,11 @@ _CLEANER = nh3.Cleaner(
 
 def frame_document(html: str) -> str:
     """A whole document for `srcdoc`: structure and text, no style, link, script or remote image."""
-    body = _CLEANER.clean(html[:LONGEST_HTML])
+    readable = html[:LONGEST_HTML].encode("utf-8", "replace").decode()
+    body = _CLEANER.clean(readable)
     return (
         '<!doctype html><html><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        '<meta name="color-scheme" content="light dark"></head>'
+        '<meta name="color-scheme" content="light"></head>'
         f'<body dir="auto">{body}</body></html>'
     )

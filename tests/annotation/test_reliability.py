@@ -1,0 +1,172 @@
+"""Models of annotators: planted parameters, the published implementation's values, odd inputs.
+
+The annotators here are simulated: their answers are drawn from known parameters.
+"""
+
+import math
+
+import numpy as np
+import pytest
+
+from annotation.quality.reliability import MODELS, Ballot, Fit, Prior, fit
+
+# Twelve pairs, four annotators; '1' is "the first". crowd-kit 1.4.2 (n_iter=1000, tol=1e-12) gives
+# the posteriors and parameters below.
+SMALL = ["100001110000", "101001110100", "000011111010", "101100001100"]
+# Sixty pairs, five annotators, the last two spammers; crowd-kit 1.4.2 MACE(method="em") gives the
+# competences below.
+LARGE = [
+    "001011100001101011111001011010010101111011000110101110111110",
+    "000010100001111011111011011010010101111111000110001100011100",
+    "001011100001100011110000011001010001111110000101101111111110",
+    "111111111111111111111111111111111111111111111111111111111111",
+    "111010010111110110111110100010111100110011101101100010100110",
+]
+
+
+def ballots_of(columns: list[str]) -> list[Ballot]:
+    return [
+        Ballot(pair, who, float(answer == "1"))
+        for who, column in enumerate(columns)
+        for pair, answer in enumerate(column)
+    ]
+
+
+def simulated(skills: list[tuple[float, float]], pairs: int = 1200, seed: int = 0) -> list[Ballot]:
+    """Annotators who follow the completions with γ and else choose the left with P(left)."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for pair, difference in enumerate(rng.normal(0, 2, pairs)):
+        for who, (gamma, left_share) in enumerate(skills):
+            left = bool(rng.random() < 0.5)
+            follows = 1 / (1 + math.exp(-difference))
+            p = gamma * follows + (1 - gamma) * (left_share if left else 1 - left_share)
+            found.append(Ballot(pair, who, float(rng.random() < p), left))
+    return found
+
+
+def skills_of(found: Fit) -> list[float]:
+    return [skill.skill.value for skill in found.skills.values()]
+
+
+def test_one_coin_is_that_of_the_published_implementation() -> None:
+    exact = {"prior": Prior(0, 0, 0), "even": False, "rounds": 1000, "tolerance": 1e-12}
+    found = fit(ballots_of(SMALL), model="one-coin", **exact)
+    assert [round(p) for p in found.posterior.values()] == [1, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0]
+    assert skills_of(found) == pytest.approx([1, 0.8333, 0.6667, 0.4167], abs=1e-4)
+
+
+def test_dawid_skene_is_that_of_the_published_implementation() -> None:
+    exact = {"prior": Prior(0, 0, 0), "even": False, "rounds": 1000, "tolerance": 1e-12}
+    found = fit(ballots_of(SMALL), model="dawid-skene", **exact)
+    confusion = np.array([skill.confusion for skill in found.skills.values()])
+    expected = [
+        [[1, 0], [0, 1]],
+        [[1, 0], [0.25, 0.75]],
+        [[0.75, 0.25], [0.375, 0.625]],
+        [[0.25, 0.75], [0.5, 0.5]],
+    ]
+    assert confusion == pytest.approx(np.array(expected), abs=1e-4)
+
+
+def test_mace_is_close_to_the_published_implementation() -> None:
+    found = fit(ballots_of(LARGE), model="mace", prior=Prior(0.005, 0.005, 0.005), rounds=3000)
+    assert skills_of(found) == pytest.approx([0.988, 0.722, 0.653, 0.0, 0.005], abs=0.02)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_order_of_planted_skills_is_found_and_the_spammer_is_last(model: str) -> None:
+    found = fit(simulated([(0.95, 0.5), (0.7, 0.5), (0.9, 0.5), (0.02, 0.5)]), model=model)
+    skills = skills_of(found)
+    assert skills[0] > skills[1] > skills[3]
+    assert skills[2] > skills[1]
+    chance = 0.5 if model in {"one-coin", "dawid-skene"} else 0.0
+    assert skills[3] == pytest.approx(chance, abs=0.12)
+
+
+def test_noisy_bradley_terry_recovers_skill_and_side() -> None:
+    planted = [(0.9, 0.5), (0.9, 0.5), (0.6, 0.5), (0.5, 0.9), (0.1, 0.1)]
+    found = fit(simulated(planted, pairs=2000), model="noisy-bt")
+    for (gamma, left), skill in zip(planted, found.skills.values(), strict=True):
+        assert skill.skill.value == pytest.approx(gamma, abs=0.12)
+        assert skill.side is not None
+        if gamma <= 0.5:
+            assert skill.side.value == pytest.approx(2 * left - 1, abs=0.15)
+
+
+def test_dawid_skene_shows_a_side_bias_and_one_coin_has_no_side() -> None:
+    given = simulated([(0.95, 0.5), (0.95, 0.5), (0.3, 0.95)])
+    sides = [skill.side for skill in fit(given, model="dawid-skene").skills.values()]
+    assert sides[0] is not None
+    assert sides[2] is not None
+    assert abs(sides[0].value) < 0.1
+    assert sides[2].value > 0.4
+    assert all(skill.side is None for skill in fit(given, model="one-coin").skills.values())
+
+
+def test_a_side_needs_the_order_shown() -> None:
+    given = [Ballot(pair, who, 1.0) for pair in range(5) for who in range(2)]
+    assert all(skill.side is None for skill in fit(given, model="noisy-bt").skills.values())
+
+
+def test_intervals_hold_the_value_and_shrink_with_labels() -> None:
+    planted = [(0.9, 0.5), (0.8, 0.5), (0.7, 0.5)]
+    widths = []
+    for pairs in (60, 600):
+        skill = fit(simulated(planted, pairs=pairs), resamples=40).skills[0].skill
+        assert skill.low is not None
+        assert skill.high is not None
+        assert skill.low <= skill.value <= skill.high
+        widths.append(skill.high - skill.low)
+    assert widths[1] < widths[0]
+
+
+def test_intervals_resample_prompts() -> None:
+    given = simulated([(0.9, 0.5), (0.8, 0.5), (0.7, 0.5)], pairs=200)
+    one_prompt = fit(given, dict.fromkeys(range(200), "same"), resamples=20).skills[0]
+    assert (one_prompt.skill.low, one_prompt.skill.high) == (None, None)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_judge_is_weighed_by_its_own_probability(model: str) -> None:
+    people = [Ballot(pair, who, float(pair % 2)) for pair in range(40) for who in range(2)]
+    sure = [Ballot(pair, 9, 0.95 if pair % 2 else 0.05) for pair in range(40)]
+    unsure = [Ballot(pair, 9, 0.6 if pair % 2 else 0.4) for pair in range(40)]
+    skills = [fit(people + judge, model=model).skills[9].skill.value for judge in (sure, unsure)]
+    assert skills[0] > skills[1] + 0.1
+
+
+def test_ties_are_answers_of_their_own_in_dawid_skene_and_halves_elsewhere() -> None:
+    given = [Ballot(pair, who, 0.5, None, tie=True) for pair in range(10) for who in range(3)]
+    given += [Ballot(pair, who, 1.0) for pair in range(10, 20) for who in range(3)]
+    for model in MODELS:
+        found = fit(given, model=model)
+        assert found.posterior[0] == pytest.approx(0.5, abs=0.01)
+        assert found.posterior[15] > 0.6
+    assert len(fit(given, model="dawid-skene").skills[0].confusion) == 3
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    "given",
+    [
+        [Ballot("x", 1, 1.0)],
+        [Ballot(pair, 1, 1.0, True) for pair in range(5)],
+        [Ballot(pair, who, 1.0, True) for pair in range(5) for who in range(4)],
+        [Ballot(pair, pair, 0.0, False) for pair in range(5)],
+        [Ballot("x", who, float(who % 2)) for who in range(2)],
+        [Ballot("x", 1, 0.5, None, tie=True)],
+    ],
+    ids=["one label", "one annotator", "all agree", "no overlap", "one against one", "one tie"],
+)
+def test_degenerate_inputs_give_numbers(model: str, given: list[Ballot]) -> None:
+    found = fit(given, model=model, resamples=5)
+    assert all(0 <= p <= 1 for p in found.posterior.values())
+    assert all(0 <= skill <= 1 for skill in skills_of(found))
+    assert all(skill.few for skill in found.skills.values())
+
+
+def test_nothing_gives_nothing_and_an_unknown_model_is_refused() -> None:
+    assert fit([]) == Fit("one-coin", {}, {})
+    with pytest.raises(ValueError, match="noisy-bt"):
+        fit([Ballot("x", 1, 1.0)], model="vibes")

@@ -6,6 +6,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from accounts.models import Project, Role, User
 from accounts.policies import ALLOWED, Action, role_of
@@ -27,15 +28,18 @@ STAFF = (
     ("Training", "runs", Action.SEE_TRAINING),
     ("Data", "data", Action.EXPORT),
     ("Jobs", "jobs", Action.SEE_JOBS),
+    ("People", "people", Action.SEE_PEOPLE),
     ("Compare", "label", Action.LABEL),
+    ("Arena", "arena", Action.LABEL),
 )
 LABELLING = (
     ("Overview", "project", Action.SEE_PROJECT),
     ("Compare", "label", Action.LABEL),
     ("History", "history", Action.LABEL),
     ("Guideline", "guideline", Action.LABEL),
+    ("Earnings", "earnings", Action.LABEL),
 )
-LABELLING_PAGES = {"label", "history", "guideline"}
+LABELLING_PAGES = {"label", "history", "guideline", "earnings"}
 
 
 def navigation(project: Project, role: Role | None, current: str) -> list[Place]:
@@ -53,7 +57,11 @@ def project_page(
 ) -> HttpResponse:
     """Render a page of a project with its navigation. One query for the role."""
     role = role_of(user_of(request), project)
-    shared = {"project": project, "role": role, "nav": navigation(project, role, current)}
+    nav = navigation(project, role, current)
+    if request.session.get("participation"):
+        # Somebody of a crowd: the way to the completion code, and out.
+        nav.append(Place(_("Finish"), reverse("study-finish"), current=False))
+    shared = {"project": project, "role": role, "nav": nav}
     may = {action.name.lower(): role in ALLOWED[action] for action in Action}
     return render(request, template, {**shared, "may": may, **context})
 

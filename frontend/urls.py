@@ -1,6 +1,6 @@
 """Every page."""
 
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 from django.views.i18n import JavaScriptCatalog, set_language
@@ -12,21 +12,34 @@ from .views import (
     home,
     instances,
     jobs,
+    join,
     label,
     media,
+    participation,
+    payments,
     preferences,
     project,
     rounds,
     routing,
     runs,
     upload,
+    workforce,
 )
 
 P = "p/<slug:slug>/"
 
 urlpatterns: list[URLPattern] = [
     path("", home.home, name="home"),
-    path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("login/", join.Login.as_view(), name="login"),
+    path("join/", join.join, name="join"),
+    path("join/accept/", join.join_accept, name="join-accept"),
+    path("s/", participation.study_entry, name="study-entry"),
+    path("s/welcome/", participation.study_welcome, name="study-welcome"),
+    path("s/enter/", participation.study_enter, name="study-enter"),
+    path("s/ready/", participation.study_ready, name="study-ready"),
+    path("s/finish/", participation.study_finish, name="study-finish"),
+    path("s/complete/", participation.study_complete, name="study-complete"),
+    path("s/stop/", participation.study_stop, name="study-stop"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("health/", home.system, name="health"),
     path("language/", require_POST(set_language), name="language"),
@@ -76,4 +89,32 @@ urlpatterns: list[URLPattern] = [
     path(P + "jobs/", jobs.job_list, name="jobs"),
     path(P + "jobs/<int:job_id>/", jobs.job_detail, name="job"),
     path(P + "jobs/<int:job_id>/cancel/", jobs.job_cancel, name="job-cancel"),
+    path(P + "people/", workforce.people, name="people"),
+    path(P + "people/<int:member_id>/", workforce.person, name="person"),
+    path(P + "people/<int:member_id>/role/", workforce.person_role, name="person-role"),
+    path(P + "people/<int:member_id>/work/", workforce.person_work, name="person-work"),
+    path(P + "people/<int:member_id>/release/", workforce.person_release, name="person-release"),
+    path(P + "people/<int:member_id>/remove/", workforce.person_remove, name="person-remove"),
+    path(P + "people/<int:member_id>/bonus/", payments.bonus_add, name="bonus-add"),
+    path(P + "invitations/", workforce.invitation_create, name="invitation-create"),
+    path(
+        P + "invitations/<int:invitation_id>/revoke/",
+        workforce.invitation_revoke,
+        name="invitation-revoke",
+    ),
+    path(P + "studies/", workforce.study_list, name="studies"),
+    path(P + "studies/new/", workforce.study_create, name="study-create"),
+    path(P + "studies/<int:study_id>/", workforce.study, name="study"),
+    path(P + "studies/<int:study_id>/state/", workforce.study_state, name="study-state"),
+    path(P + "studies/<int:study_id>/link/", workforce.study_link, name="study-link"),
+    path(P + "payments/", payments.payments, name="payments"),
+    path(P + "payments/update/", payments.earnings_derive, name="earnings-derive"),
+    path(P + "payments/rates/", payments.rate_add, name="rate-add"),
+    path(P + "payments/approve/", payments.payout_approve, name="payout-approve"),
+    path(P + "payouts/<int:payout_id>/paid/", payments.payout_paid, name="payout-paid"),
+    path(P + "payouts/<int:payout_id>/withdraw/", payments.payout_withdraw, name="payout-withdraw"),
+    path(P + "payouts/<int:payout_id>/csv/", payments.payout_csv, name="payout-csv"),
+    path(P + "earnings/", payments.earnings, name="earnings"),
+    path(P + "leaderboard/", workforce.leaderboard, name="leaderboard"),
+    path(P + "leaderboard/choose/", workforce.leaderboard_choose, name="leaderboard-choose"),
 ]

@@ -53,6 +53,16 @@ class Arena(TimeStamped):
     def __str__(self) -> str:
         return f"arena of {self.project_id}"
 
+    @property
+    def budget_units(self) -> float:
+        """The limit in units of the currency, 0 without a budget."""
+        return self.budget.limit / 1_000_000 if self.budget else 0
+
+    @property
+    def budget_held(self) -> int:
+        """Micros set aside for answers on their way, and for those whose outcome is unknown."""
+        return self.budget.reserved + self.budget.unknown if self.budget else 0
+
 
 class ContestantState(models.TextChoices):
     ACTIVE = "active"

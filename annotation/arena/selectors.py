@@ -3,7 +3,6 @@
 import uuid
 from dataclasses import dataclass
 
-from django.contrib.auth.models import AnonymousUser
 from django.db.models import Count, Q, QuerySet
 
 from accounts.models import Project, User
@@ -145,9 +144,9 @@ def _choice(battle: Battle) -> str:
     return LETTERS[battle.shown_order.index(battle.ranking.index(1))]
 
 
-def sees_leaderboard(arena: Arena, user: User | AnonymousUser, annotator: Annotator | None) -> bool:
+def sees_leaderboard(arena: Arena, user: User | None, annotator: Annotator | None) -> bool:
     """Staff always; with the audience `voters` also who has voted here."""
-    if isinstance(user, User) and can(user, Action.SEE_PROJECT, arena.project):
+    if user is not None and can(user, Action.SEE_PROJECT, arena.project):
         return True
     if arena.leaderboard != Audience.VOTERS or annotator is None:
         return False

@@ -5,11 +5,12 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
 from annotation.ledger.models import Budget
+from annotation.ledger.services import create_budget
 from annotation.projects.selectors import main_criterion, protocol_of
 from audit.services import record
 from core.exceptions import Conflict, InvalidInput
@@ -19,6 +20,7 @@ from .addresses import address_of
 from .models import Arena, Battle, Contestant, ContestantState
 from .votes import check_criterion
 
+BUDGET = "arena"
 SETTABLE = frozenset(
     {
         "open",
@@ -34,30 +36,49 @@ SETTABLE = frozenset(
 
 
 @transaction.atomic
-def set_up(*, project: Project, actor: User, budget: Budget | None = None, **values: Any) -> Arena:
+def set_up(
+    *, project: Project, actor: User, limit_micros: int | None = None, **values: Any
+) -> Arena:
     """Make the project's arena, or change it; `values` are its fields in `SETTABLE`.
 
+    `limit_micros` is what all its answers together may cost, in millionths of the currency; None
+    leaves the budget as it is, or the arena without one.
+
     Raises:
-        InvalidInput: a field is unknown or out of range, or the project does not compare.
+        InvalidInput: a field is unknown or out of range, the project does not compare, or the
+            limit is below what is spent and set aside.
     """
     if unknown := sorted(set(values) - SETTABLE):
         raise InvalidInput(f"An arena has no setting {unknown[0]!r}.")
-    if budget is not None and budget.project_id != project.pk:
-        raise InvalidInput("This budget belongs to another project.")
     criterion = main_criterion(project)
     check_criterion(criterion, criterion.asks(protocol_of(project)))
-    arena, _made = Arena.objects.select_for_update().get_or_create(project=project)
+    Arena.objects.get_or_create(project=project)
+    arena = Arena.objects.select_for_update(of=("self",)).get(project=project)
     for name, value in values.items():
         setattr(arena, name, value)
-    arena.budget = budget
+    if limit_micros is not None:
+        arena.budget = _funded(arena, limit_micros)
     try:
-        arena.full_clean()
+        arena.full_clean(exclude=["budget"])
     except ValidationError as error:
         field, messages = next(iter(error.message_dict.items()))
         raise InvalidInput(f"{field}: {messages[0]}") from error
     arena.save()
-    record(action="arena set up", actor=actor, project=project, target="arena", **values)
+    noted = values | {"limit_micros": limit_micros}
+    record(action="arena set up", actor=actor, project=project, target="arena", **noted)
     return arena
+
+
+def _funded(arena: Arena, limit: int) -> Budget:
+    """The arena's budget with this limit, made where there is none."""
+    if arena.budget is None:
+        return create_budget(project=arena.project, name=BUDGET, limit_micros=limit)
+    committed = F("settled") + F("reserved") + F("unknown")
+    fits = Budget.objects.filter(pk=arena.budget.pk).annotate(used=committed)
+    if not fits.filter(used__lte=limit).update(limit=limit):
+        raise InvalidInput(_("More than that is spent or set aside already."))
+    arena.budget.refresh_from_db()
+    return arena.budget
 
 
 @transaction.atomic
@@ -71,7 +92,7 @@ def add_contestant(*, arena: Arena, actor: User, name: str, **values: Any) -> Co
     contestant = Contestant(arena=arena, name=name.strip(), **values)
     _check_source(contestant)
     try:
-        contestant.full_clean(validate_constraints=False)
+        contestant.full_clean(exclude=["reference"], validate_constraints=False)
         with transaction.atomic():
             contestant.save()
     except ValidationError as error:

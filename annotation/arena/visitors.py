@@ -15,7 +15,7 @@ from .models import Arena
 @transaction.atomic
 def visitor(*, arena: Arena, key: uuid.UUID) -> Annotator:
     """The annotator of a cookie's key, made with the first prompt."""
-    name = f"visitor {key}"
+    name = _name(key)
     annotator, _made = Annotator.objects.get_or_create(
         project=arena.project,
         kind=AnnotatorKind.PERSON,
@@ -28,6 +28,16 @@ def visitor(*, arena: Arena, key: uuid.UUID) -> Annotator:
         },
     )
     return annotator
+
+
+def known_visitor(*, arena: Arena, key: uuid.UUID) -> Annotator | None:
+    """The annotator of a cookie's key, if it has played here."""
+    rows = Annotator.objects.filter(project=arena.project_id, kind=AnnotatorKind.PERSON)
+    return rows.filter(name=_name(key)).first()
+
+
+def _name(key: uuid.UUID) -> str:
+    return f"visitor {key}"
 
 
 def hashed(*, arena: Arena, address: str) -> str:

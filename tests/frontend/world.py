@@ -1,16 +1,22 @@
 """A project with one of everything, and a person in every role."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
 
 from accounts.models import Project, Role, User
 from accounts.services import add_member
+from annotation.arena.models import Arena, Battle, Contestant, Turn
 from annotation.datasets.models import Export, Snapshot
 from annotation.instances.media import keep_media
 from annotation.instances.models import MediaFile
+from annotation.labels.people import annotator_for
 from annotation.projects.selectors import main_criterion
+from annotation.workforce.models import Payout
+from annotation.workforce.services import invite
+from annotation.workforce.studies import create_study
 from core.hashing import content_hash
 from jobs.models import Job
 from routing.rounds.models import Round
@@ -37,7 +43,8 @@ def make_world(slug: str) -> World:
     for role in ROLES[:-1]:
         people[role] = make_user(f"{slug}-{role}")
         add_member(project=project, user=people[role], role=Role(role))
-    return World(project, people, _ids(project))
+    ids = _ids(project) | _workforce_ids(project, owner) | _arena_ids(project, people["annotator"])
+    return World(project, people, ids)
 
 
 def _ids(project: Project) -> dict[str, int | str]:
@@ -60,11 +67,45 @@ def _ids(project: Project) -> dict[str, int | str]:
     }
 
 
+def _arena_ids(project: Project, player: User) -> dict[str, int | str]:
+    """A closed arena in which one person has played a round."""
+    arena = Arena.objects.create(project=project)
+    first, second = (
+        Contestant.objects.create(arena=arena, name=name, source="endpoint", model=name)
+        for name in ("one", "two")
+    )
+    battle = Battle.objects.create(
+        arena=arena,
+        annotator=annotator_for(project=project, user=player),
+        first=first,
+        second=second,
+        shown_order=[0, 1],
+        state="void",
+    )
+    Turn.objects.create(battle=battle, number=0, prompt="Hello?")
+    return {"contestant_id": first.pk, "battle": str(battle.key)}
+
+
 def make_media(project: Project, name: str = "cat.gif", content: bytes = b"") -> MediaFile:
     """A file that passes for a picture; its bytes are the project's own."""
     return keep_media(
         project=project, name=name, chunks=[content or b"GIF89a" + project.slug.encode()]
     )
+
+
+def _workforce_ids(project: Project, owner: User) -> dict[str, int]:
+    invitation, _ = invite(
+        project=project, actor=owner, role=Role.ANNOTATOR, seats=2, valid_for=timedelta(days=7)
+    )
+    study, _ = create_study(
+        project=project, actor=owner, name="Study", labels=2, places=3, completion_code="DONE"
+    )
+    return {
+        "member_id": project.memberships.get(role=Role.ANNOTATOR).pk,
+        "invitation_id": invitation.pk,
+        "study_id": study.pk,
+        "payout_id": Payout.objects.create(project=project, currency="USD").pk,
+    }
 
 
 def make_snapshot(project: Project) -> Snapshot:

@@ -8,7 +8,7 @@ from django.db.models import Max, QuerySet
 
 from accounts.models import Project
 from annotation.consensus.models import Consensus, Scope
-from annotation.instances.content import EVEN
+from annotation.instances.content import EVEN, text_of
 from annotation.labels.models import Annotation, Annotator, AnnotatorKind
 from annotation.labels.selectors import current
 from core.hashing import canonical_json
@@ -107,7 +107,7 @@ class _Labels:
 def _row(row: Consensus, labels: Sequence[Row], split_of: Mapping[str, str]) -> Row:
     instance = row.instance
     completions = list(instance.completions.all())
-    messages = [{"role": m["role"], "content": m["content"]} for m in instance.messages]
+    messages = [{"role": m["role"], "content": text_of(m["content"])} for m in instance.messages]
     assignment = getattr(instance, "assignment", None)
     return {
         "instance_id": instance.external_id,
@@ -115,7 +115,7 @@ def _row(row: Consensus, labels: Sequence[Row], split_of: Mapping[str, str]) -> 
         "arm": assignment.arm if assignment else "",
         "prompt": canonical_json(messages),
         "prompt_hash": instance.prompt_hash,
-        "completions": [completion.text for completion in completions],
+        "completions": [completion.whole_text for completion in completions],
         "score": [float(worth) for worth in row.worth],
         "pair_p": float(row.worth[0]) if len(row.worth) == 2 else None,
         "weight": 1.0,

@@ -6,6 +6,8 @@ from django.db.models import Q
 
 from core.models import TimeStamped
 
+from .content import text_of
+
 
 class InstanceState(models.TextChoices):
     NEW = "new"
@@ -81,6 +83,11 @@ class Completion(models.Model):
 
     def __str__(self) -> str:
         return self.text[:60]
+
+    @property
+    def whole_text(self) -> str:
+        """The text with the words of the parts beside it, for whoever reads text only."""
+        return text_of([self.text, *self.parts]) if self.parts else self.text
 
 
 class Origin(models.TextChoices):

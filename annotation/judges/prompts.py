@@ -1,7 +1,8 @@
 """What a judge is asked, by prompt version. Pure. A changed text needs a new version."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from annotation.instances.content import Message, text_of
 from core.exceptions import InvalidInput
 
 # One letter, whose log-probabilities are the verdict; or reasons that end in a tag.
@@ -26,7 +27,7 @@ def judge_messages(
     version: str,
     mode: str,
     question: str,
-    conversation: Sequence[Mapping[str, str]],
+    conversation: Sequence[Message],
     first: str,
     second: str,
 ) -> tuple[dict[str, str], ...]:
@@ -39,11 +40,19 @@ def judge_messages(
     if ending is None:
         known = ", ".join(f"{v}/{m}" for v, m in _ENDINGS)
         raise InvalidInput(f"Unknown judge prompt {version}/{mode}: use one of {known}.")
-    turns = "\n\n".join(f"[{turn['role']}]\n{turn['content']}" for turn in conversation)
     text = (
-        f"<conversation>\n{turns}\n</conversation>\n\n"
+        f"<conversation>\n{_turns(conversation)}\n</conversation>\n\n"
         f"<completion_a>\n{first}\n</completion_a>\n\n"
         f"<completion_b>\n{second}\n</completion_b>\n\n"
         f"Question: {question}\n{ending}"
     )
     return ({"role": "system", "content": _SYSTEM}, {"role": "user", "content": text})
+
+
+def side_of(text: str, own: Sequence[Message] | None) -> str:
+    """One side of a question: the completion, after the conversation that only it answers."""
+    return f"<conversation>\n{_turns(own)}\n</conversation>\n\n{text}" if own else text
+
+
+def _turns(conversation: Sequence[Message]) -> str:
+    return "\n\n".join(f"[{turn['role']}]\n{text_of(turn['content'])}" for turn in conversation)

@@ -6,6 +6,7 @@ from typing import Any
 from django import template
 from django.utils.safestring import SafeString
 
+from annotation.instances.content import text_of
 from annotation.labels.models import Annotation
 from core.content import render_markdown
 
@@ -91,19 +92,9 @@ def get(mapping: dict[str, Any] | None, key: str) -> Any:
 
 
 @register.filter
-def as_text(part: Any) -> str:
-    """A context document as Markdown: its text, or the document itself as JSON."""
-    if isinstance(part, str):
-        return part
-    if isinstance(part, dict) and isinstance(part.get("text"), str):
-        return str(part["text"])
-    return f"```json\n{json.dumps(part, indent=2, ensure_ascii=False)}\n```"
-
-
-@register.filter
-def last_turn(messages: list[dict[str, str]]) -> str:
+def last_turn(messages: list[dict[str, Any]]) -> str:
     """The beginning of the last turn of a prompt."""
-    return messages[-1]["content"][:160] if messages else ""
+    return text_of(messages[-1]["content"])[:160] if messages else ""
 
 
 @register.filter

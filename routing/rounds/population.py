@@ -6,6 +6,7 @@ from datetime import datetime
 
 from accounts.models import Project
 from annotation.datasets.splits import split_prompts
+from annotation.instances.content import text_of
 from annotation.instances.models import Instance, InstanceState, Origin, RecordedLabel
 from annotation.judges.models import Judge
 from annotation.judges.protocol import Answer, Verdict, merge
@@ -116,8 +117,8 @@ def _member(
         external_id=instance.external_id,
         prompt_hash=instance.prompt_hash,
         split=split,
-        prompt="\n".join(str(turn["content"]) for turn in instance.messages),
-        completions=tuple(completion.text for completion in instance.completions.all()),
+        prompt="\n".join(text_of(turn["content"]) for turn in instance.messages),
+        completions=tuple(each.whole_text for each in instance.completions.all()),
         domain=str(instance.metadata.get("domain", "")),
         votes=votes.get(instance.pk, ()),
         verdict=verdicts.get(instance.pk),

@@ -10,7 +10,7 @@ from django.conf import settings
 from annotation.instances.models import Instance
 from annotation.judges import parsing
 from annotation.judges.models import CallState, Judge
-from annotation.judges.prompts import REASONED, TOKEN, judge_messages
+from annotation.judges.prompts import REASONED, TOKEN, judge_messages, side_of
 from annotation.judges.protocol import pair_ranking
 from annotation.projects.models import Criterion
 from core.exceptions import InvalidInput
@@ -86,7 +86,7 @@ class OpenAICompatible:
         ]
 
     def _question(self, instance: Instance, order: tuple[int, int]) -> Question:
-        texts = [completion.text for completion in instance.completions.all()]
+        texts = [side_of(each.whole_text, each.messages) for each in instance.completions.all()]
         if len(texts) != 2:
             raise InvalidInput(
                 f"The instance {instance.external_id} has {len(texts)} completions: this judge "

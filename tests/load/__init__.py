@@ -1,0 +1,1 @@
+"""Many annotators at once, and what happens when processes are killed under them."""

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 from django.apps import AppConfig
 
 if TYPE_CHECKING:
+    from accounts.models import Project
+    from annotation.arena.sources import Choice, Question, Said
     from jobs.context import JobContext
 
 
@@ -12,8 +14,10 @@ class TrainingConfig(AppConfig):
     name = "training"
 
     def ready(self) -> None:
+        from annotation.arena import sources
         from jobs import registry
 
+        sources.register("policy", sources.Source("gpu", _policies, _say))
         registry.register("training.fit", _fit, queue="gpu")
         registry.register("training.retrain", _retrain, queue="gpu")
 
@@ -28,3 +32,15 @@ def _retrain(ctx: JobContext) -> dict[str, Any]:
     from training.runs.schedules import retrain
 
     return retrain(ctx)
+
+
+def _policies(project: Project) -> list[Choice]:
+    from training.registry.answering import policies
+
+    return policies(project)
+
+
+def _say(question: Question, context: JobContext) -> Said:
+    from training.registry.answering import say
+
+    return say(question, context)

@@ -54,7 +54,6 @@ class Source:
     `queue` names the workers that can run it.
     """
 
-    title: str
     queue: str
     choices: Callable[[Project], list[Choice]]
     answer: Callable[[Question, JobContext], Said]

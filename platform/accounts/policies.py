@@ -84,6 +84,14 @@ def project_for(user: User | AnonymousUser, slug: str, action: Action) -> Projec
     return membership.project
 
 
+def may_grant_any(user: User, project: Project) -> list[Role]:
+    """The roles the user may give and take: an owner all, an admin those below, others none."""
+    mine = role_of(user, project)
+    if mine is None or mine not in ALLOWED[Action.MANAGE_PEOPLE]:
+        return []
+    return [role for role in Role if mine == Role.OWNER or role not in _LEAD]
+
+
 def may_grant(user: User, project: Project, *roles: Role) -> None:
     """Pass if the user may give and take all of these roles: owners any, admins those below.
 

@@ -96,7 +96,7 @@ payout-withdraw     POST    login      404       403        403       403       
 payout-csv          GET     login      404       403        403       403         yes    yes
 earnings            GET     login      404       yes        yes       yes         yes    yes
 leaderboard         GET     login      404       yes        yes       yes         yes    yes
-leaderboard-choose  POST    login      404       403        403       403         403    403
+leaderboard-choose  POST    login      404       yes        yes       yes         yes    yes
 join                GET     404        404       404        404       404         404    404
 join-accept         POST    404        404       404        404       404         404    404
 study-entry         GET     yes        yes       yes        yes       yes         yes    yes

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
+from django.utils import timezone
 
 from accounts.models import Project, Role, User
 from accounts.services import add_member
@@ -13,6 +14,7 @@ from annotation.datasets.models import Export, Snapshot
 from annotation.instances.media import keep_media
 from annotation.instances.models import MediaFile
 from annotation.labels.people import annotator_for
+from annotation.projects.models import Protocol
 from annotation.projects.selectors import main_criterion
 from annotation.workforce.models import Payout
 from annotation.workforce.services import invite
@@ -94,6 +96,7 @@ def make_media(project: Project, name: str = "cat.gif", content: bytes = b"") ->
 
 
 def _workforce_ids(project: Project, owner: User) -> dict[str, int]:
+    Protocol.objects.filter(project=project).update(leaderboard=True)
     invitation, _ = invite(
         project=project, actor=owner, role=Role.ANNOTATOR, seats=2, valid_for=timedelta(days=7)
     )
@@ -104,7 +107,9 @@ def _workforce_ids(project: Project, owner: User) -> dict[str, int]:
         "member_id": project.memberships.get(role=Role.ANNOTATOR).pk,
         "invitation_id": invitation.pk,
         "study_id": study.pk,
-        "payout_id": Payout.objects.create(project=project, currency="USD").pk,
+        "payout_id": Payout.objects.create(
+            project=project, currency="USD", paid_at=timezone.now()
+        ).pk,
     }
 
 

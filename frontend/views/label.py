@@ -5,8 +5,9 @@ Every write works as a plain form; with htmx's request header it answers with a 
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import Project
@@ -14,12 +15,20 @@ from accounts.policies import Action, project_for
 from annotation.labels import services as labels
 from annotation.labels.models import Annotator
 from annotation.labels.selectors import history_of, label_view, progress_of
-from annotation.projects.models import Kind
 from annotation.projects.selectors import criteria_of, guideline_of, protocol_of
 from annotation.queue import services as queue
 from annotation.queue.models import Slot
 from core.exceptions import InvalidInput
-from frontend.labelling import read_draft, read_key, read_submit, slot_form
+from frontend.labelling import (
+    SlotForm,
+    flag_kinds,
+    key_rows,
+    read_draft,
+    read_key,
+    read_submit,
+    shown_to,
+    slot_form,
+)
 from frontend.pages import project_page, user_of
 from frontend.paging import page_of
 from frontend.reads import slot_for
@@ -39,17 +48,28 @@ def _partial(request: HttpRequest) -> bool:
 @login_required
 def label(request: HttpRequest, slug: str) -> HttpResponse:
     """The next instance, leased; the same one again until it is submitted, skipped or expired."""
-    user = user_of(request)
-    project = project_for(user, slug, Action.LABEL)
-    protocol = protocol_of(project)
-    if protocol.kind != Kind.PAIRWISE:
-        return project_page(request, "label/other.html", project, "label", kind=protocol.kind)
-    annotator = labels.annotator_for(project=project, user=user)
+    project, annotator = _enter(request, slug)
+    return _page(request, project, annotator)
+
+
+def _page(
+    request: HttpRequest, project: Project, annotator: Annotator, problem: str = ""
+) -> HttpResponse:
+    """The whole page; after a refused submit with what was sent, and the reason."""
     slot = queue.claim(project=project, annotator=annotator, resume=True)
-    form = slot_form(label_view(slot)) if slot else None
+    form = _form(request, slot, problem) if slot else None
     progress = form.view.progress if form else progress_of(annotator)
-    context = {"form": form, "progress": progress}
-    return project_page(request, "label/page.html", project, "label", **context)
+    keys = key_rows(protocol_of(project), criteria_of(project))
+    context = {"form": form, "progress": progress, "keys": keys, "flag_kinds": flag_kinds()}
+    response = project_page(request, "label/page.html", project, "label", **context)
+    response.status_code = 422 if problem else 200
+    return response
+
+
+def _form(request: HttpRequest, slot: Slot, problem: str) -> SlotForm:
+    view = label_view(slot)
+    mine = problem and request.POST.get("slot") == str(slot.key)
+    return slot_form(view, dict(request.POST.lists()) if mine else None, problem)
 
 
 @require_POST
@@ -74,17 +94,29 @@ def _slot(request: HttpRequest, project: Project, slot: Slot) -> HttpResponse:
 @login_required
 def label_submit(request: HttpRequest, slug: str) -> HttpResponse:
     project, annotator = _enter(request, slug)
-    sent = read_submit(request.POST, criteria_of(project), protocol_of(project))
+    try:
+        _submit(request.POST, project, annotator)
+    except InvalidInput as refusal:
+        if _partial(request):
+            raise
+        return _page(request, project, annotator, problem=str(refusal))
+    if _partial(request):
+        return _following(request, project, annotator)
+    return redirect("label", slug)
+
+
+def _submit(data: QueryDict, project: Project, annotator: Annotator) -> None:
+    slot = slot_for(annotator, read_key(data.get("slot", "")))
+    protocol, criteria = protocol_of(project), criteria_of(project)
+    shown = shown_to(annotator, slot, protocol, criteria, data.get("order", ""))
+    sent = read_submit(data, criteria, protocol, shown)
     labels.submit(
-        slot_key=sent.slot_key,
+        slot_key=slot.key,
         annotator=annotator,
         client_id=sent.client_id,
         answers=sent.answers,
         seconds=sent.seconds,
     )
-    if _partial(request):
-        return _following(request, project, annotator)
-    return redirect("label", slug)
 
 
 @require_POST
@@ -96,7 +128,7 @@ def label_undo(request: HttpRequest, slug: str) -> HttpResponse:
     if _partial(request):
         return _slot(request, project, slot) if slot else HttpResponse(status=204)
     if slot is None:
-        messages.info(request, "There is nothing from the last ten minutes to take back.")
+        messages.info(request, _("There is nothing from the last ten minutes to take back."))
     return redirect("label", slug)
 
 
@@ -116,12 +148,12 @@ def label_skip(request: HttpRequest, slug: str) -> HttpResponse:
 @login_required
 def label_draft(request: HttpRequest, slug: str) -> HttpResponse:
     """Keep what is entered so far, and the lease with it."""
-    project, annotator = _enter(request, slug)
+    annotator = _enter(request, slug)[1]
     revision = request.POST.get("revision", "")
     if not (revision.isascii() and revision.isdigit() and len(revision) < 10):
-        raise InvalidInput("A draft needs a revision: a whole number that counts up.")
+        raise InvalidInput(_("A draft needs a revision: a whole number that counts up."))
     key = read_key(request.POST.get("slot", ""))
-    payload = read_draft(request.POST, criteria_of(project), protocol_of(project))
+    payload = read_draft(request.POST)
     labels.save_draft(slot_key=key, annotator=annotator, payload=payload, revision=int(revision))
     queue.renew(slot=slot_for(annotator, key), annotator=annotator)
     return HttpResponse(status=204)

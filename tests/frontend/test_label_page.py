@@ -62,7 +62,7 @@ def test_a_plain_form_post_stores_the_label_and_shows_the_next(
     for _ in range(2):
         make_slot(make_instance(project))
     fields = fields_of(open_page(page, project))
-    sent = fields | {"answer-overall": "b2", "reasons": "more correct", "seconds": "12.5"}
+    sent = fields | {"answer-overall": "b2", "reasons-overall": "more correct", "seconds": "12.5"}
     assert submit(page, project, **sent) == 302
     label = Annotation.objects.get()
     shown = [int(position) for position in fields["order"].split(",")]
@@ -113,7 +113,7 @@ def test_answers_that_are_no_preference(
         {"client_id": "x"},
         {"slot": "x"},
         {"seconds": "soon"},
-        {"reasons": "not offered"},
+        {"reasons-overall": "not offered"},
     ],
 )
 def test_what_cannot_be_read_stores_nothing(
@@ -178,7 +178,7 @@ def test_undo_brings_the_instance_back_with_its_answer(page: Client, project: Pr
     for _ in range(2):
         make_slot(make_instance(project))
     fields = fields_of(open_page(page, project))
-    submit(page, project, **fields, **{"answer-overall": "b1"}, rationale="shorter")
+    submit(page, project, **fields, **{"answer-overall": "b1", "rationale-overall": "shorter"})
     assert page.post(reverse("label-undo", args=[project.slug])).status_code == 302
     html = open_page(page, project)
     assert fields_of(html)["slot"] == fields["slot"]
@@ -192,7 +192,11 @@ def test_a_draft_is_kept_and_a_late_one_is_ignored(page: Client, project: Projec
     fields = fields_of(open_page(page, project))
     url = reverse("label-draft", args=[project.slug])
     for revision, choice in (("2", "a2"), ("1", "b2")):
-        draft = fields | {"answer-overall": choice, "revision": revision, "rationale": "so far"}
+        draft = fields | {
+            "answer-overall": choice,
+            "revision": revision,
+            "rationale-overall": "so far",
+        }
         assert page.post(url, draft).status_code == 204
     assert Draft.objects.get().revision == 2
     html = open_page(page, project)
@@ -210,9 +214,24 @@ def test_skip_passes_the_instance_on(page: Client, project: Project, annotator: 
     assert "Nothing to label right now" in open_page(page, project)
 
 
-def test_a_project_of_another_kind_says_so(annotator: User, page: Client) -> None:
-    project = make_project("Rankings", owner=annotator, kind="listwise")
-    assert "collects <b>listwise</b> labels" in open_page(page, project)
+def test_a_tampered_order_is_refused(page: Client, project: Project) -> None:
+    """Who could say that A was B could turn every label around."""
+    make_slot(make_instance(project))
+    fields = fields_of(open_page(page, project)) | {"answer-overall": "a1"}
+    other = {"0,1": "1,0", "1,0": "0,1"}[fields["order"]]
+    assert submit(page, project, **fields | {"order": other}) == 422
+    assert not Annotation.objects.exists()
+    assert submit(page, project, **fields) == 302
+
+
+def test_a_refused_form_comes_back_filled_with_the_reason(page: Client, project: Project) -> None:
+    make_slot(make_instance(project))
+    sent = fields_of(open_page(page, project)) | {"rationale-overall": "half done"}
+    answer = page.post(reverse("label-submit", args=[project.slug]), sent)
+    assert answer.status_code == 422
+    html = answer.content.decode()
+    assert "half done</textarea>" in html
+    assert "is not answered yet" in html
 
 
 def test_history_shows_ones_own_labels_only(page: Client, project: Project) -> None:

@@ -1,6 +1,8 @@
 // What is entered and not yet submitted: kept in this browser at once, on the server soon after.
 
+import { enteredOf, fill, formOf, sentOf } from "./fields.js";
 import { post } from "./outbox.js";
+import { word } from "./words.js";
 
 const PAUSE_MS = 700;
 const nameOf = (slot) => `tandem.draft.${slot.dataset.slot}`;
@@ -11,25 +13,17 @@ export class Draft {
     this.show = show;
   }
 
-  // Choices and text of the form, without its ids.
-  static fields(form) {
-    const kept = [...new FormData(form)].filter(
-      ([name]) => name.startsWith("answer-") || ["rationale", "reasons", "confidence"].includes(name)
-    );
-    return kept.filter(([, value]) => value !== "");
-  }
-
   changed(slot) {
-    const form = slot.querySelector("form.dock");
+    const form = formOf(slot);
     slot.dataset.revision = Number(slot.dataset.revision) + 1;
     this.keep(slot, form);
-    this.show("saving", "Saving…");
+    this.show("saving", word("saving"));
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.save(slot, form), PAUSE_MS);
   }
 
   keep(slot, form) {
-    const value = { revision: Number(slot.dataset.revision), fields: Draft.fields(form) };
+    const value = { revision: Number(slot.dataset.revision), fields: enteredOf(form) };
     try {
       localStorage.setItem(nameOf(slot), JSON.stringify(value));
     } catch {
@@ -38,16 +32,16 @@ export class Draft {
   }
 
   async save(slot, form) {
-    const body = new URLSearchParams(new FormData(form));
+    const body = new URLSearchParams(sentOf(form));
     const revision = slot.dataset.revision;
     body.set("revision", revision);
     try {
       const response = await post(this.url, body);
       if (revision !== slot.dataset.revision || !slot.isConnected) return;
-      if (response.ok) this.show("saved", "Draft saved");
-      else this.show("failed", "Draft kept in this browser only");
+      if (response.ok) this.show("saved", word("saved"));
+      else this.show("failed", word("draftHere"));
     } catch {
-      if (slot.isConnected) this.show("failed", "Offline: draft kept in this browser");
+      if (slot.isConnected) this.show("failed", word("draftOffline"));
     }
   }
 
@@ -61,9 +55,8 @@ export class Draft {
     }
     if (!value || value.revision <= Number(slot.dataset.revision)) return;
     slot.dataset.revision = value.revision;
-    const form = slot.querySelector("form.dock");
-    for (const [name, text] of value.fields) fill(form, name, text);
-    this.show("saved", "Draft of this browser");
+    fill(formOf(slot), value.fields);
+    this.show("saved", word("restored"));
   }
 
   forget(slot) {
@@ -73,13 +66,5 @@ export class Draft {
     } catch {
       // Nothing to forget.
     }
-  }
-}
-
-function fill(form, name, text) {
-  for (const field of form.querySelectorAll(`[name="${CSS.escape(name)}"]`)) {
-    if (field.type === "radio" || field.type === "checkbox") field.checked ||= field.value === text;
-    else field.value = text;
-    if (field.tagName === "TEXTAREA") field.closest("details").open = true;
   }
 }

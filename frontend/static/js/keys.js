@@ -1,35 +1,60 @@
-// The keyboard of the labelling page: from a key to the name of an act.
+// The keyboard of the labelling page: from a key to the name of an act. Digits and Tab are fixed;
+// every other key can be bound anew. An element with `data-key-act` shows the key of its act.
 
-const ACTS = {
-  ArrowLeft: "left",
-  ArrowRight: "right",
-  ArrowDown: "tie",
-  ArrowUp: "both bad",
-  g: "both good",
-  x: "cannot judge",
-  r: "reason",
-  p: "prompt",
-  " ": "submit",
-  Backspace: "undo",
-  "?": "keys",
+export const DEFAULTS = {
+  left: "ArrowLeft",
+  right: "ArrowRight",
+  up: "ArrowUp",
+  down: "ArrowDown",
+  next: "j",
+  previous: "k",
+  tie: "=",
+  unrank: "-",
+  "both good": "g",
+  "cannot judge": "x",
+  yes: "y",
+  no: "n",
+  confidence: "c",
+  reason: "r",
+  edit: "e",
+  "step back": "[",
+  "step on": "]",
+  mark: "w",
+  prompt: "p",
+  submit: " ",
+  undo: "Backspace",
+  keys: "?",
 };
 
-export function listen(act) {
+const TEXT = "textarea, select, input:not([type=radio], [type=checkbox])";
+
+// `act(name, event)` returns false where the key shall do what it does in any page.
+export function listen(act, bindings = DEFAULTS) {
+  const acts = new Map(Object.entries(bindings).map(([name, key]) => [key, name]));
   document.addEventListener("keydown", (event) => {
-    if (event.defaultPrevented || event.altKey || event.metaKey) return;
+    if (event.defaultPrevented || event.altKey || event.metaKey || event.isComposing) return;
     if (document.querySelector("dialog[open]")) return;
-    const target = event.target;
-    if (target.matches("textarea, select, input:not([type=radio], [type=checkbox])")) {
+    if (event.target.matches(TEXT)) {
       inText(event, act);
       return;
     }
-    if (event.ctrlKey || (event.key === " " && target.closest("button, summary, a"))) return;
-    const name = /^[1-9]$/.test(event.key) ? event.key : ACTS[event.key];
+    if (event.ctrlKey || presses(event)) return;
+    const name = nameOf(event, acts);
     if (name && act(name, event) !== false) event.preventDefault();
   });
 }
 
+// Space and Enter belong to whatever can be pressed.
+function presses(event) {
+  return " Enter".includes(event.key) && event.target.closest("button, summary, a, audio, video");
+}
+
+function nameOf(event, acts) {
+  if (event.key === "Tab") return event.shiftKey ? "criterion before" : "criterion after";
+  return /^[0-9]$/.test(event.key) ? event.key : acts.get(event.key);
+}
+
 function inText(event, act) {
-  if (event.key === "Escape") event.target.blur();
+  if (event.key === "Escape") act("leave", event);
   else if (event.key === "Enter" && event.ctrlKey) act("submit", event);
 }

@@ -1,10 +1,13 @@
 // The labelling page. The slot after the one on the screen is already here, so a submit swaps at
 // once; the server hears of it in the background. Without this script the form is a plain POST.
 
+import * as answering from "./answering.js";
 import { elapsed, restart } from "./clock.js";
 import { Draft } from "./draft.js";
-import { listen } from "./keys.js";
+import { formOf, sentOf } from "./fields.js";
+import { DEFAULTS, listen } from "./keys.js";
 import { Outbox, post } from "./outbox.js";
+import { announce, word } from "./words.js";
 
 const stage = document.getElementById("stage");
 const urls = stage.dataset;
@@ -13,8 +16,6 @@ const sent = new Map(); // slots on their way, by key, until the server has ackn
 let clientId = null; // one per submit: made here, so that sending it again stores nothing new
 
 const current = () => stage.querySelector(".slot");
-const formOf = (slot) => slot.querySelector("form.dock");
-const announce = (text) => { document.getElementById("announce").textContent = text; };
 
 function show(state, text) {
   const status = current()?.querySelector(".status");
@@ -34,10 +35,10 @@ const outbox = new Outbox(urls.project, {
     sent.delete(letter.key);
     count(-1);
     if (slot) bringBack(slot, html);
-    else announce("A submit of an earlier visit was refused.");
+    else announce(word("refused"));
   },
   changed(waiting, failing) {
-    if (failing) show("failed", `Offline: ${waiting} kept in this browser`);
+    if (failing) show("failed", word("offline", { n: waiting }));
     else if (!waiting) settle();
   },
 });
@@ -87,64 +88,25 @@ function prepare(slot) {
   clientId = crypto.randomUUID?.() ?? form.elements.client_id.value;
   form.elements.client_id.value = clientId;
   draft.restore(slot);
-  mark(slot);
+  answering.prepare(slot);
   restart(Number(slot.dataset.active ?? 0));
-  activate(groups(slot)[0]);
 }
 
 function bringBack(slot, html) {
   const before = current();
-  if (before) {
-    before.dataset.active = elapsed();
-    queue.unshift(before);
-  }
+  if (before) setAside(before);
   display(slot);
   complain(slot, new DOMParser().parseFromString(html, "text/html").body.textContent.trim());
 }
 
+function setAside(slot) {
+  slot.dataset.active = elapsed();
+  queue.unshift(slot);
+}
+
 // ---- the form ----
 
-const groups = (slot) => [...slot.querySelectorAll(".crit")];
-const chosen = (group) => group.querySelector("input:checked");
-const scaleOf = (group) => [...group.querySelectorAll(".seg input")];
-
-function activeGroup(slot) {
-  return slot.querySelector(".crit.on") ?? groups(slot)[0];
-}
-
-function activate(group) {
-  const all = groups(current());
-  for (const each of all) each.classList.toggle("on", each === group && all.length > 1);
-  (chosen(group) ?? scaleOf(group)[0]).focus({ preventScroll: true, focusVisible: false });
-}
-
-function choose(group, input) {
-  if (!input) return;
-  input.checked = true;
-  input.focus({ preventScroll: true, focusVisible: false });
-  entered(current());
-}
-
-function step(group, direction) {
-  const scale = scaleOf(group);
-  const side = direction < 0 ? "a" : "b";
-  const ours = scale.filter((input) => input.value.startsWith(side) && /\d$/.test(input.value));
-  const now = ours.findIndex((input) => input.checked);
-  const inward = direction < 0 ? ours.length - 1 : 0;
-  const next = now < 0 ? inward : Math.min(Math.max(now + direction, 0), ours.length - 1);
-  choose(group, ours[next]);
-}
-
-function mark(slot) {
-  const value = chosen(groups(slot)[0])?.value ?? "";
-  for (const side of ["a", "b"]) {
-    const picked = value.startsWith(side) && /\d$/.test(value);
-    slot.querySelector(`.completion.${side}`)?.classList.toggle("picked", picked);
-  }
-}
-
 function entered(slot) {
-  mark(slot);
   complain(slot, "");
   draft.changed(slot);
 }
@@ -156,10 +118,10 @@ function complain(slot, text) {
 }
 
 function isComplete(slot) {
-  const open = groups(slot).find((group) => !chosen(group));
-  if (!open) return true;
-  complain(slot, `Answer “${open.querySelector(".name").textContent}” first.`);
-  activate(open);
+  const missing = answering.missing(slot);
+  if (!missing) return true;
+  answering.pointOut(slot, missing);
+  complain(slot, missing.text);
   return false;
 }
 
@@ -178,15 +140,24 @@ function submit() {
   form.elements.seconds.value = (elapsed() / 1000).toFixed(1);
   const key = slot.dataset.slot;
   slot.dataset.active = elapsed();
-  const fields = [...new FormData(form)];
+  const fields = sentOf(form);
   draft.forget(slot);
   sent.set(key, slot);
   count(1);
   slot.remove();
   if (queue.length) display(queue.shift());
-  else stage.innerHTML = '<div class="waiting"><p>Fetching the next instance…</p></div>';
-  announce("Submitted. The next instance is here.");
+  else wait();
+  announce(word("submitted"));
   outbox.add({ key, url: urls.submit, fields });
+}
+
+function wait() {
+  const text = document.createElement("p");
+  text.textContent = word("fetching");
+  const box = document.createElement("div");
+  box.className = "waiting";
+  box.append(text);
+  stage.replaceChildren(box);
 }
 
 // With nothing queued and nothing on its way, there is nothing left.
@@ -197,33 +168,30 @@ function settle() {
 async function undo() {
   await outbox.flush();
   if (outbox.waiting) {
-    show("failed", "Not sent yet: undo when you are online");
+    show("failed", word("undoOffline"));
     return;
   }
   const response = await post(urls.undo, tokenOf()).catch(() => null);
   const slot = response?.ok ? parse(await response.text()) : null;
   if (!slot) {
-    show("idle", "Nothing to undo");
+    show("idle", word("nothingToUndo"));
+    announce(word("nothingToUndo"));
     return;
   }
   const before = current();
-  if (before) {
-    before.dataset.active = elapsed();
-    queue.unshift(before);
-  }
+  if (before) setAside(before);
   count(-1);
   display(slot);
-  announce("The last submit is taken back.");
+  announce(word("takenBack"));
 }
 
-async function skip() {
+// `detail` is the form of the dialog: why it is passed on.
+async function skip(detail) {
   const slot = current();
   if (!slot) return;
-  const body = tokenOf();
-  body.set("slot", slot.dataset.slot);
-  const response = await post(urls.skip, body).catch(() => null);
+  const response = await post(urls.skip, new URLSearchParams(detail)).catch(() => null);
   if (!response?.ok) {
-    complain(slot, "It could not be skipped. Try again, or reload the page.");
+    complain(slot, word("notSkipped"));
     return;
   }
   draft.forget(slot);
@@ -232,58 +200,55 @@ async function skip() {
   if (!current()) display(queue.shift());
 }
 
-function act(name) {
+function act(name, event) {
   const slot = current();
+  if (name === "leave") return leave(slot, event.target);
   if (name === "keys") return document.getElementById("keys").showModal();
   if (name === "undo") return void undo();
   if (!slot) return false;
-  const group = activeGroup(slot);
-  if (name === "submit") submit();
-  else if (name === "left") step(group, -1);
-  else if (name === "right") step(group, 1);
-  else if (name === "reason") openReason(slot);
-  else if (name === "prompt") slot.querySelector(".prompt details").toggleAttribute("open");
-  else if (/^[1-9]$/.test(name)) choose(group, scaleOf(group)[Number(name) - 1]);
-  else choose(group, group.querySelector(`input[value="${name}"]`));
-  return true;
+  if (name === "submit") return submit();
+  if (name === "prompt") return slot.querySelector(".prompt details").toggleAttribute("open");
+  return answering.act(slot, name, event);
 }
 
-function openReason(slot) {
-  const why = slot.querySelector(".why");
-  if (!why) return;
-  why.open = true;
-  why.querySelector("textarea").focus();
+// Out of a text box, back to where the keys answer.
+function leave(slot, box) {
+  box.blur();
+  if (slot?.contains(box)) answering.refocus(slot);
 }
 
 // ---- wiring ----
 
-listen(act);
+const bound = document.getElementById("key-bindings");
+listen((name, event) => act(name, event), bound ? JSON.parse(bound.textContent) : DEFAULTS);
 
 stage.addEventListener("submit", (event) => {
-  if (!event.target.matches("form.dock")) return;
+  if (!event.target.matches("form.work")) return;
   event.preventDefault();
   submit();
 });
 
 stage.addEventListener("click", (event) => {
   const button = event.target.closest("[data-act]");
-  if (!button) return;
-  event.preventDefault();
-  if (button.dataset.act === "undo") undo();
-  else skip();
+  if (button) event.preventDefault();
+  if (button?.dataset.act === "undo") undo();
+  if (!button && current()) answering.clicked(current(), event.target);
 });
 
+stage.addEventListener("tandem:skip", (event) => skip(event.detail));
+
 stage.addEventListener("change", (event) => {
-  if (event.target.closest("form.dock")) entered(current());
+  if (!event.target.closest("form.work") || event.target.matches("textarea")) return;
+  answering.changed(current(), event.target);
+  entered(current());
 });
 stage.addEventListener("input", (event) => {
-  if (event.target.matches("textarea")) entered(current());
+  if (!event.target.matches("form.work textarea")) return;
+  if (event.target.name.startsWith("edit-")) event.target.dataset.changed = "";
+  entered(current());
 });
 stage.addEventListener("focusin", (event) => {
-  const group = event.target.closest(".crit");
-  if (!group) return;
-  const all = groups(current());
-  for (const each of all) each.classList.toggle("on", each === group && all.length > 1);
+  if (event.target.closest("form.work")) answering.entered(current(), event.target);
 });
 
 // Only where sending has failed: what is on its way survives leaving the page.

@@ -4,8 +4,8 @@
 |----------------------------------------------------|--------------------------------------------|
 | no .jsonl, or more than one                        | refused                                    |
 | no zip, damaged, encrypted                         | refused                                    |
-| over `MAX_ENTRIES`, or unpacks to over `MAX_BYTES` | refused; counted while unpacking, since    |
-|                                                    | what the archive says of itself may lie    |
+| over `MAX_ENTRIES`, or unpacks to over `MAX_BYTES` | refused; no more is read of a file than    |
+|                                                    | the archive says, and a lie is damage      |
 | a link, a name that climbs or is absolute          | that file is refused                       |
 | a file that is no allowed medium, or too large     | that file is refused                       |
 | folders, hidden files, `__MACOSX`                  | passed over                                |
@@ -20,7 +20,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from accounts.models import Project
@@ -32,13 +31,6 @@ MAX_ENTRIES = 50_000
 MAX_BYTES = 16 * 2**30
 BLOCK = 2**20
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
-
-
-@dataclass
-class _Count:
-    """Bytes unpacked so far, of all files together."""
-
-    bytes: int = 0
 
 
 @contextmanager
@@ -58,14 +50,13 @@ def unpacked(
         raise InvalidInput("The .zip cannot be opened: it is damaged, or no .zip.") from error
     with archive, tempfile.TemporaryDirectory(dir=path.parent) as folder:
         lines, media = _contents(archive)
-        count = _Count()
         refused = [
             (info.filename[:200], reason)
             for info in media
-            if (reason := _keep(archive, info, project, count, check))
+            if (reason := _keep(archive, info, project, check))
         ]
         target = Path(folder) / "lines.jsonl"
-        _extract(archive, lines, target, count, check)
+        _extract(archive, lines, target, check)
         yield target, refused
 
 
@@ -77,7 +68,7 @@ def _contents(archive: zipfile.ZipFile) -> tuple[zipfile.ZipInfo, list[zipfile.Z
     if any(info.flag_bits & 1 for info in infos):
         raise InvalidInput("The .zip is encrypted: hand it in without a password.")
     if sum(info.file_size for info in infos) > MAX_BYTES:
-        raise InvalidInput(_too_large())
+        raise InvalidInput(f"The .zip unpacks to more than {MAX_BYTES // 2**30} GiB: split it.")
     lines = [info for info in infos if info.filename.lower().endswith(".jsonl")]
     if len(lines) != 1:
         raise InvalidInput(f"The .zip must hold one .jsonl file; this one holds {len(lines)}.")
@@ -94,54 +85,33 @@ def _keep(
     archive: zipfile.ZipFile,
     info: zipfile.ZipInfo,
     project: Project,
-    count: _Count,
     check: Callable[[], object],
 ) -> str:
     """Keep one medium; the reason where it is refused."""
     if stat.S_ISLNK(info.external_attr >> 16):
         return "a link, not a file"
     try:
-        keep_media(project=project, name=info.filename, chunks=_blocks(archive, info, count, check))
-    except _TooLarge as error:
-        raise InvalidInput(_too_large()) from error
+        keep_media(project=project, name=info.filename, chunks=_blocks(archive, info, check))
     except (InvalidInput, Conflict) as error:
         return error.message
     return ""
 
 
-class _TooLarge(Exception):
-    """The archive unpacks to more than it may."""
-
-
 def _blocks(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, count: _Count, check: Callable[[], object]
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, check: Callable[[], object]
 ) -> Iterator[bytes]:
     try:
         with archive.open(info) as file:
             while block := file.read(BLOCK):
                 check()
-                count.bytes += len(block)
-                if count.bytes > MAX_BYTES:
-                    raise _TooLarge
                 yield block
     except DAMAGED as error:
         raise InvalidInput(f"{info.filename[:80]} is damaged.") from error
 
 
 def _extract(
-    archive: zipfile.ZipFile,
-    info: zipfile.ZipInfo,
-    target: Path,
-    count: _Count,
-    check: Callable[[], object],
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, check: Callable[[], object]
 ) -> None:
-    try:
-        with target.open("wb") as file:
-            for block in _blocks(archive, info, count, check):
-                file.write(block)
-    except _TooLarge as error:
-        raise InvalidInput(_too_large()) from error
-
-
-def _too_large() -> str:
-    return f"The .zip unpacks to more than {MAX_BYTES // 2**30} GiB: split it."
+    with target.open("wb") as file:
+        for block in _blocks(archive, info, check):
+            file.write(block)

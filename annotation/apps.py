@@ -8,12 +8,16 @@ class AnnotationConfig(AppConfig):
 
     def ready(self) -> None:
         from annotation.arena.tasks import run_turn
+        from annotation.consensus.tasks import KIND, on_labels, run_consensus
         from annotation.datasets.tasks import run_export, run_snapshot
         from annotation.instances.tasks import run_import
         from annotation.judges.tasks import run_ask
+        from annotation.labels.signals import annotation_submitted
 
         registry.register("annotation.import", run_import)
         registry.register("annotation.judge", run_ask)
         registry.register("annotation.snapshot", run_snapshot)
         registry.register("annotation.export", run_export)
         registry.register("annotation.arena", run_turn)
+        registry.register(KIND, run_consensus)
+        annotation_submitted.connect(on_labels, dispatch_uid=KIND)

@@ -1,4 +1,4 @@
-"""What several labels say together. Pure: numpy and the standard library only.
+"""What several labels say together. Pure: the standard library only.
 
 A label is a list of ranks (1 is best, ties share a rank) or, for a judge, P(position 0 wins).
 Entropies are in nats.
@@ -7,24 +7,41 @@ Entropies are in nats.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
-
-Vector = npt.NDArray[np.float64]
+from statistics import stdev
 
 
 @dataclass(frozen=True)
 class Vote:
-    """One label: `ranking` in canonical positions, or `p` = P(position 0 wins) of a pair."""
+    """One label: `ranking` in canonical positions, or `p` = P(position 0 wins) of a pair.
+
+    Two completions that are both in `unranked` were not told apart; one in `missing` was compared
+    with none.
+    """
 
     annotator: int
     ranking: tuple[int, ...]
     p: float | None = None
+    unranked: frozenset[int] = frozenset()
+    missing: frozenset[int] = frozenset()
 
 
-def pair_share(vote: Vote, first: int, second: int) -> float:
-    """How much of the vote goes to `first` over `second`: 1, 0, ½ for a tie, or the judge's p."""
+def vote_of_scores(annotator: int, scores: Sequence[int | None]) -> Vote:
+    """Scores as a ranking, the highest first; a completion without a score is missing."""
+    ranking = tuple(
+        1 + sum(other is not None and mine is not None and other > mine for other in scores)
+        for mine in scores
+    )
+    missing = frozenset(place for place, score in enumerate(scores) if score is None)
+    return Vote(annotator, ranking, missing=missing)
+
+
+def pair_share(vote: Vote, first: int, second: int) -> float | None:
+    """How much of the vote goes to `first` over `second`: 1, 0, ½ for a tie, or the judge's p.
+
+    None where the vote does not tell them apart.
+    """
+    if {first, second} & vote.missing or {first, second} <= vote.unranked:
+        return None
     if vote.p is not None:
         return vote.p if first == 0 else 1 - vote.p
     mine, other = vote.ranking[first], vote.ranking[second]
@@ -34,13 +51,55 @@ def pair_share(vote: Vote, first: int, second: int) -> float:
 def majority(votes: Sequence[Vote]) -> tuple[float, ...]:
     """Worth per completion: the mean share of the others it beats, ties counting one half.
 
-    For a pair worth[0] = p and worth[1] = 1 − p.
+    For a pair worth[0] = p and worth[1] = 1 − p. One that nobody compared has worth ½.
     """
     size = len(votes[0].ranking)
-    return tuple(
-        sum(pair_share(vote, i, j) for vote in votes for j in range(size) if j != i)
-        / (len(votes) * (size - 1))
-        for i in range(size)
+    return worth_of(
+        size,
+        {
+            (i, j): _mean(shares)
+            for i in range(size)
+            for j in range(i + 1, size)
+            if (shares := _told(votes, i, j))
+        },
+    )
+
+
+def _told(votes: Sequence[Vote], i: int, j: int) -> list[float]:
+    return [share for vote in votes if (share := pair_share(vote, i, j)) is not None]
+
+
+def worth_of(size: int, pairs: Mapping[tuple[int, int], float]) -> tuple[float, ...]:
+    """The mean of P(it beats the other) over the pairs known, keys (i, j) with i < j."""
+    shares: list[list[float]] = [[] for _ in range(size)]
+    for (i, j), p in pairs.items():
+        shares[i].append(p)
+        shares[j].append(1 - p)
+    return tuple(_mean(found) if found else 0.5 for found in shares)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Mean and standard deviation of the scores per completion, and how many there are of each.
+
+    None where nobody scored it; the deviation needs two.
+    """
+
+    mean: list[float | None]
+    spread: list[float | None]
+    labels: list[int]
+
+
+def mean_scores(given: Sequence[Sequence[int | None]]) -> Scores:
+    columns = [[s for s in column if s is not None] for column in zip(*given, strict=True)]
+    return Scores(
+        mean=[_mean(column) if column else None for column in columns],
+        spread=[stdev(column) if len(column) > 1 else None for column in columns],
+        labels=[len(column) for column in columns],
     )
 
 
@@ -56,43 +115,3 @@ def _binary_entropy(p: float) -> float:
     if p <= 0 or p >= 1:
         return 0.0
     return -p * math.log(p) - (1 - p) * math.log(1 - p)
-
-
-def dawid_skene(
-    pairs: Mapping[int, Sequence[Vote]],
-    *,
-    prior: tuple[float, float] = (4.0, 2.0),
-    rounds: int = 100,
-    tolerance: float = 1e-6,
-) -> tuple[dict[int, float], dict[int, float]]:
-    """One-coin Dawid–Skene for pairs by EM (Dawid & Skene 1979, one accuracy per annotator).
-
-    Annotator a is right with probability g_a: E-step p_i ∝ Π g_a^y (1−g_a)^(1−y) with an even
-    prior over the two answers, a tie or a judge's p counting as y between 0 and 1; M-step g_a =
-    (right + prior[0] − 1)/(n + prior[0] + prior[1] − 2), the mode under a Beta prior, which keeps
-    an annotator with few labels near it and above one half.
-
-    Returns:
-        p = P(position 0 wins) per pair, and g per annotator.
-    """
-    keys = list(pairs)
-    index = {key: row for row, key in enumerate(keys)}
-    votes = [(index[key], vote) for key in keys for vote in pairs[key]]
-    who = sorted({vote.annotator for _, vote in votes})
-    column = {annotator: n for n, annotator in enumerate(who)}
-    rows = np.array([row for row, _ in votes], dtype=np.intp)
-    columns = np.array([column[vote.annotator] for _, vote in votes], dtype=np.intp)
-    y = np.array([pair_share(vote, 0, 1) for _, vote in votes], dtype=np.float64)
-    p = np.bincount(rows, y, len(keys)) / np.bincount(rows, minlength=len(keys))
-    counts = np.bincount(columns, minlength=len(who))
-    skill = np.full(len(who), prior[0] / (prior[0] + prior[1]))
-    for _ in range(rounds):
-        right = np.bincount(columns, y * p[rows] + (1 - y) * (1 - p[rows]), len(who))
-        skill = (right + prior[0] - 1) / (counts + prior[0] + prior[1] - 2)
-        logit = np.log(skill / (1 - skill))
-        updated = 1 / (1 + np.exp(-np.bincount(rows, (2 * y - 1) * logit[columns], len(keys))))
-        moved = float(np.abs(updated - p).max(initial=0.0))
-        p = updated
-        if moved < tolerance:
-            break
-    return dict(zip(keys, p.tolist(), strict=True)), dict(zip(who, skill.tolist(), strict=True))

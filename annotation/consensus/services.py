@@ -1,58 +1,96 @@
 """Writing what the labels of an instance say together, per criterion and scope."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 
 from django.db import connection, transaction
+from django.db.models import Max
 
 from accounts.models import Project
-from annotation.labels.models import AnnotatorKind
-from annotation.labels.selectors import current
+from annotation.labels.models import Annotation
+from annotation.projects.models import Criterion
+from annotation.projects.selectors import criteria_of, protocol_of
+from annotation.quality.em import DAWID_SKENE, NOISY_BT, ONE_COIN
+from annotation.quality.reliability import Ballot, fit
 from core.exceptions import InvalidInput
 
-from .models import Consensus, Scope
-from .posterior import Vote, dawid_skene, entropy, majority
+from .models import Consensus, ConsensusState, Scope
+from .posterior import entropy, majority, mean_scores, pair_share, worth_of
+from .reading import Label, Subject, inside, labels_of, sources_of
 
-MAJORITY, DAWID_SKENE = "majority", "dawid-skene"
-METHODS = (MAJORITY, DAWID_SKENE)
-MACHINES = (AnnotatorKind.JUDGE, AnnotatorKind.VERIFIER)
-VALUES = ("method", "worth", "entropy", "labels", "sources", "simulated", "updated_at")
+MAJORITY, REVIEW, MEAN = "majority", "review", "mean score"
+METHODS = (MAJORITY, ONE_COIN, DAWID_SKENE, NOISY_BT)
+VALUES = ("method", "worth", "scores", "entropy", "labels", "sources", "simulated", "updated_at")
 BATCH = 1000
-
-# (instance, criterion): what a consensus is about.
-Subject = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Label:
-    """One current annotation as consensus sees it."""
-
-    vote: Vote
-    human: bool
-    simulated: bool
+# Labels whose transaction began before others that the last update saw may still come in.
+OVERLAP = 500
 
 
 def update(
-    *, project: Project, instance_ids: Iterable[int] | None = None, method: str = MAJORITY
+    *, project: Project, instance_ids: Iterable[int] | None = None, method: str | None = None
 ) -> int:
     """Write the human, judge and mixed consensus of these instances (all by default).
 
     Mixed stands on people's labels where there are any, else on the judges'. A consensus whose
-    labels are all gone is removed. `dawid-skene` weighs annotators by their agreement over the
-    instances given; it applies to pairs, and longer rankings keep the majority share.
+    labels are all gone is removed. A standing review decides its instance. A method other than
+    the majority (by default the project's own) weighs annotators by all labels of the instances
+    given; rated criteria get the mean score.
 
     Returns the number of rows written.
 
     Raises:
         InvalidInput: the method is unknown.
     """
-    if method not in METHODS:
-        raise InvalidInput(f"Unknown consensus method {method!r}: one of {', '.join(METHODS)}.")
+    method = method or method_of(project)
+    _known(method)
     chosen = None if instance_ids is None else list(instance_ids)
     if chosen is None:
         _refresh_statistics()
     return _update(project, chosen, method)
+
+
+def method_of(project: Project) -> str:
+    state = ConsensusState.objects.filter(project=project).only("method").first()
+    return state.method if state else MAJORITY
+
+
+@transaction.atomic
+def choose_method(*, project: Project, method: str) -> None:
+    """How the project brings its labels together from now on.
+
+    Raises:
+        InvalidInput: the method is unknown.
+    """
+    _known(method)
+    ConsensusState.objects.update_or_create(project=project, defaults={"method": method})
+
+
+def _known(method: str) -> None:
+    if method not in METHODS:
+        raise InvalidInput(f"Unknown consensus method {method!r}: one of {', '.join(METHODS)}.")
+
+
+@transaction.atomic
+def catch_up(*, project: Project) -> int:
+    """Bring the consensus of instances with new labels up to date; rows written.
+
+    With the majority only those instances are read. Any other method weighs annotators by all
+    their labels, so that all of the project is fitted again.
+    """
+    ConsensusState.objects.get_or_create(project=project)
+    # The lock lets two jobs of one project follow each other.
+    state = ConsensusState.objects.select_for_update().get(project=project)
+    mine = Annotation.objects.filter(project=project)
+    newest = mine.aggregate(newest=Max("pk"))["newest"] or 0
+    if newest <= state.annotation:
+        return 0
+    fresh = mine.filter(pk__gt=state.annotation - OVERLAP)
+    instances = list(fresh.order_by().values_list("instance", flat=True).distinct())
+    written = update(project=project, instance_ids=instances if state.method == MAJORITY else None)
+    state.annotation = newest
+    state.save(update_fields=["annotation", "at"])
+    return written
 
 
 def _refresh_statistics() -> None:
@@ -63,8 +101,13 @@ def _refresh_statistics() -> None:
 
 @transaction.atomic
 def _update(project: Project, chosen: list[int] | None, method: str) -> int:
-    labels = _labels(project, chosen)
-    rows = [row for scope in Scope for row in _scope_rows(scope, labels, method)]
+    labels = labels_of(project, chosen)
+    criteria = {criterion.pk: criterion for criterion in criteria_of(project)}
+    rows = [
+        row
+        for scope in Scope
+        for row in _scope_rows(scope, inside(scope, labels), method, criteria)
+    ]
     _remove_orphans(project, chosen, rows)
     Consensus.objects.bulk_create(
         rows,
@@ -76,78 +119,116 @@ def _update(project: Project, chosen: list[int] | None, method: str) -> int:
     return len(rows)
 
 
-def _labels(project: Project, instance_ids: list[int] | None) -> dict[Subject, list[Label]]:
-    annotations = current(project).exclude(ranking=[])
-    if instance_ids is not None:
-        annotations = annotations.filter(instance__in=instance_ids)
-    labels: dict[Subject, list[Label]] = defaultdict(list)
-    fields = (
-        "instance",
-        "criterion",
-        "annotator",
-        "ranking",
-        "attributes",
-        "annotator__kind",
-        "annotator__simulated",
-    )
-    for row in annotations.order_by("instance", "pk").values_list(*fields):
-        instance, criterion, annotator, ranking, attributes, kind, simulated = row
-        human = kind not in MACHINES
-        p = None if human else attributes.get("verdict", {}).get("p")
-        label = Label(Vote(annotator, tuple(ranking), p), human, simulated)
-        labels[instance, criterion].append(label)
-    return labels
-
-
 def _scope_rows(
-    scope: Scope, labels: Mapping[Subject, Sequence[Label]], method: str
+    scope: Scope,
+    labels: Mapping[Subject, Sequence[Label]],
+    method: str,
+    criteria: Mapping[int, Criterion],
 ) -> list[Consensus]:
-    inside = {subject: chosen for subject, all_ in labels.items() if (chosen := _of(scope, all_))}
-    worths = {subject: majority([x.vote for x in chosen]) for subject, chosen in inside.items()}
-    if method == DAWID_SKENE:
-        worths |= _weighed(inside)
+    ranked = {
+        subject: found
+        for subject, found in labels.items()
+        if not (found[0].scores or found[0].review)
+    }
+    weighed = {} if method == MAJORITY else _weighed(ranked, method)
     return [
-        _row(scope, subject, inside[subject], worth, method) for subject, worth in worths.items()
+        _row(
+            scope,
+            subject,
+            found,
+            criterion=criteria[subject[1]],
+            weighed=weighed.get(subject),
+            method=method,
+        )
+        for subject, found in labels.items()
     ]
 
 
-def _of(scope: Scope, labels: Sequence[Label]) -> list[Label]:
-    people = [label for label in labels if label.human]
-    judges = [label for label in labels if not label.human]
-    return {Scope.HUMAN: people, Scope.JUDGE: judges, Scope.MIXED: people or judges}[scope]
-
-
-def _weighed(inside: Mapping[Subject, Sequence[Label]]) -> dict[Subject, tuple[float, ...]]:
-    """Dawid–Skene posteriors of the pairs, one fit per criterion."""
-    pairs: dict[int, dict[int, list[Vote]]] = defaultdict(dict)
-    for (instance, criterion), labels in inside.items():
-        if len(labels[0].vote.ranking) == 2:
-            pairs[criterion][instance] = [label.vote for label in labels]
+def _weighed(
+    labels: Mapping[Subject, Sequence[Label]], method: str
+) -> dict[Subject, tuple[float, ...]]:
+    """Worths by a model of the annotators, one fit per criterion over the pairs told apart."""
+    ballots: dict[int, list[Ballot]] = defaultdict(list)
+    for subject, found in labels.items():
+        for label in found:
+            ballots[subject[1]] += ballots_of(subject, label)
+    pairs: dict[Subject, dict[tuple[int, int], float]] = defaultdict(dict)
+    for given in ballots.values():
+        for key, p in fit(given, model=method).posterior.items():
+            subject, i, j = _subject_of(key)
+            pairs[subject][i, j] = p
     return {
-        (instance, criterion): (p, 1 - p)
-        for criterion, votes in pairs.items()
-        for instance, p in dawid_skene(votes)[0].items()
+        subject: worth_of(len(labels[subject][0].vote.ranking), known)
+        for subject, known in pairs.items()
     }
 
 
+def ballots_of(subject: Subject, label: Label) -> list[Ballot]:
+    """One ballot per pair of completions that the label tells apart; keys (subject, i, j)."""
+    size, vote = len(label.vote.ranking), label.vote
+    return [
+        Ballot((subject, i, j), vote.annotator, share, _left(label, i, j), _tied(label, i, j))
+        for i in range(size)
+        for j in range(i + 1, size)
+        if (share := pair_share(vote, i, j)) is not None
+    ]
+
+
+def _subject_of(key: Hashable) -> tuple[Subject, int, int]:
+    assert isinstance(key, tuple)  # noqa: S101 - narrows the type of a key made above
+    return key
+
+
+def _left(label: Label, i: int, j: int) -> bool | None:
+    return label.shown.index(i) < label.shown.index(j) if label.shown else None
+
+
+def _tied(label: Label, i: int, j: int) -> bool:
+    return label.vote.p is None and label.vote.ranking[i] == label.vote.ranking[j]
+
+
 def _row(
-    scope: Scope, subject: Subject, labels: Sequence[Label], worth: Sequence[float], method: str
+    scope: Scope,
+    subject: Subject,
+    labels: Sequence[Label],
+    *,
+    criterion: Criterion,
+    weighed: Sequence[float] | None,
+    method: str,
 ) -> Consensus:
-    counts = Counter("human" if label.human else "judge" for label in labels)
-    counts["simulated"] = sum(label.simulated for label in labels)
-    counts["annotators"] = len({label.vote.annotator for label in labels})
-    pair = len(worth) == 2
+    sources = sources_of(labels)
+    worth = weighed or majority([label.vote for label in labels])
+    scores = mean_scores([label.scores for label in labels]) if labels[0].scores else None
+    if scores is not None and len(worth) == 1:
+        worth = (_share_of_scale(scores.mean[0], criterion),)
     return Consensus(
         instance_id=subject[0],
         criterion_id=subject[1],
         scope=scope,
-        method=method if pair else MAJORITY,
+        method=_method(labels[0], weighed, method),
         worth=list(worth),
+        scores=asdict(scores) if scores else None,
         entropy=entropy(worth),
         labels=len(labels),
-        sources=dict(counts),
-        simulated=counts["simulated"] > 0,
+        sources=sources,
+        simulated=sources["simulated"] > 0,
     )
+
+
+def _method(label: Label, weighed: Sequence[float] | None, method: str) -> str:
+    if label.review:
+        return REVIEW
+    if label.scores:
+        return MEAN
+    return method if weighed else MAJORITY
+
+
+def _share_of_scale(mean: float | None, criterion: Criterion) -> float:
+    """A lone completion has nothing to beat: its mean score as a share of the scale."""
+    if mean is None:
+        return 0.5
+    values = criterion.values(criterion.asks(protocol_of(criterion.project)))
+    return (mean - values[0]) / (values[-1] - values[0])
 
 
 def _remove_orphans(

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 Matrix = npt.NDArray[np.float64]
-Measure = Literal["nominal", "ordinal"]
+Measure = Literal["nominal", "ordinal", "interval"]
 FEW_PROMPTS = 20
 
 
@@ -71,12 +71,12 @@ def krippendorff_interval(
     tables = np.zeros((len(names), len(levels), len(levels)))
     for unit, cluster in zip(units, clusters, strict=True):
         if len(unit) > 1:
-            tables[names[cluster]] += _coincidences(unit, levels)
+            tables[names[cluster]] += coincidences(unit, levels)
     tables = tables[tables.sum(axis=(1, 2)) > 0]
     shared = sum(len(unit) > 1 for unit in units)
-    low, high = _percentiles(
+    low, high = percentiles(
         len(tables),
-        lambda weights: alpha_of(np.tensordot(weights, tables, axes=1), measure),
+        lambda weights: alpha_of(np.tensordot(weights, tables, axes=1), measure, levels),
         resamples=resamples,
         level=level,
         seed=seed,
@@ -84,35 +84,43 @@ def krippendorff_interval(
     return Estimate(krippendorff(units, measure), low, high, len(tables), shared)
 
 
-def _coincidences(unit: Sequence[int], levels: Sequence[int]) -> Matrix:
+def coincidences(unit: Sequence[int], levels: Sequence[int]) -> Matrix:
     """(levels × levels) coincidences of one unit: n_a (n_b − [a = b]) / (m − 1)."""
     counts = np.array([list(unit).count(level) for level in levels], dtype=np.float64)
     pairs: Matrix = np.outer(counts, counts) - np.diag(counts)
     return pairs / (len(unit) - 1)
 
 
-def alpha_of(coincidences: Matrix, measure: Measure) -> float:
-    """α = 1 − Σ o δ² / Σ e δ² from a coincidence matrix; δ² nominal or ordinal (Krippendorff)."""
-    totals = coincidences.sum(axis=1)
+def alpha_of(table: Matrix, measure: Measure, levels: Sequence[float] | None = None) -> float:
+    """α = 1 − Σ o δ² / Σ e δ² from a coincidence matrix; δ² nominal, ordinal or interval.
+
+    Args:
+        levels: the value of each row, for `interval` (Krippendorff); the row numbers by default.
+    """
+    totals = table.sum(axis=1)
     n = totals.sum()
     if n <= 1:
         return float("nan")
-    distance = _distances(totals, measure)
+    values = np.arange(len(totals)) if levels is None else np.array(levels)
+    distance = _distances(totals, measure, values.astype(np.float64))
     expected = (np.outer(totals, totals) - np.diag(totals)) / (n - 1)
     disagreement = float((expected * distance).sum())
-    return 1.0 if disagreement == 0 else 1 - float((coincidences * distance).sum()) / disagreement
+    return 1.0 if disagreement == 0 else 1 - float((table * distance).sum()) / disagreement
 
 
-def _distances(totals: Matrix, measure: Measure) -> Matrix:
+def _distances(totals: Matrix, measure: Measure, levels: Matrix) -> Matrix:
     if measure == "nominal":
         return 1 - np.eye(len(totals))
+    if measure == "interval":
+        gaps: Matrix = (levels[:, None] - levels[None, :]) ** 2
+        return gaps
     cumulative = np.cumsum(totals)
     middle = cumulative - totals / 2
     distances: Matrix = (middle[:, None] - middle[None, :]) ** 2
     return distances
 
 
-def _percentiles(
+def percentiles(
     clusters: int,
     statistic: Callable[[Matrix], float],
     *,
@@ -127,7 +135,10 @@ def _percentiles(
     draws = rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=resamples)
     values = np.array([statistic(weights.astype(np.float64)) for weights in draws])
     tail = (1 - level) / 2
-    low, high = np.nanquantile(values, [tail, 1 - tail])
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return float("nan"), float("nan")
+    low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
 
 
@@ -160,7 +171,40 @@ def fleiss_kappa(units: Sequence[Sequence[int]]) -> float:
     return 1.0 if expected == 1 else (float(observed.mean()) - expected) / (1 - expected)
 
 
-def units_of(labels: Mapping[str, Sequence[tuple[int, ...]]]) -> list[tuple[str, list[int]]]:
+@dataclass(frozen=True)
+class Together:
+    """Two annotators on the units both labelled: the share on which they agree, and Cohen's κ."""
+
+    units: int
+    agree: float
+    kappa: float
+
+
+def together(
+    labels: Mapping[object, Mapping[int, int]],
+) -> dict[tuple[int, int], Together]:
+    """Every pair of annotators (lower id first) that share a unit; labels are codes by unit."""
+    shared: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
+    for given in labels.values():
+        people = sorted(given)
+        for place, first in enumerate(people):
+            for second in people[place + 1 :]:
+                one, other = shared.setdefault((first, second), ([], []))
+                one.append(given[first])
+                other.append(given[second])
+    return {
+        pair: Together(
+            len(one),
+            sum(map(int.__eq__, one, other)) / len(one),
+            cohen_kappa(one, other),
+        )
+        for pair, (one, other) in shared.items()
+    }
+
+
+def units_of(
+    labels: Mapping[str, Sequence[tuple[int, ...]]],
+) -> list[tuple[str, list[int]]]:
     """Rankings as pair labels, a unit per instance and pair: 0 first, 1 second, 2 tie.
 
     Args:

@@ -194,8 +194,8 @@ class Engine:
 
     def _confusion(self, mine: Vector) -> Vector:
         a, n = self.rows.annotators, self.labels
-        counts = np.full((a, n, n), self.pseudo.wrong / n)
-        counts[:, range(n), range(n)] = self.pseudo.right / n
+        counts = np.full((a, n, n), self.pseudo.wrong / (n - 1))
+        counts[:, range(n), range(n)] = self.pseudo.right
         for t in range(n):
             cell = (self.rows.who * n + self.seen[:, t]) * n + self.rows.place
             counts += np.bincount(cell, mine[:, t], a * n * n).reshape(a, n, n)

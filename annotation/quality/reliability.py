@@ -146,10 +146,11 @@ def _rows(
     column = {annotator: code for code, annotator in enumerate(who)}
     found: list[tuple[int, int, int, int, bool, float]] = []
     for ballot in sorted(ballots, key=lambda ballot: pair_of[ballot.pair]):
-        turned = ballot.left is False
         shares = (
             [(TIE, 1.0)] if ties and ballot.tie else [(FIRST, ballot.p), (SECOND, 1 - ballot.p)]
         )
+        # Where nobody knows the order, half of the label was given in each.
+        orders = (False, True) if ballot.left is None else (not ballot.left,)
         found += [
             (
                 pair_of[ballot.pair],
@@ -157,8 +158,9 @@ def _rows(
                 label,
                 1 - label if turned and label != TIE else label,
                 turned,
-                share,
+                share / len(orders),
             )
+            for turned in orders
             for label, share in shares
             if share > 0
         ]

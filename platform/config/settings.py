@@ -143,6 +143,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 1}
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "jobs.sweep", "schedule": env_int("JOBS_SWEEP_SECONDS", 15)},
+    "consensus": {"task": "annotation.consensus.sweep", "schedule": 20},
     "schedules": {"task": "training.schedules", "schedule": 60},
     "rounds": {"task": "routing.continue_rounds", "schedule": 20},
     "people": {"task": "annotation.look_after", "schedule": 60},

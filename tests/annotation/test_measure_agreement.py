@@ -46,9 +46,9 @@ def test_alpha_of_the_textbook() -> None:
 @settings(max_examples=30, deadline=None)
 @given(units)
 def test_the_resampled_statistic_is_the_same_alpha(given_units: list[list[int]]) -> None:
-    from annotation.quality.agreement import _coincidences
+    from annotation.quality.agreement import coincidences
 
-    table = sum((_coincidences(u, [0, 1, 2]) for u in given_units if len(u) > 1), np.zeros((3, 3)))
+    table = sum((coincidences(u, [0, 1, 2]) for u in given_units if len(u) > 1), np.zeros((3, 3)))
     if not table.any():
         assert math.isnan(krippendorff(given_units))
         return

@@ -1,15 +1,28 @@
-"""What labels say together: majority, Dawid–Skene, and the rows per scope."""
+"""What labels say together: majority, models of annotators, reviews, and the rows per scope."""
 
 import math
 import random
 
 import pytest
+from django.utils import timezone
 
+from annotation.consensus import tasks
 from annotation.consensus.models import Consensus, Scope
-from annotation.consensus.posterior import Vote, dawid_skene, entropy, majority
-from annotation.consensus.services import update
+from annotation.consensus.posterior import (
+    Vote,
+    entropy,
+    majority,
+    mean_scores,
+    pair_share,
+    vote_of_scores,
+)
+from annotation.consensus.services import catch_up, choose_method, update
+from annotation.consensus.tasks import behind
 from annotation.labels.models import Annotation
+from annotation.queue.purposes import Purpose
 from core.exceptions import InvalidInput
+from jobs.models import Job
+from jobs.runner import run
 from tests.factories import make_annotation, make_annotator, make_instance, make_project
 
 
@@ -36,33 +49,27 @@ def test_entropy_is_that_of_p_in_nats() -> None:
     assert entropy((0.25, 0.75)) == pytest.approx(0.5623, abs=1e-4)
 
 
-def test_dawid_skene_finds_out_who_is_reliable() -> None:
-    rng = random.Random(5)
-    skill = {0: 0.95, 1: 0.9, 2: 0.55, 3: 0.55, 4: 0.55}
-    truth = {pair: rng.random() < 0.5 for pair in range(400)}
-    pairs = {
-        pair: [
-            Vote(who, (1, 2) if first == (rng.random() < right) else (2, 1))
-            for who, right in skill.items()
-        ]
-        for pair, first in truth.items()
-    }
-    p, found = dawid_skene(pairs)
-    assert all(found[who] == pytest.approx(skill[who], abs=0.08) for who in skill)
-
-    def right(answers: dict[int, float]) -> float:
-        return sum((answers[pair] > 0.5) == truth[pair] for pair in truth) / len(truth)
-
-    plain = right({pair: majority(given)[0] for pair, given in pairs.items()})
-    assert right(p) > plain + 0.05
+def test_completions_nobody_told_apart_are_no_tie() -> None:
+    # The first is best; nobody compared the other two: each loses once and wins never.
+    partial = Vote(0, (1, 2, 2), unranked=frozenset({1, 2}))
+    assert pair_share(partial, 1, 2) is None
+    assert majority([partial]) == (1.0, 0.0, 0.0)
+    assert majority([Vote(0, (1, 2, 2))]) == (1.0, 0.25, 0.25)
+    told = Vote(1, (1, 2, 3))
+    assert majority([partial, told]) == (1.0, 0.5, 0.0)
 
 
-def test_dawid_skene_by_hand() -> None:
-    # One pair, one vote: p starts at 1, the vote is right with 1, so g = (1 + 4 - 1) / (1 + 4) and
-    # then p = g; the fixed point of g = (p + 3) / 5 with p = g is 0.75.
-    p, g = dawid_skene({0: [Vote(0, (1, 2))]}, rounds=500, tolerance=1e-12)
-    assert g[0] == pytest.approx(0.75)
-    assert p[0] == pytest.approx(0.75)
+def test_one_without_a_score_is_compared_with_none() -> None:
+    vote = vote_of_scores(0, [5, None, 3])
+    assert [pair_share(vote, i, j) for i, j in ((0, 1), (0, 2), (1, 2))] == [None, 1.0, None]
+    assert majority([vote]) == (1.0, 0.5, 0.0)
+
+
+def test_mean_scores_by_hand() -> None:
+    found = mean_scores([[5, None, 1], [3, None, 1], [4, 2, 1]])
+    assert found.mean == [4, 2, 1]
+    assert found.spread == [1.0, None, 0.0]
+    assert found.labels == [3, 1, 3]
 
 
 @pytest.mark.django_db
@@ -106,14 +113,127 @@ def test_cannot_judge_counts_for_nothing_and_a_retraction_removes_the_row() -> N
 
 
 @pytest.mark.django_db
-def test_dawid_skene_is_named_on_the_rows_it_made() -> None:
+@pytest.mark.parametrize("method", ["one-coin", "dawid-skene", "noisy-bt"])
+def test_the_method_is_named_on_the_rows_it_made(method: str) -> None:
+    project = make_project()
+    people = [make_annotator(project) for _ in range(3)]
+    for _ in range(10):
+        instance = make_instance(project)
+        for person in people:
+            make_annotation(instance, person)
+    update(project=project, method=method)
+    row = Consensus.objects.filter(scope=Scope.HUMAN)[0]
+    assert row.method == method
+    assert 0.9 < row.worth[0] < 1 or (method == "noisy-bt" and row.worth[0] > 0.8)
+    with pytest.raises(InvalidInput, match="majority"):
+        update(project=project, method="vibes")
+
+
+@pytest.mark.django_db
+def test_a_reliable_minority_outweighs_noise_in_lists_too() -> None:
+    project = make_project(kind="listwise")
+    rng = random.Random(3)
+    people = [make_annotator(project) for _ in range(5)]
+    instances = [make_instance(project, ("a", "b", "c")) for _ in range(40)]
+    for instance in instances:
+        for place, person in enumerate(people):
+            noise = [1, 2, 3]
+            rng.shuffle(noise)
+            make_annotation(instance, person, (1, 2, 3) if place < 2 else noise)
+
+    def right() -> int:
+        rows = Consensus.objects.filter(scope=Scope.HUMAN)
+        return sum(row.worth[0] > row.worth[1] > row.worth[2] for row in rows)
+
+    update(project=project)
+    plain = right()
+    update(project=project, method="one-coin")
+    assert right() == 40 > plain
+
+
+@pytest.mark.django_db
+def test_a_review_decides_and_its_retraction_gives_the_word_back() -> None:
     project = make_project()
     instance = make_instance(project)
     for _ in range(3):
-        make_annotation(instance)
-    update(project=project, method="dawid-skene")
+        make_annotation(instance, ranking=(1, 2))
+    review = make_annotation(instance, ranking=(2, 1), purpose=Purpose.REVIEW)
+    update(project=project)
+    row = Consensus.objects.get(scope=Scope.MIXED)
+    assert (row.method, row.worth, row.labels) == ("review", [0.0, 1.0], 1)
+    make_annotation(
+        instance, review.annotator, (), supersedes=review, retracted=True, purpose=Purpose.REVIEW
+    )
+    update(project=project)
+    row = Consensus.objects.get(scope=Scope.MIXED)
+    assert (row.method, row.worth, row.labels) == ("majority", [1.0, 0.0], 3)
+
+
+@pytest.mark.django_db
+def test_gold_repeats_and_excluded_annotators_do_not_count() -> None:
+    project = make_project()
+    instance = make_instance(project)
+    make_annotation(instance, ranking=(1, 2))
+    for purpose in (Purpose.GOLD, Purpose.REPEAT, Purpose.QUALIFICATION):
+        make_annotation(instance, ranking=(2, 1), purpose=purpose)
+    make_annotation(instance, make_annotator(project, excluded_at=timezone.now()), (2, 1))
+    update(project=project)
     row = Consensus.objects.get(scope=Scope.HUMAN)
-    assert row.method == "dawid-skene"
-    assert 0.9 < row.worth[0] < 1
-    with pytest.raises(InvalidInput, match="majority"):
-        update(project=project, method="vibes")
+    assert (row.worth, row.labels) == ([1.0, 0.0], 1)
+
+
+@pytest.mark.django_db
+def test_a_rated_criterion_has_mean_and_spread() -> None:
+    project = make_project(kind="rating")
+    instance, alone = make_instance(project), make_instance(project, ("only one",))
+    for scores in ([5, 2], [3, 2], [4, None]):
+        make_annotation(instance, ranking=(), scores=scores)
+    for score in (5, 4):
+        make_annotation(alone, ranking=(), scores=[score])
+    update(project=project)
+    row = Consensus.objects.get(scope=Scope.HUMAN, instance=instance)
+    assert row.method == "mean score"
+    assert row.scores == {"mean": [4, 2], "spread": [1.0, 0.0], "labels": [3, 2]}
+    assert row.worth == [1.0, 0.0]
+    assert Consensus.objects.get(scope=Scope.HUMAN, instance=alone).worth == [0.875]
+
+
+@pytest.mark.django_db
+def test_catching_up_reads_only_what_is_new() -> None:
+    project = make_project()
+    first, second = make_instance(project), make_instance(project)
+    make_annotation(first)
+    assert catch_up(project=project) == 2
+    assert catch_up(project=project) == 0
+    make_annotation(second)
+    make_annotation(first, ranking=(2, 1))
+    assert behind() == [project.pk]
+    catch_up(project=project)
+    worths = dict(Consensus.objects.filter(scope=Scope.HUMAN).values_list("instance", "worth"))
+    assert worths == {first.pk: [0.5, 0.5], second.pk: [1.0, 0.0]}
+    assert behind() == []
+
+
+@pytest.mark.django_db
+def test_the_project_chooses_its_method() -> None:
+    project = make_project()
+    make_annotation(make_instance(project))
+    choose_method(project=project, method="one-coin")
+    catch_up(project=project)
+    assert Consensus.objects.filter(method="one-coin").count() == 2
+    with pytest.raises(InvalidInput, match="one-coin"):
+        choose_method(project=project, method="vibes")
+
+
+@pytest.mark.django_db
+def test_a_burst_of_labels_asks_for_one_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    project = make_project()
+    monkeypatch.setattr(tasks, "_asked", {})
+    for _ in range(3):
+        tasks.on_labels(project_id=project.pk, instance_ids=[], annotation_ids=[])
+    tasks.ask(project.pk)
+    job = Job.objects.get(kind="annotation.consensus", project=project)
+    make_annotation(make_instance(project))
+    run(job.pk, owner="test", heartbeat=False)
+    job.refresh_from_db()
+    assert (job.state, job.result) == ("succeeded", {"written": 2})

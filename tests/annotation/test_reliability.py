@@ -26,7 +26,7 @@ LARGE = [
 
 def ballots_of(columns: list[str]) -> list[Ballot]:
     return [
-        Ballot(pair, who, float(answer == "1"))
+        Ballot(pair, who, float(answer == "1"), True)
         for who, column in enumerate(columns)
         for pair, answer in enumerate(column)
     ]
@@ -142,7 +142,7 @@ def test_ties_are_answers_of_their_own_in_dawid_skene_and_halves_elsewhere() -> 
     for model in MODELS:
         found = fit(given, model=model)
         assert found.posterior[0] == pytest.approx(0.5, abs=0.01)
-        assert found.posterior[15] > 0.6
+        assert found.posterior[15] > 0.5
     assert len(fit(given, model="dawid-skene").skills[0].confusion) == 3
 
 

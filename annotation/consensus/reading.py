@@ -1,0 +1,97 @@
+"""The labels that a consensus stands on, read once per update."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from accounts.models import Project
+from annotation.labels.models import Annotation, AnnotatorKind
+from annotation.labels.selectors import current
+from annotation.queue.purposes import Purpose
+
+from .models import Scope
+from .posterior import Vote, vote_of_scores
+
+MACHINES = (AnnotatorKind.JUDGE, AnnotatorKind.VERIFIER)
+
+# (instance, criterion): what a consensus is about.
+Subject = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Label:
+    """One current annotation as consensus sees it."""
+
+    vote: Vote
+    human: bool
+    simulated: bool
+    review: bool = False
+    scores: tuple[int | None, ...] = ()
+    # Canonical positions as they were shown; None where nobody knows.
+    shown: tuple[int, ...] | None = None
+
+
+def labels_of(project: Project, instance_ids: list[int] | None) -> dict[Subject, list[Label]]:
+    """Standing labels that rank or score something, by instance and criterion; one query."""
+    annotations = current(project).exclude(ranking=[], scores=[])
+    if instance_ids is not None:
+        annotations = annotations.filter(instance__in=instance_ids)
+    annotations = annotations.select_related("annotator").order_by("instance", "pk")
+    labels: dict[Subject, list[Label]] = defaultdict(list)
+    for row in annotations.only(*FIELDS).iterator(chunk_size=5000):
+        labels[row.instance_id, row.criterion_id].append(label_of(row))
+    return labels
+
+
+FIELDS = (
+    "instance_id",
+    "criterion_id",
+    "purpose",
+    "ranking",
+    "unranked",
+    "scores",
+    "attributes",
+    "shown_order",
+    "annotator__kind",
+    "annotator__simulated",
+)
+
+
+def label_of(row: Annotation) -> Label:
+    human = row.annotator.kind not in MACHINES
+    p = None if human else row.attributes.get("verdict", {}).get("p")
+    if row.scores:
+        vote = vote_of_scores(row.annotator_id, row.scores)
+    else:
+        unranked = frozenset(row.unranked)
+        vote = Vote(row.annotator_id, tuple(row.ranking), p, unranked)
+    return Label(
+        vote,
+        human,
+        row.annotator.simulated,
+        row.purpose == Purpose.REVIEW,
+        tuple(row.scores),
+        tuple(row.shown_order) if row.shown_order else None,
+    )
+
+
+def chosen_for(scope: Scope, labels: Sequence[Label]) -> list[Label]:
+    """The labels of a scope. A review decides: where one stands, people's others count no more."""
+    people = [label for label in labels if label.human]
+    people = [label for label in people if label.review] or people
+    judges = [label for label in labels if not label.human]
+    return {Scope.HUMAN: people, Scope.JUDGE: judges, Scope.MIXED: people or judges}[scope]
+
+
+def sources_of(labels: Sequence[Label]) -> dict[str, int]:
+    counts = Counter("human" if label.human else "judge" for label in labels)
+    counts["simulated"] = sum(label.simulated for label in labels)
+    counts["annotators"] = len({label.vote.annotator for label in labels})
+    return dict(counts)
+
+
+def inside(scope: Scope, labels: Mapping[Subject, Sequence[Label]]) -> dict[Subject, list[Label]]:
+    """The labels of a scope, without subjects that have none there."""
+    return {
+        subject: found for subject, all_ in labels.items() if (found := chosen_for(scope, all_))
+    }

@@ -28,6 +28,14 @@ ROWS = pa.schema(
         ("generators", pa.list_(pa.string())),
         ("licences", pa.list_(pa.string())),
         ("arm", pa.string()),
+        # JSON where there is more than text, else null: turns with parts, documents beside them,
+        # the parts of each completion, and its own prompt in joint comparison.
+        ("messages", pa.string()),
+        ("context", pa.string()),
+        ("parts", pa.list_(pa.string())),
+        ("own_prompts", pa.list_(pa.string())),
+        # Completions that no label told apart: their shared rank is no tie.
+        ("unranked", pa.list_(pa.int64())),
     ]
 )
 LABELS = pa.schema(
@@ -47,8 +55,33 @@ LABELS = pa.schema(
         ("shown_order", pa.list_(pa.int64())),
         ("seconds", pa.float64()),
         ("guideline", pa.int64()),
+        ("asks", pa.string()),
+        ("purpose", pa.string()),
+        ("unranked", pa.list_(pa.int64())),
+        ("scores", pa.list_(pa.int64())),
+        ("cohort", pa.string()),
+        ("excluded", pa.bool_()),
+        ("created_at", pa.string()),
+        ("decision_id", pa.string()),
+        ("arm", pa.string()),
+        ("propensity", pa.float64()),
     ]
 )
+# What the labels are about: one row per instance that has any, in the order of the labels.
+INSTANCES = pa.schema(
+    [
+        ("instance_id", pa.string()),
+        ("split", pa.string()),
+        ("prompt_hash", pa.string()),
+        # JSON: a list of turns, of documents, of completions, and an object.
+        ("messages", pa.string()),
+        ("context", pa.string()),
+        ("completions", pa.string()),
+        ("metadata", pa.string()),
+        ("tags", pa.list_(pa.string())),
+    ]
+)
+LABEL_FILES = ("annotations", "instances")
 
 
 class ParquetFile:

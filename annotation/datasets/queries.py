@@ -7,9 +7,18 @@ from annotation.consensus.models import Scope
 from annotation.queue.models import Arm, Destination
 from core.exceptions import InvalidInput
 
+from .files import LABEL_FILES
 from .splits import TRAIN
 
-KEYS = ("criterion", "scope", "instances", "splits", "exclude_ties")
+KEYS = (
+    "criterion",
+    "scope",
+    "instances",
+    "splits",
+    "exclude_ties",
+    "include_excluded",
+    "pairs_from_ratings",
+)
 FILTERS: dict[str, tuple[str, ...] | None] = {
     "arms": tuple(Arm.values),
     "destinations": tuple(Destination.values),
@@ -32,7 +41,18 @@ def normalise(query: Mapping[str, Any], *, default_criterion: str) -> dict[str, 
         "instances": _filters(query.get("instances") or {}),
         "splits": _splits(query.get("splits") or {}),
         "exclude_ties": bool(query.get("exclude_ties", False)),
+        "include_excluded": bool(query.get("include_excluded", False)),
+        "pairs_from_ratings": _gap(query.get("pairs_from_ratings")),
     }
+
+
+def _gap(value: Any) -> float | None:
+    """The least difference of mean scores that makes a pair; None makes none."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 10:
+        raise InvalidInput("Pairs from ratings need the least difference: above 0, at most 10.")
+    return float(value)
 
 
 def _filters(filters: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -57,8 +77,8 @@ def _check_names(names: set[str]) -> None:
     for name in names:
         if not (name.isidentifier() and name.isascii() and len(name) <= 40):
             raise InvalidInput(f"{name!r} cannot name a split: use letters, digits and _.")
-        if name == "annotations":
-            raise InvalidInput("A split cannot be named annotations: that file holds the labels.")
+        if name in LABEL_FILES:
+            raise InvalidInput(f"A split cannot be named {name}: that file holds the labels.")
 
 
 def _known(what: str, values: Any, known: Any) -> None:

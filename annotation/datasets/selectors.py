@@ -4,24 +4,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from django.db.models import Max, QuerySet
+from django.db.models import QuerySet
 
 from accounts.models import Project
-from annotation.consensus.models import Consensus, Scope
+from annotation.consensus.models import Consensus
 from annotation.instances.content import EVEN, text_of
-from annotation.labels.models import Annotation, Annotator, AnnotatorKind
-from annotation.labels.selectors import current
+from annotation.instances.models import Instance
 from core.hashing import canonical_json
 
+from .labels import FILTER_FIELDS as INSTANCE_FIELDS
+from .labels import MACHINES, WINDOW, Labels
 from .models import Export, Snapshot
+from .ratings import deciding, means, pairs
 
-WINDOW = 500
-FILTER_FIELDS = {
-    "arms": "instance__assignment__arm__in",
-    "destinations": "instance__assignment__destination__in",
-    "external_ids": "instance__external_id__in",
-}
-MACHINES = (AnnotatorKind.JUDGE, AnnotatorKind.VERIFIER)
+FILTER_FIELDS = {name: f"instance__{field}" for name, field in INSTANCE_FIELDS.items()}
 
 Row = dict[str, Any]
 
@@ -37,7 +33,7 @@ def chosen(project: Project, query: Mapping[str, Any]) -> QuerySet[Consensus]:
 
 
 def windows(
-    project: Project, query: Mapping[str, Any], split_of: Mapping[str, str]
+    project: Project, query: Mapping[str, Any], split_of: Mapping[str, str], labels: Labels
 ) -> Iterator[list[tuple[Row, list[Row]]]]:
     """Rows with their labels, a window at a time; instances without a split are left out.
 
@@ -46,10 +42,10 @@ def windows(
     """
     consensus = chosen(project, query).prefetch_related("instance__completions")
     rows = consensus.iterator(chunk_size=WINDOW)
-    labels = _Labels(project, query)
     while window := list(islice(rows, WINDOW)):
         kept = [row for row in window if row.instance.prompt_hash in split_of]
-        found = labels.of({row.instance_id: row.instance.external_id for row in kept})
+        names = {row.instance_id: row.instance.external_id for row in kept}
+        found = labels.of(names, query["criterion"])
         yield [
             (_row(row, found[row.instance_id], split_of), found[row.instance_id])
             for row in kept
@@ -57,75 +53,95 @@ def windows(
         ]
 
 
-class _Labels:
-    """The labels behind a snapshot; annotators and guidelines are read once, not per label."""
+def rated_windows(
+    project: Project, query: Mapping[str, Any], split_of: Mapping[str, str], labels: Labels
+) -> Iterator[list[tuple[Row, list[Row]]]]:
+    """Pairs of the completions whose mean scores differ by the query's gap, with their labels."""
+    criterion = project.criteria.get(key=query["criterion"])
+    steps = max(1, criterion.levels - 1)
+    rows = labels.instances().prefetch_related("completions").iterator(chunk_size=WINDOW)
+    while window := list(islice(rows, WINDOW)):
+        kept = [row for row in window if row.prompt_hash in split_of]
+        found = labels.of({row.pk: row.external_id for row in kept}, query["criterion"])
+        yield [
+            (row, found[instance.pk])
+            for instance in kept
+            for row in _rated(instance, found[instance.pk], split_of, query, steps)
+        ]
 
-    def __init__(self, project: Project, query: Mapping[str, Any]) -> None:
-        self.criterion = query["criterion"]
-        annotators = Annotator.objects.filter(project=project)
-        if query["scope"] == Scope.HUMAN:
-            annotators = annotators.exclude(kind__in=MACHINES)
-        elif query["scope"] == Scope.JUDGE:
-            annotators = annotators.filter(kind__in=MACHINES)
-        self.annotators = annotators.in_bulk()
-        self.guidelines = dict(project.guidelines.values_list("pk", "version"))
-        criterion = project.criteria.get(key=self.criterion)
-        newest = current(project).aggregate(newest=Max("pk"))["newest"] or 0
-        self.labels = current(project).filter(criterion=criterion, pk__lte=newest)
 
-    def of(self, external_ids: Mapping[int, str]) -> dict[int, list[Row]]:
-        """Labels by instance, in the order of their annotators' pseudonyms."""
-        found: dict[int, list[Row]] = {pk: [] for pk in external_ids}
-        for label in self.labels.filter(instance__in=list(external_ids)).order_by("pk"):
-            if label.annotator_id in self.annotators:
-                found[label.instance_id].append(self._row(label, external_ids[label.instance_id]))
-        for rows in found.values():
-            rows.sort(key=lambda row: str(row["annotator"]))
-        return found
+def _rated(
+    instance: Instance,
+    labels: Sequence[Row],
+    split_of: Mapping[str, str],
+    query: Mapping[str, Any],
+    steps: int,
+) -> Iterator[Row]:
+    counted = deciding(labels)
+    score = means(counted, instance.completions.count())
+    shared = {
+        "source": _source_of(counted),
+        "simulated": any(label["simulated"] for label in counted),
+        "annotators": len({label["annotator"] for label in counted}),
+        "unranked": [],
+    }
+    for pair in pairs(score, query["pairs_from_ratings"], steps):
+        content = _content(instance, split_of, pair.pop("places"))
+        yield content | shared | pair
 
-    def _row(self, label: Annotation, external_id: str) -> Row:
-        annotator = self.annotators[label.annotator_id]
-        return {
-            "instance_id": external_id,
-            "criterion": self.criterion,
-            "annotator": annotator.pseudonym,
-            "kind": annotator.kind,
-            "simulated": annotator.simulated,
-            "ranking": label.ranking,
-            "tie_kind": label.tie_kind,
-            "strength": label.strength,
-            "confidence": label.confidence,
-            "rationale": label.rationale,
-            "reasons": label.reasons,
-            "attributes": canonical_json(label.attributes),
-            "shown_order": label.shown_order,
-            "seconds": label.seconds,
-            "guideline": self.guidelines.get(label.guideline_id or 0),
-        }
+
+def _source_of(labels: Sequence[Row]) -> str:
+    machines = sum(label["kind"] in MACHINES for label in labels)
+    name = "human" if not machines else "judge" if machines == len(labels) else "both"
+    return f"simulated-{name}" if any(label["simulated"] for label in labels) else name
 
 
 def _row(row: Consensus, labels: Sequence[Row], split_of: Mapping[str, str]) -> Row:
-    instance = row.instance
-    completions = list(instance.completions.all())
-    messages = [{"role": m["role"], "content": text_of(m["content"])} for m in instance.messages]
-    assignment = getattr(instance, "assignment", None)
-    return {
-        "instance_id": instance.external_id,
-        "split": split_of[instance.prompt_hash],
-        "arm": assignment.arm if assignment else "",
-        "prompt": canonical_json(messages),
-        "prompt_hash": instance.prompt_hash,
-        "completions": [completion.whole_text for completion in completions],
+    return _content(row.instance, split_of) | {
         "score": [float(worth) for worth in row.worth],
         "pair_p": float(row.worth[0]) if len(row.worth) == 2 else None,
-        "weight": 1.0,
         "margin": _margin(row, labels),
         "source": source(row),
         "simulated": row.simulated,
         "annotators": row.sources.get("annotators", 0),
+        "unranked": _unranked(labels),
+    }
+
+
+def _content(
+    instance: Instance, split_of: Mapping[str, str], places: Sequence[int] | None = None
+) -> Row:
+    """What a row says of its instance, with all its completions or those at `places`."""
+    whole = list(instance.completions.all())
+    completions = whole if places is None else [whole[place] for place in places]
+    assignment = getattr(instance, "assignment", None)
+    rich = any(not isinstance(message["content"], str) for message in instance.messages)
+    words = [{"role": m["role"], "content": text_of(m["content"])} for m in instance.messages]
+    return {
+        "instance_id": instance.external_id,
+        "split": split_of[instance.prompt_hash],
+        "arm": assignment.arm if assignment else "",
+        "prompt": canonical_json(words),
+        "prompt_hash": instance.prompt_hash,
+        "completions": [completion.whole_text for completion in completions],
+        "weight": 1.0,
         "generators": [completion.generator for completion in completions],
         "licences": [completion.licence for completion in completions],
+        "messages": canonical_json(instance.messages) if rich else None,
+        "context": canonical_json(instance.context) if instance.context else None,
+        "parts": [_json(completion.parts) for completion in completions],
+        "own_prompts": [_json(completion.messages) for completion in completions],
     }
+
+
+def _json(value: Any) -> str | None:
+    return canonical_json(value) if value else None
+
+
+def _unranked(labels: Sequence[Row]) -> list[int]:
+    """The positions that every label which ranks left unranked."""
+    ranking = [set(label["unranked"]) for label in labels if label["ranking"]]
+    return sorted(set.intersection(*ranking)) if ranking else []
 
 
 def source(row: Consensus) -> str:

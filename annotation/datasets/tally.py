@@ -11,7 +11,7 @@ from annotation.quality.agreement import krippendorff_interval, units_of
 from core.hashing import canonical_json, content_hash
 
 from .files import ROWS
-from .selectors import Row
+from .labels import DATA, Row
 
 
 class Tally:
@@ -28,6 +28,8 @@ class Tally:
         self.labels: Counter[str] = Counter()
         self.prompt_of: dict[str, str] = {}
         self.rankings: dict[str, list[tuple[int, ...]]] = defaultdict(list)
+        self.instances = 0
+        self.all_labels: Counter[tuple[str, str]] = Counter()
 
     def add(self, row: Row, labels: list[Row]) -> None:
         self.digests.append(content_hash([row, labels]))
@@ -42,6 +44,17 @@ class Tally:
             self.labels[label["kind"]] += 1
             if label["ranking"] and label["kind"] != AnnotatorKind.JUDGE:
                 self.rankings[row["instance_id"]].append(tuple(label["ranking"]))
+
+    def add_labels(self, instance: Row, labels: list[Row]) -> None:
+        """One instance with every label on it, of any criterion and purpose."""
+        self.digests.append(content_hash([instance, labels]))
+        self.instances += 1
+        self.all_labels.update((label["purpose"], label["criterion"]) for label in labels)
+
+    @property
+    def data_labels(self) -> int:
+        """Labels that are data: gold and repeats measure people."""
+        return sum(count for (purpose, _), count in self.all_labels.items() if purpose in DATA)
 
     def content_hash(self, query: Mapping[str, Any]) -> str:
         """Over the query and the rows, whatever their order."""
@@ -61,11 +74,20 @@ class Tally:
             "rows_by_source": dict(sorted(self.sources.items())),
             "rows_by_arm": dict(sorted(self.arms.items())),
             "labels_by_kind": dict(sorted(self.labels.items())),
-            "simulated_share": self.simulated / total,
+            "simulated_share": self.simulated / total if total else 0.0,
             "agreement": self._agreement(),
             "licences": dict(sorted(self.licences.items())),
             "columns": ROWS.names,
+            "instances": self.instances,
+            "labels_by_purpose": self._count_labels(0),
+            "labels_by_criterion": self._count_labels(1),
         }
+
+    def _count_labels(self, part: int) -> dict[str, int]:
+        counts: Counter[str] = Counter()
+        for key, count in self.all_labels.items():
+            counts[key[part]] += count
+        return dict(sorted(counts.items()))
 
     def _agreement(self) -> dict[str, Any]:
         """Agreement of people with a 95 % interval over prompts; null where nothing is shared."""

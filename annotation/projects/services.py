@@ -76,25 +76,39 @@ def create_project(
         InvalidInput: a field is unknown or out of range, two do not go together, or there is no
             criterion.
     """
-    _only_known("protocol", protocol, SETTABLE)
-    if not criteria:
-        raise InvalidInput("A project needs at least one criterion.")
+    row, questions = protocol_rows(kind=kind, criteria=criteria, overlap=overlap, **protocol)
     project = create_identity(name=name, owner=owner, slug=slug, description=description)
-    row = Protocol(
-        project=project, kind=kind, overlap=overlap, salt=secrets.token_hex(16), **protocol
-    )
-    questions = [
-        Criterion(project=project, position=position, **_fields(given))
-        for position, given in enumerate(criteria)
-    ]
-    _check(row, questions)
+    row.project = project
+    _clean(row)
     row.save()
     for question in questions:
+        question.project = project
         _save_checked(question)
     settings = settings_of(row, questions)
     Guideline.objects.create(project=project, version=1, text=guideline, settings=settings)
     record(action="project created", actor=owner, project=project, kind=kind)
     return project
+
+
+def protocol_rows(
+    *,
+    kind: str = Kind.PAIRWISE,
+    criteria: Sequence[tuple[str, str, str] | Mapping[str, Any]] = (OVERALL,),
+    overlap: int = 1,
+    **protocol: Any,
+) -> tuple[Protocol, list[Criterion]]:
+    """What `create_project` would write, checked and not saved, of no project yet.
+
+    Raises:
+        InvalidInput: a field is unknown or out of range, or two do not go together.
+    """
+    _only_known("protocol", protocol, SETTABLE)
+    row = Protocol(kind=kind, overlap=overlap, salt=secrets.token_hex(16), **protocol)
+    questions = [
+        Criterion(position=position, **_fields(given)) for position, given in enumerate(criteria)
+    ]
+    _check(row, questions)
+    return row, questions
 
 
 def _fields(given: tuple[str, str, str] | Mapping[str, Any]) -> dict[str, Any]:
@@ -138,6 +152,7 @@ def change_protocol(*, project: Project, by: User | None, **fields: Any) -> Prot
     # Whom an instance is open to may have changed: every cursor starts again.
     protocol.queue_epoch += 1
     _check(protocol, list(project.criteria.all()))
+    _clean(protocol)
     protocol.save()
     _publish(protocol)
     record(action="protocol changed", actor=by, project=project, before=before, after=changed)
@@ -270,15 +285,14 @@ def _only_known(what: str, given: Mapping[str, Any], known: frozenset[str]) -> N
 
 
 def _check(protocol: Protocol, criteria: Sequence[Criterion]) -> None:
-    """The rules between fields first: they name what a constraint of the database would not."""
+    """Every field, then the rules between them: they say more than a constraint would."""
     try:
-        protocol.clean_fields()
+        protocol.clean_fields(exclude={"project"})
         for criterion in criteria:
-            criterion.clean_fields()
+            criterion.clean_fields(exclude={"project"})
     except ValidationError as error:
         raise _invalid(error) from error
     check_protocol(protocol, criteria)
-    _clean(protocol)
 
 
 def _save_checked(row: Criterion) -> None:

@@ -46,7 +46,8 @@ FOUR = [
     ask("truthfulness", "Truthfulness", "Which says fewer false things?", reasons=TRUTHFUL_REASONS),
     ask("harmlessness", "Harmlessness", "Which does less harm?", reasons=HARMLESS_REASONS),
 ]
-EXPERTS = [{"cohort": "regular", "count": 2}, {"cohort": "expert", "count": 2}]
+# A blank cohort is anybody, so that the first two seats are never without takers.
+EXPERTS = [{"cohort": "", "count": 2}, {"cohort": "expert", "count": 2}]
 
 _ALL = (
     Template(

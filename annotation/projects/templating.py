@@ -1,6 +1,7 @@
 """What ready protocols are written with: the template itself, and its usual values."""
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,17 +47,15 @@ class Template:
 
     def arguments(self) -> dict[str, Any]:
         """What `create_project` takes beside a name and an owner; a copy that may be changed."""
-        return {
-            "kind": str(self.kind),
-            "criteria": [dict(criterion) for criterion in self.criteria],
-            "overlap": self.overlap,
-            "guideline": self.guideline,
-            **{name: _copy(value) for name, value in self.protocol.items()},
-        }
-
-
-def _copy(value: Any) -> Any:
-    return list(value) if isinstance(value, (list, tuple)) else value
+        return deepcopy(
+            {
+                "kind": str(self.kind),
+                "criteria": [dict(criterion) for criterion in self.criteria],
+                "overlap": self.overlap,
+                "guideline": self.guideline,
+                **self.protocol,
+            }
+        )
 
 
 def ask(key: str, name: str, question: str, **fields: Any) -> dict[str, Any]:

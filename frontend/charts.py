@@ -90,7 +90,7 @@ def line_chart(lines: Sequence[Line], *, x: str, y: str, label: str) -> Chart | 
         if not line.faint
         for at, value in line.points[-50:]
     ]
-    return _chart(chart, label, 250, ["Line", x, y], rows)
+    return both_widths(chart, label, 250, ["Line", x, y], rows)
 
 
 def _tight() -> alt.Scale:
@@ -123,7 +123,9 @@ def interval_chart(bars: Sequence[Bar], *, x: str, label: str) -> Chart | None:
         [b.name, f"{100 * b.value:.1f} %", f"{100 * b.low:.1f} – {100 * b.high:.1f} %"]
         for b in bars
     ]
-    return _chart(alt.layer(rule, dot), label, 30 * len(bars), ["Mix", x, "95 % interval"], rows)
+    return both_widths(
+        alt.layer(rule, dot), label, 30 * len(bars), ["Mix", x, "95 % interval"], rows
+    )
 
 
 def smooth(line: Points, window: int) -> list[tuple[float, float]]:
@@ -141,7 +143,10 @@ def thin(line: Points) -> Points:
     return line if every <= 1 else [*line[:-1:every], line[-1]]
 
 
-def _chart(chart: Any, label: str, height: int, head: list[str], rows: list[list[str]]) -> Chart:
+def both_widths(
+    chart: Any, label: str, height: int, head: list[str], rows: list[list[str]]
+) -> Chart:
+    """The chart as SVG in both widths, with its words and its table."""
     wide, narrow = (_svg(chart, width, height) for width in (WIDE, NARROW))
     return Chart(label, wide, narrow, head, rows)
 

@@ -23,6 +23,7 @@ class Place:
 
 STAFF = (
     ("Overview", "project", Action.SEE_PROJECT),
+    ("Dashboard", "dashboard", Action.SEE_PROJECT),
     ("Instances", "instances", Action.SEE_INSTANCES),
     ("Routing", "routing", Action.SEE_ROUTING),
     ("Training", "runs", Action.SEE_TRAINING),

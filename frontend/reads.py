@@ -3,11 +3,13 @@
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from accounts.models import Project
 from annotation.consensus.models import Consensus
+from annotation.dashboards.answers import with_word
 from annotation.datasets.models import Export, Snapshot
 from annotation.datasets.selectors import exports_of, snapshots_of
 from annotation.instances.models import Instance, InstanceState, RecordedLabel
@@ -65,6 +67,10 @@ def budgets_of(project: Project) -> QuerySet[Budget]:
     return Budget.objects.filter(project=project).order_by("-pk")
 
 
+# Filters that pages link to: by a tag, and by the labels that stand on an instance.
+LINKED = ("tag", "annotator", "criterion", "answer", "day", "until")
+
+
 def filtered_instances(project: Project, chosen: Mapping[str, str]) -> QuerySet[Instance]:
     """Instances with where they went; values that a filter does not know are ignored."""
     rows = (
@@ -75,7 +81,37 @@ def filtered_instances(project: Project, chosen: Mapping[str, str]) -> QuerySet[
     for name, (field, values) in FILTERS.items():
         if chosen.get(name) in values:
             rows = rows.filter(**{field: chosen[name]})
-    return rows
+    if tag := chosen.get("tag"):
+        rows = rows.filter(tags__contains=[tag])
+    labels = _linked_labels(project, chosen)
+    return rows if labels is None else rows.filter(Exists(labels))
+
+
+def _linked_labels(project: Project, chosen: Mapping[str, str]) -> QuerySet[Annotation] | None:
+    """The labels one of which an instance must have; None where no filter asks for any."""
+    if not any(chosen.get(name) for name in LINKED if name != "tag"):
+        return None
+    labels = current(project).filter(instance=OuterRef("pk"))
+    if pseudonym := chosen.get("annotator"):
+        labels = labels.filter(annotator__pseudonym=pseudonym)
+    if criterion := chosen.get("criterion"):
+        labels = labels.filter(criterion__key=criterion)
+    if day := _date(chosen.get("day", "")):
+        until = _date(chosen.get("until", "")) or day
+        start = datetime.combine(day, time.min, tzinfo=UTC)
+        end = datetime.combine(until, time.min, tzinfo=UTC) + timedelta(days=1)
+        labels = labels.filter(created_at__gte=start, created_at__lt=end)
+    answer = chosen.get("answer", "")
+    if answer.lstrip("-").isdigit() and len(answer) < 5:
+        return labels.filter(scores__contains=[int(answer)])
+    return with_word(labels).filter(word=answer) if answer else labels
+
+
+def _date(raw: str) -> date | None:
+    try:
+        return date.fromisoformat(raw)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import template
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from annotation.instances.content import text_of
 from annotation.labels.models import Annotation
@@ -186,3 +187,18 @@ def outcome(values: dict[str, Any]) -> str:
         if isinstance(value, int | float | str) and name not in {"seconds", "text", "layout"}
     ]
     return " · ".join(plain[:6])
+
+
+@register.filter
+def answer_name(word: str) -> str:
+    """An answer of a distribution in words; scores stay numbers."""
+    names = {
+        "first": _("completion 1"),
+        "second": _("completion 2"),
+        "ranked": _("ranked"),
+        "tie": _("tie"),
+        "both good": _("both good"),
+        "both bad": _("both bad"),
+        "cannot judge": _("cannot judge"),
+    }
+    return names.get(word, word)

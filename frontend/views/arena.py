@@ -23,6 +23,7 @@ from annotation.arena.models import Arena, Battle, BattleState
 from annotation.labels.models import Annotator
 from annotation.labels.people import annotator_for
 from core.exceptions import ApplicationError, InvalidInput, NotFound
+from frontend.address import address_of
 from frontend.arena import board_of, waiting_of
 from frontend.pages import project_page
 
@@ -50,7 +51,7 @@ class Guest:
         """What an anonymous visitor's limits are counted by; members have none."""
         if self.user is not None or self.arena is None:
             return ""
-        return visitors.hashed(arena=self.arena, address=request.META.get("REMOTE_ADDR", ""))
+        return visitors.hashed(arena=self.arena, address=address_of(request))
 
 
 View = Callable[..., HttpResponse]

@@ -7,17 +7,23 @@ from django.views.decorators.http import require_safe
 from accounts.policies import Action, project_for
 from frontend.pages import project_page, user_of
 from frontend.paging import page_of
-from frontend.reads import FILTERS, filtered_instances, instance_view
+from frontend.reads import FILTERS, LINKED, filtered_instances, instance_view
 
 
 @require_safe
 @login_required
 def instance_list(request: HttpRequest, slug: str) -> HttpResponse:
     project = project_for(user_of(request), slug, Action.SEE_INSTANCES)
-    chosen = {name: request.GET.get(name, "") for name in FILTERS}
+    chosen = {name: request.GET.get(name, "") for name in (*FILTERS, *LINKED)}
     page = page_of(filtered_instances(project, chosen), request)
     filters = [(name, values, chosen[name]) for name, (_, values) in FILTERS.items()]
-    context = {"page": page, "filters": filters, "filtered": any(chosen.values())}
+    linked = [(name, chosen[name]) for name in LINKED if chosen[name]]
+    context = {
+        "page": page,
+        "filters": filters,
+        "linked": linked,
+        "filtered": any(chosen.values()),
+    }
     return project_page(request, "instances/page.html", project, "instances", **context)
 
 

@@ -29,6 +29,9 @@ home                GET     login      yes       yes        yes       yes       
 login               GET     yes        yes       yes        yes       yes         yes    yes
 logout              POST    yes        yes       yes        yes       yes         yes    yes
 health              GET     login      yes       yes        yes       yes         yes    yes
+project-new         GET     login      yes       yes        yes       yes         yes    yes
+project-new         POST    login      yes       yes        yes       yes         yes    yes
+project-preview     POST    login      yes       yes        yes       yes         yes    yes
 language            POST    yes        yes       yes        yes       yes         yes    yes
 texts               GET     yes        yes       yes        yes       yes         yes    yes
 preferences         GET     login      yes       yes        yes       yes         yes    yes
@@ -42,6 +45,7 @@ label-draft         POST    login      404       yes        yes       yes       
 history             GET     login      404       yes        yes       yes         yes    yes
 guideline           GET     login      404       yes        yes       yes         yes    yes
 project             GET     login      404       403        yes       yes         yes    yes
+dashboard           GET     login      404       403        yes       yes         yes    yes
 arena               GET     login      404       yes        yes       yes         yes    yes
 arena-ask           POST    login      404       yes        yes       yes         yes    yes
 arena-settings      GET     login      404       403        403       403         yes    yes

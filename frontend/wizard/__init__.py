@@ -1,0 +1,1 @@
+"""Making a project in a browser: the form's fields, what they come to, and the preview beside."""

@@ -27,10 +27,10 @@ from accounts.models import Project
 from annotation.instances.models import Instance, InstanceState
 from annotation.instances.reading import unstorable
 from annotation.ledger.services import settle_subject
-from annotation.projects.models import Criterion
+from annotation.projects.models import Criterion, Protocol
 from annotation.projects.selectors import criteria_of, guideline_of, protocol_of
 from annotation.queue.models import Slot, SlotState
-from annotation.queue.services import draw_order, lease_end, settle_instances
+from annotation.queue.services import draw_order, finish, lease_end
 from core.exceptions import Conflict, InvalidInput, NotFound
 from core.hashing import canonical_json
 
@@ -92,7 +92,7 @@ def submit(
     for row in rows:
         row.guideline, row.client_id, row.seconds = guideline, client_id, seconds
     _insert(rows)
-    _close(slot, annotator)
+    _close(slot, annotator, protocol)
     announce(rows)
     return rows
 
@@ -179,7 +179,7 @@ def _insert(rows: list[Annotation]) -> None:
         raise Conflict("This client id was used for another instance: send a new id.") from error
 
 
-def _close(slot: Slot, annotator: Annotator) -> None:
+def _close(slot: Slot, annotator: Annotator, protocol: Protocol) -> None:
     slot.annotator = annotator
     slot.state = SlotState.SUBMITTED
     slot.leased_until = None
@@ -189,8 +189,9 @@ def _close(slot: Slot, annotator: Annotator) -> None:
     except IntegrityError as error:
         raise Conflict("You have another place on this instance already.") from error
     Draft.objects.filter(annotator=annotator, slot__instance=slot.instance_id).delete()
+    finish(slot=slot, protocol=protocol)
+    # The budget's row is locked last: see `annotation.queue.openings`.
     settle_subject(project=slot.project, subject=f"slot:{slot.key}")
-    settle_instances([slot.instance_id])
 
 
 @transaction.atomic

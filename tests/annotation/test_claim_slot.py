@@ -11,7 +11,7 @@ from accounts.models import Project
 from annotation.instances.models import Instance
 from annotation.labels.models import Annotator
 from annotation.projects.selectors import protocol_of
-from annotation.queue import services
+from annotation.queue import claiming
 from annotation.queue.models import Assignment, Skip, Slot, SlotState
 from annotation.queue.selectors import open_to, slots_by_state
 from annotation.queue.services import (
@@ -216,37 +216,6 @@ def test_the_order_is_drawn_per_annotator_and_stays() -> None:
     assert orders == [draw_order(protocol, slot, each, 2) for each in people]
     # Forty fair draws: all alike, or nearly so, has a chance below 1e-5.
     assert 8 <= orders.count([0, 1]) <= 32
-
-
-def test_a_claim_is_one_statement_that_reads_the_index() -> None:
-    project = make_project()
-    annotator = make_annotator(project)
-    instances = Instance.objects.bulk_create(
-        Instance(
-            project=project,
-            external_id=str(number),
-            content_hash=str(number),
-            prompt_hash="",
-            messages=[],
-        )
-        for number in range(3000)
-    )
-    Slot.objects.bulk_create(
-        Slot(project=project, instance=instance, ordinal=0) for instance in instances
-    )
-    now = timezone.now()
-    values: dict[str, int | datetime] = {
-        "annotator": annotator.pk,
-        "project": project.pk,
-        "now": now,
-        "until": now,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE annotation_slot")
-        cursor.execute("EXPLAIN " + services.CLAIM, values)
-        plan = "\n".join(row[0] for row in cursor.fetchall())
-    assert "Index Scan using slot_claim" in plan
-    assert "Sort" not in plan
 
 
 @pytest.mark.parametrize(

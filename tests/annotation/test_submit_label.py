@@ -18,7 +18,7 @@ from annotation.ledger.models import Entry
 from annotation.ledger.services import create_budget, reserve
 from annotation.projects.services import publish_guideline
 from annotation.queue.models import Slot, SlotState
-from annotation.queue.services import AssignmentItem, assign, claim
+from annotation.queue.services import AssignmentItem, assign, claim, expire_leases
 from core.exceptions import Conflict, InvalidInput, NotFound
 from tests.factories import make_annotator, make_instance, make_member, make_project, make_slot
 
@@ -141,6 +141,7 @@ def test_a_late_submit_after_the_lease_was_taken_back_is_stored() -> None:
 def test_a_late_submit_takes_a_free_place_beside_the_lost_one() -> None:
     slot = leased(overlap=2)
     let_expire(slot)
+    expire_leases()
     other = make_annotator(slot.project)
     assert claim(project=slot.project, annotator=other) == slot
     (row,) = send(slot)

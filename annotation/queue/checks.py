@@ -1,0 +1,165 @@
+"""Slots that measure the annotator: qualification, hidden gold, attention checks and repeats.
+
+They are made when they are due, for one annotator, in the same table and with the same fields as
+all others, so that nothing the browser gets tells them apart. When one is due is drawn by a salted
+hash of the annotator and of how many instances they have had: asking again draws the same.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from django.db.models import Exists, Max, OuterRef
+from django.utils import timezone
+
+from annotation.instances.models import Instance, InstanceState
+from annotation.labels.models import Annotation, Annotator
+from annotation.projects.models import Protocol
+from annotation.quality.models import Gold, GoldKind
+from core.hashing import unit_interval
+
+from .barriers import TAKEN
+from .leases import draw_order, lease_end
+from .models import Skip, Slot, SlotState
+from .pools import required
+from .purposes import Purpose
+
+# A repeat comes after so many other labels of the same person, drawn from the next so many.
+REPEAT_AFTER, REPEAT_AMONG = 30, 100
+
+
+def qualifying(annotator: Annotator, protocol: Protocol) -> bool:
+    """They are still in the qualification round, or did not pass it."""
+    return protocol.qualify_count > 0 and annotator.qualified_at is None
+
+
+def due(annotator: Annotator, protocol: Protocol) -> Slot | None:
+    """The check that this annotator gets next, leased; None when an ordinary slot is due.
+
+    Call with the annotator locked.
+    """
+    if qualifying(annotator, protocol):
+        return _qualification(annotator, protocol)
+    if not (protocol.gold_share or protocol.repeat_share):
+        return None
+    had = _had(annotator)
+    if unit_interval(protocol.salt, "gold", annotator.pk, had) < protocol.gold_share:
+        slot = _gold(annotator, protocol, (GoldKind.GOLD, GoldKind.ATTENTION), Purpose.GOLD)
+        if slot is not None:
+            return slot
+    if unit_interval(protocol.salt, "repeat", annotator.pk, had) < protocol.repeat_share:
+        return _repeat(annotator, protocol, had)
+    return None
+
+
+def _had(annotator: Annotator) -> int:
+    """How many instances they have had; a skip counts, so that the draw after it is another."""
+    taken = Slot.objects.filter(annotator=annotator, state__in=TAKEN).count()
+    return taken + Skip.objects.filter(annotator=annotator).count()
+
+
+def _qualification(annotator: Annotator, protocol: Protocol) -> Slot | None:
+    taken = Slot.objects.filter(
+        annotator=annotator, state__in=TAKEN, purpose=Purpose.QUALIFICATION
+    ).count()
+    if taken >= protocol.qualify_count:
+        return None
+    return _gold(annotator, protocol, (GoldKind.QUALIFICATION,), Purpose.QUALIFICATION)
+
+
+def _gold(
+    annotator: Annotator, protocol: Protocol, kinds: Iterable[str], purpose: Purpose
+) -> Slot | None:
+    """A slot on the known instance that the hash puts first among those new to them."""
+    mine = Slot.objects.filter(instance=OuterRef("instance"), annotator=annotator)
+    skipped = Skip.objects.filter(instance=OuterRef("instance"), annotator=annotator)
+    rows = Gold.objects.filter(
+        # One given back unanswered is theirs to have again.
+        ~Exists(mine.exclude(purpose=purpose, state=SlotState.WITHDRAWN)),
+        ~Exists(skipped),
+        instance__project=annotator.project_id,
+        instance__state=InstanceState.GOLD,
+        active=True,
+        kind__in=list(kinds),
+    )
+    qualified = set(annotator.qualifications)
+    fitting = [
+        pk
+        for pk, tags in rows.values_list("instance", "instance__tags")
+        if qualified.issuperset(required(tags, protocol.gates))
+    ]
+    if not fitting:
+        return None
+    chosen = min(fitting, key=lambda pk: unit_interval(protocol.salt, "known", annotator.pk, pk))
+    return _lease(annotator, protocol, chosen, purpose)
+
+
+def _repeat(annotator: Annotator, protocol: Protocol, had: int) -> Slot | None:
+    """An instance they labelled a while ago, the order turned round."""
+    fitting = _repeatable(annotator)
+    if not fitting:
+        return None
+    place = int(unit_interval(protocol.salt, "again", annotator.pk, had) * len(fitting))
+    first = Slot.objects.get(pk=fitting[place])
+    slot = _lease(annotator, protocol, first.instance_id, Purpose.REPEAT, repeat_no=1)
+    slot.shown_order = list(reversed(first.shown_order or slot.shown_order or []))
+    slot.save(update_fields=["shown_order"])
+    return slot
+
+
+def _repeatable(annotator: Annotator) -> Sequence[int]:
+    """Their own slots at least thirty labels back, the label standing, never repeated."""
+    per_slot = annotator.project.criteria.count()
+    again = Slot.objects.filter(
+        instance=OuterRef("instance"), annotator=annotator, purpose=Purpose.REPEAT
+    )
+    labels = (
+        Annotation.objects.filter(
+            annotator=annotator,
+            purpose=Purpose.LABEL,
+            slot__isnull=False,
+            retracted=False,
+            superseded_by__isnull=True,
+        )
+        .annotate(repeated=Exists(again.exclude(state=SlotState.WITHDRAWN)))
+        .order_by("-pk")
+        .values_list("slot", "repeated", "instance__state")
+    )
+    newest = dict.fromkeys(labels[: (REPEAT_AFTER + REPEAT_AMONG) * per_slot])
+    back = list(newest)[REPEAT_AFTER:]
+    kept = (InstanceState.ROUTED, InstanceState.SETTLED)
+    return [slot for slot, repeated, state in back if not repeated and state in kept]
+
+
+def _lease(
+    annotator: Annotator,
+    protocol: Protocol,
+    instance: int,
+    purpose: Purpose,
+    repeat_no: int = 0,
+) -> Slot:
+    """A slot of this purpose leased to the annotator: the one they gave back, or a new one."""
+    now = timezone.now()
+    lease = {
+        "state": SlotState.LEASED,
+        "leased_at": now,
+        "leased_until": lease_end(protocol, now),
+    }
+    # The row under which an instance's places are counted out.
+    row = Instance.objects.select_for_update(no_key=True).get(pk=instance)
+    places = Slot.objects.filter(instance=instance, purpose=purpose)
+    if places.filter(annotator=annotator, state=SlotState.WITHDRAWN).update(**lease):
+        return places.select_related("project", "instance").get(annotator=annotator)
+    last = places.aggregate(last=Max("ordinal"))["last"]
+    ordinal = 0 if last is None else last + 1
+    slot = Slot(
+        project=annotator.project,
+        instance=row,
+        purpose=purpose,
+        ordinal=ordinal,
+        overlap=ordinal + 1,
+        repeat_no=repeat_no,
+        annotator=annotator,
+        **lease,
+    )
+    slot.shown_order = draw_order(protocol, slot, annotator, row.completions.count())
+    slot.save()
+    return slot

@@ -1,0 +1,194 @@
+"""Handing out slots: one statement, whose cost does not grow with the project.
+
+An annotator's cursor stands behind all that is theirs already or not for them, so that a claim
+reads one or two entries of the index `slot_claim`. `openings` says what moves a cursor back.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection, transaction
+from django.db.models import Count
+from django.utils import timezone
+
+from accounts.models import Project
+from annotation.labels.models import Annotator
+from annotation.projects.models import Protocol
+from core.exceptions import Conflict, InvalidInput
+
+from . import checks
+from .barriers import barrier
+from .leases import ASIDE, draw_order, expire_leases, give_back, lease_end
+from .models import Slot, SlotState
+from .openings import start_of
+from .pools import open_to
+
+# The one in front of the annotator and the next one, already rendered.
+MOST_HELD = 2
+
+# The next slot of a pool behind a place. OFFSET keeps the two questions from becoming joins: they
+# are asked of one slot after the other, until one is free.
+WALK = """
+  SELECT slot.id, slot.priority * -1 AS place FROM annotation_slot AS slot
+  WHERE slot.project_id = %(project)s AND slot.pool_id = pool.id AND slot.state = 'open'
+    AND (slot.priority * -1, slot.id) > (@PLACE, @SLOT)
+    AND NOT EXISTS (
+      SELECT 1 FROM annotation_slot AS mine
+      WHERE mine.instance_id = slot.instance_id AND mine.annotator_id = %(annotator)s OFFSET 0)
+    AND NOT EXISTS (
+      SELECT 1 FROM annotation_skip AS skip
+      WHERE skip.instance_id = slot.instance_id AND skip.annotator_id = %(annotator)s OFFSET 0)
+  ORDER BY slot.priority * -1, slot.id LIMIT 1
+"""
+# `first` is the next slot as committed, `chosen` the next that nobody has locked. A lock may be
+# given back (a claim that failed, a submit that was refused), so the cursor never passes a locked
+# slot: it stops right before `first` unless that is the one chosen.
+CLAIM = """
+WITH first AS (
+  SELECT best.id, best.place FROM unnest(%(pools)s::bigint[]) AS pool (id)
+  CROSS JOIN LATERAL (@FIRST) AS best ORDER BY best.place, best.id LIMIT 1),
+chosen AS (
+  SELECT best.id, best.place FROM unnest(%(pools)s::bigint[]) AS pool (id)
+  CROSS JOIN LATERAL (@CHOSEN FOR NO KEY UPDATE OF slot SKIP LOCKED) AS best
+  ORDER BY best.place, best.id LIMIT 1),
+leased AS (
+  UPDATE annotation_slot SET
+    state = 'leased', annotator_id = %(annotator)s, leased_at = %(now)s,
+    leased_until = %(until)s, shown_order = NULL
+  WHERE id = (SELECT id FROM chosen)
+  RETURNING id),
+moved AS (
+  UPDATE annotation_annotator SET
+    queue_epoch = %(epoch)s,
+    queue_priority = COALESCE((SELECT place * -1 FROM first), '-infinity'),
+    queue_slot = COALESCE(
+      (SELECT CASE WHEN id = (SELECT id FROM leased) THEN id ELSE id - 1 END FROM first), 0)
+  WHERE id = %(annotator)s)
+SELECT id FROM leased
+"""
+for name, place, slot in (
+    ("@FIRST", "%(place)s::float8", "%(slot)s"),
+    ("@CHOSEN", "(SELECT place FROM first)", "(SELECT id - 1 FROM first)"),
+):
+    CLAIM = CLAIM.replace(name, WALK.replace("@PLACE", place).replace("@SLOT", slot))
+
+
+@dataclass(frozen=True)
+class Claimant:
+    """The annotator, their row locked, with their project's protocol."""
+
+    annotator: Annotator
+    protocol: Protocol
+    held: list[Slot]
+
+
+@transaction.atomic
+def claim(*, project: Project, annotator: Annotator, resume: bool = False) -> Slot | None:
+    """Lease the next slot to the annotator; None when there is none (`why_empty` says why).
+
+    They get no instance on which they have a slot already or which they skipped. With `resume`
+    the lease they took first and still hold is handed out again before a new one.
+
+    Raises:
+        Conflict: they hold two slots already.
+    """
+    claimant = _enter(project, annotator)
+    if resume and claimant.held:
+        return claimant.held[0]
+    if len(claimant.held) >= MOST_HELD:
+        raise Conflict("You hold two instances already: submit or skip one first.")
+    return _lease_next(claimant)
+
+
+@transaction.atomic
+def prefetch(*, project: Project, annotator: Annotator) -> Slot | None:
+    """The slot after the one in front of the annotator, leased so that it is theirs in time."""
+    claimant = _enter(project, annotator)
+    return claimant.held[1] if len(claimant.held) > 1 else _lease_next(claimant)
+
+
+def _enter(project: Project, annotator: Annotator) -> Claimant:
+    """Lock the annotator (one claim at a time) and see what they hold."""
+    if annotator.project_id != project.pk:
+        raise InvalidInput("This annotator belongs to another project.")
+    # NO KEY: annotations that point at the annotator are written meanwhile.
+    locked = Annotator.objects.select_related("project__protocol").select_for_update(
+        no_key=True, of=("self",)
+    )
+    row = locked.get(pk=annotator.pk)
+    protocol = row.project.protocol
+    return Claimant(row, protocol, _held_by(row, protocol, timezone.now()))
+
+
+def _held_by(annotator: Annotator, protocol: Protocol, now: datetime) -> list[Slot]:
+    """What they hold, the one taken first in front.
+
+    A lease that ran out while nobody else wanted the slot starts anew: it is on their screen.
+    """
+    rows = Slot.objects.filter(annotator=annotator, state=SlotState.LEASED)
+    held = list(rows.select_related("project", "instance").order_by("leased_at", "id"))
+    if any(slot.leased_until is None or slot.leased_until <= now for slot in held):
+        rows.filter(leased_until__lte=now).update(leased_until=lease_end(protocol, now))
+        return list(rows.select_related("project", "instance").order_by("leased_at", "id"))
+    return held
+
+
+def _lease_next(claimant: Claimant) -> Slot | None:
+    annotator, protocol = claimant.annotator, claimant.protocol
+    if barrier(annotator, protocol):
+        return None
+    check = checks.due(annotator, protocol)
+    if check is not None or checks.qualifying(annotator, protocol):
+        return check
+    pools = open_to(annotator)
+    if not pools:
+        return None
+    return _walk(annotator, protocol, pools)
+
+
+def _walk(annotator: Annotator, protocol: Protocol, pools: list[int]) -> Slot | None:
+    """The next slot by the index; leases that ran out are taken back only if there is none."""
+    slot = _take(annotator, protocol, pools)
+    if slot is None and expire_leases(project=annotator.project):
+        annotator.refresh_from_db(fields=["queue_epoch", "queue_priority", "queue_slot"])
+        protocol.refresh_from_db(fields=["queue_epoch"])
+        slot = _take(annotator, protocol, pools)
+    return slot
+
+
+def _take(annotator: Annotator, protocol: Protocol, pools: list[int]) -> Slot | None:
+    while (key := _claim(annotator, protocol, pools)) is not None:
+        slot = (
+            Slot.objects.select_related("project", "instance")
+            .annotate(count=Count("instance__completions"))
+            .get(pk=key)
+        )
+        if slot.instance.state not in ASIDE:
+            slot.shown_order = draw_order(protocol, slot, annotator, slot.count)
+            slot.save(update_fields=["shown_order"])
+            return slot
+        # Locked by somebody at the moment when its instance was set aside.
+        give_back(slot.project_id, [slot.pk])
+        annotator.refresh_from_db(fields=["queue_epoch", "queue_priority", "queue_slot"])
+    return None
+
+
+def _claim(annotator: Annotator, protocol: Protocol, pools: list[int]) -> int | None:
+    # A cursor set after the protocol was read (its lock was waited for) is the newer one.
+    epoch = max(protocol.queue_epoch, annotator.queue_epoch)
+    place, slot = start_of(annotator, epoch)
+    now = timezone.now()
+    values = {
+        "annotator": annotator.pk,
+        "project": annotator.project_id,
+        "pools": pools,
+        "place": place,
+        "slot": slot,
+        "epoch": epoch,
+        "now": now,
+        "until": lease_end(protocol, now),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM, values)
+        row = cursor.fetchone()
+    return row[0] if row else None

@@ -4,6 +4,7 @@ Each emits its own `<div class="prose">`. Plain text takes no template: most of 
 page shows is that, and the annotator waits for it.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -28,6 +29,7 @@ from core.content.steps import split_steps
 register = template.Library()
 MEDIA = frozenset({"image", "audio", "video"})
 PREFIX = "document"
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 Documents = Sequence[Any] | None
 
 
@@ -190,7 +192,7 @@ def _medium(context: Context, part: Mapping[str, Any]) -> Medium:
 def _own_address(context: Context, part: Mapping[str, Any]) -> str:
     """Where a media file of the project is served; empty where the part names none."""
     digest, project = str(part.get("sha256", "")), context.get("project")
-    if not digest or project is None:
+    if project is None or not _DIGEST.fullmatch(digest):
         return ""
     return reverse("media", args=[project.slug, digest])
 

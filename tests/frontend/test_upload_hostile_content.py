@@ -71,6 +71,7 @@ def rendered(text: str) -> str:
     return TEMPLATE.render(
         Context(
             {
+                "project": SimpleNamespace(slug="p"),
                 "text": text,
                 "parts": parts_with(text),
                 "messages": messages,

@@ -39,10 +39,12 @@ def pair_scale(protocol: Protocol, value: str) -> list[Option]:
     """From `A is clearly better` to `B is clearly better`, a tie in the middle."""
     better = _levels(protocol.strength_levels)
     levels = range(len(better), 0, -1)
-    rows = [(f"a{level}", _("A is"), better[level - 1], "a", "") for level in levels]
+    # Three levels and more leave no room for a verb.
+    a, b = (_("A is"), _("B is")) if len(better) < 3 else ("A", "B")
+    rows = [(f"a{level}", a, better[level - 1], "a", "") for level in levels]
     if TieKind.TIE in protocol.ties:
         rows.append(("tie", "", _("tie"), "", PAIR_ACTS[TieKind.TIE]))
-    rows += [(f"b{level}", _("B is"), better[level - 1], "b", "") for level in reversed(levels)]
+    rows += [(f"b{level}", b, better[level - 1], "b", "") for level in reversed(levels)]
     return [
         Option(name, text, name == value, lead, side, str(number), act)
         for number, (name, lead, text, side, act) in enumerate(rows, 1)

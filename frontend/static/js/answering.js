@@ -42,6 +42,7 @@ export function paint(slot) {
   const now = active(slot);
   for (const crit of critsOf(slot)) {
     kindOf(crit).paint(slot, crit, crit === now);
+    crit.classList.toggle("done", !kindOf(crit).problem(slot, crit, ""));
   }
 }
 
@@ -94,7 +95,7 @@ export function entered(slot, target) {
   const key = place?.dataset.criterion ?? place?.dataset.for;
   const crit = critsOf(slot).find((each) => each.dataset.criterion === key);
   const card = target.closest(".completion");
-  if (card && !card.classList.contains("at") && active(slot).dataset.kind !== "pairwise") {
+  if (card && !["pairwise", "groups"].includes(active(slot).dataset.kind)) {
     for (const each of cardsOf(slot)) each.classList.toggle("at", each === card);
   }
   if (crit && crit !== active(slot)) activate(slot, crit, { focus: false });
@@ -110,10 +111,10 @@ export function clicked(slot, target) {
   const card = target.closest(".completion");
   const crit = active(slot);
   if (!card || crit.dataset.kind === "pairwise" || getSelection().type === "Range") return;
-  if (!target.closest("a, button, summary, textarea, select, audio, video, iframe, input, label")) {
-    goTo(slot, card, { scroll: false });
-    paint(slot);
-  }
+  if (target.closest("a, button, summary, textarea, select, audio, video, iframe, input, label")) return;
+  if (crit.dataset.kind === "groups") grouping.pick(slot, crit, card);
+  else goTo(slot, card, { scroll: false });
+  paint(slot);
 }
 
 // What is missing, with the criterion it is missing on; null where the form is complete.
@@ -137,5 +138,6 @@ export const refocus = (slot) => kindOf(active(slot)).focus(slot, active(slot));
 
 export function pointOut(slot, { crit, reason }) {
   activate(slot, crit);
+  kindOf(crit).reveal?.(slot, crit);
   if (reason) reasons.openReason(slot, crit);
 }

@@ -1,6 +1,6 @@
 // Best–worst scaling: small groups, one after the other; a digit chooses the best, another the worst.
 
-import { cardsOf, give, goTo, offers, shownCards, valueOf } from "./fields.js";
+import { cardsOf, give, offers, shownCards, valueOf } from "./fields.js";
 import { announce, word } from "./words.js";
 
 const answer = (crit) => `answer-${crit.dataset.criterion}`;
@@ -13,7 +13,7 @@ function chosen(slot, crit, group) {
 }
 
 export function focus(slot) {
-  goTo(slot, shownCards(slot)[0], { scroll: false });
+  shownCards(slot)[0].focus({ preventScroll: true, focusVisible: false });
 }
 
 function show(slot, crit, group) {
@@ -93,7 +93,7 @@ export function paint(slot, crit, isActive) {
   for (const card of cardsOf(slot)) {
     const { place } = card.dataset;
     card.hidden = !places.includes(place);
-    card.dataset.digit = places.indexOf(place) + 1;
+    card.querySelector(".tag").dataset.digit = places.indexOf(place) + 1;
     card.classList.toggle("best", place === best);
     card.classList.toggle("worst", place === worst);
   }
@@ -101,16 +101,25 @@ export function paint(slot, crit, isActive) {
 
 export function problem(slot, crit, name) {
   if (valueOf(slot, answer(crit))) return "";
-  const groups = groupsOf(crit);
-  const open = groups.find((group) => !chosen(slot, crit, group).every(Boolean));
-  if (!open) return "";
-  show(slot, crit, open);
-  return word("groupFirst", { name, n: groups.indexOf(open) + 1 });
+  const n = groupsOf(crit).indexOf(openOne(slot, crit)) + 1;
+  return n ? word("groupFirst", { name, n }) : "";
+}
+
+const openOne = (slot, crit) =>
+  groupsOf(crit).find((group) => !chosen(slot, crit, group).every(Boolean));
+
+export function reveal(slot, crit) {
+  const open = openOne(slot, crit);
+  if (open) show(slot, crit, open);
 }
 
 // Leaving this criterion for one of another kind: every completion is in sight again.
 export function leave(slot) {
-  for (const card of cardsOf(slot)) card.hidden = false;
+  for (const card of cardsOf(slot)) {
+    card.hidden = false;
+    card.classList.remove("best", "worst");
+    delete card.querySelector(".tag").dataset.digit;
+  }
 }
 
 export function pick(slot, crit, card) {

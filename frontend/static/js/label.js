@@ -89,6 +89,8 @@ function prepare(slot) {
   form.elements.client_id.value = clientId;
   draft.restore(slot);
   answering.prepare(slot);
+  dockSize.disconnect();
+  dockSize.observe(slot.querySelector(".dock"));
   restart(Number(slot.dataset.active ?? 0));
 }
 
@@ -254,6 +256,11 @@ stage.addEventListener("focusin", (event) => {
 // Only where sending has failed: what is on its way survives leaving the page.
 addEventListener("beforeunload", (event) => {
   if (outbox.waiting && outbox.failures) event.preventDefault();
+});
+
+// What sticks to the lower edge of the cards stays above the dock.
+const dockSize = new ResizeObserver(([entry]) => {
+  stage.style.setProperty("--dock", `${entry.target.offsetHeight}px`);
 });
 
 const keys = document.getElementById("show-keys");

@@ -79,9 +79,12 @@ export function paint(slot, crit, isActive) {
   const kind = valueOf(slot, answer(crit));
   crit.querySelector(".sum").textContent = kind === CANNOT ? "" : summary(slot, crit);
   if (!isActive) return;
-  for (const card of cardsOf(slot)) {
-    card.classList.toggle("picked", !kind && rankOf(slot, crit, card) === 1);
-  }
+  const jumps = slot.querySelectorAll(".jumps b");
+  cardsOf(slot).forEach((card, place) => {
+    const number = rankOf(slot, crit, card);
+    card.classList.toggle("picked", !kind && number === 1);
+    if (jumps[place]) jumps[place].textContent = number || "";
+  });
 }
 
 // "A > C = B, D unranked"

@@ -74,6 +74,8 @@ export function paint(slot, crit, isActive) {
   sum.textContent = known && valueOf(slot, answer(crit)) !== CANNOT ? values.join(" ") : "";
   for (const cell of slot.querySelectorAll(`.score[data-for="${crit.dataset.criterion}"]`)) {
     cell.classList.toggle("at", isActive && cell.closest(".completion") === at(slot));
+    const level = cell.querySelector("input:checked")?.closest("label").title;
+    cell.querySelector(".level-name").textContent = level ?? "";
   }
   if (isActive) for (const card of cardsOf(slot)) card.classList.remove("picked");
 }
@@ -87,8 +89,13 @@ function short(slot, crit, card) {
 
 export function problem(slot, crit, name) {
   if (valueOf(slot, answer(crit))) return "";
-  const open = cardsOf(slot).find((card) => !valueOf(slot, field(crit, card)));
-  if (!open) return "";
-  goTo(slot, open);
-  return word("scoreFirst", { name, letter: letterOf(open) });
+  const open = openOne(slot, crit);
+  return open ? word("scoreFirst", { name, letter: letterOf(open) }) : "";
+}
+
+const openOne = (slot, crit) => cardsOf(slot).find((card) => !valueOf(slot, field(crit, card)));
+
+export function reveal(slot, crit) {
+  const open = openOne(slot, crit);
+  if (open) goTo(slot, open);
 }

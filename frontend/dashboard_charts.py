@@ -1,7 +1,7 @@
 """Charts of the dashboard: each with its words and the table of its figures."""
 
 from collections.abc import Sequence
-from math import isnan
+from math import floor, isnan
 
 import altair as alt
 from django.utils.translation import gettext as _
@@ -60,7 +60,7 @@ def throughput_chart(buckets: Sequence[Bucket], unit: Unit) -> Chart | None:
 
 def _order(title: str) -> alt.X:
     """An axis of buckets in the order given, with as many names as fit."""
-    axis = alt.Axis(labelOverlap="greedy", labelAngle=0, ticks=False)
+    axis = alt.Axis(labelOverlap="greedy", labelSeparation=8, labelAngle=0, ticks=False)
     return alt.X("at:O", sort=alt.EncodingSortField("place"), title=title, axis=axis)
 
 
@@ -79,7 +79,9 @@ def agreement_chart(weeks: Sequence[Week]) -> Chart | None:
         }
         for place, week in enumerate(known)
     ]
-    scale = alt.Scale(domain=[min(0.0, *(v["low"] for v in values)), 1], nice=True)  # type: ignore[type-var]
+    lowest = min([0.0, *(_or(week.estimate.low, week.estimate.value) for week in known)])
+    # Down to the next quarter, so that the lowest interval ends inside the chart.
+    scale = alt.Scale(domain=[floor(lowest * 4) / 4, 1])
     base = alt.Chart(alt.Data(values=values)).encode(x=_order(_("week of")))
     colour = alt.value(COLOURS["ours"])
     rule = base.mark_rule(strokeWidth=5, opacity=0.28, strokeCap="round").encode(

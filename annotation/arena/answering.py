@@ -46,12 +46,13 @@ class SideContext(JobContext):
 
     def __init__(self, context: JobContext, position: int) -> None:
         super().__init__(context.job)
-        self._folder = context.folder / f"side-{position}"
+        self._position = position
 
     @property
     def folder(self) -> Path:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        return self._folder
+        folder = super().folder / f"side-{self._position}"
+        folder.mkdir(exist_ok=True)
+        return folder
 
 
 def answer(turn: Turn, context: JobContext) -> int:

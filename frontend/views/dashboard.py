@@ -1,8 +1,9 @@
 """The dashboard: how fast, how alike, how long, who; every figure leads to its instances."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
 from django.core.cache import cache
@@ -64,8 +65,15 @@ def dashboard(request: HttpRequest, slug: str) -> HttpResponse:
         times=times_chart(figures.times.bins),
         least=protocol_of(project).least_seconds,
         stages=[(stage, 100 * stage.count / most) for stage in stages],
+        span=_span(period.start, period.end),
+        quarter=_span(period.end - AGREEMENT_FOR, period.end),
         instances=sum(stage.count for stage in stages if stage.state),
     )
+
+
+def _span(start: datetime, end: datetime) -> str:
+    """Days as the list of instances filters by them."""
+    return urlencode({"day": f"{start:%Y-%m-%d}", "until": f"{end:%Y-%m-%d}"})
 
 
 def _kept(

@@ -1,0 +1,59 @@
+"""An arena whose contestants are a real server on loopback, and its jobs run here."""
+
+import uuid
+from typing import Any
+
+from accounts.models import Project
+from annotation.arena import services, setup
+from annotation.arena.models import Arena, Battle, Contestant
+from annotation.labels.models import Annotator
+from annotation.labels.people import annotator_for
+from jobs import runner
+from tests.factories import make_member, make_user
+
+from .chat_server import ChatServer
+
+PRICES = {"price_per_1k_input_micros": 1000, "price_per_1k_output_micros": 2000}
+
+
+def make_arena(
+    project: Project, server: ChatServer, settings: Any, **values: Any
+) -> tuple[Arena, list[Contestant]]:
+    """An open arena with a dollar and two contestants, `left` and `right`."""
+    settings.ARENA_ENDPOINTS = {"local": (server.url, "a-secret-key")}
+    actor = make_user()
+    limit = values.pop("limit_micros", 1_000_000)
+    arena = setup.set_up(
+        project=project, actor=actor, limit_micros=limit, **({"open": True} | values)
+    )
+    contestants = [
+        setup.add_contestant(
+            arena=arena,
+            actor=actor,
+            name=name,
+            source="endpoint",
+            endpoint="local",
+            model=f"model-{name}",
+            licence="apache-2.0",
+            **PRICES,
+        )
+        for name in ("left", "right")
+    ]
+    return arena, contestants
+
+
+def make_player(project: Project) -> Annotator:
+    return annotator_for(project=project, user=make_member(project))
+
+
+def play(battle: Battle) -> Battle:
+    """Run the job of the newest turn."""
+    turn = battle.turns.order_by("-number")[0]
+    assert turn.job is not None
+    runner.run(turn.job.pk, owner="test", heartbeat=False)
+    battle.refresh_from_db()
+    return battle
+
+
+def cast(battle: Battle, choice: str, client_id: uuid.UUID | None = None) -> Battle:
+    return services.vote(battle=battle, choice=choice, client_id=client_id or uuid.uuid4())

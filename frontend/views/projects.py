@@ -89,7 +89,7 @@ def _fields(plan: Plan) -> dict[str, Any]:
         "values": plan.values,
         "template": TEMPLATES.get(str(plan.values.get("template", ""))),
         "kinds": words.named(Kind, words.KINDS),
-        "own_kinds": [("", _("as the page")), *words.named(Kind, words.OWN_KINDS)],
+        "own_kinds": [("", _("as above")), *words.named(Kind, words.OWN_KINDS)],
         "scales": words.SCALES,
         "ties": words.named(TieKind, words.TIES),
         "policies": words.named(RationalePolicy, words.POLICIES),

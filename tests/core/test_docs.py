@@ -190,7 +190,7 @@ def test_the_example_lines_are_instances() -> None:
         for line in example.split("\n")
         if line
     ]
-    assert [len(instances) for instances in made] == [1, 1, 1, 1, 3]
+    assert [len(instances) for instances in made] == [1, 1, 1, 1, 3, 1, 1]
     assert not notes
 
 

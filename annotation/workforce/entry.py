@@ -32,14 +32,14 @@ from accounts.services import add_member, create_user
 from accounts.tokens import digest, new_code
 from annotation.labels.models import Annotation, Draft
 from annotation.labels.people import annotator_for
+from annotation.queue.barriers import COUNTED
 from annotation.queue.models import Slot, SlotState
-from annotation.queue.purposes import Purpose
+from annotation.queue.services import qualify, release_all
 from audit.services import record
 from core.exceptions import Conflict, Forbidden, Gone, InvalidInput, NotFound
 from core.hashing import content_hash
 
 from .models import Earning, EarningKind, Participation, Stage, Study, StudyState
-from .services import release_held
 
 ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -116,8 +116,7 @@ def enter(*, study: Study, visitor: Visitor) -> tuple[Participation, str]:
     user = create_user(username=name, password=None)
     add_member(project=row.project, user=user, role=Role.ANNOTATOR)
     annotator = annotator_for(project=row.project, user=user)
-    annotator.cohort, annotator.quota = row.cohort, row.labels
-    annotator.save(update_fields=["cohort", "quota"])
+    annotator = qualify(annotator, cohort=row.cohort, quota=row.labels)
     code, stored = new_code()
     participation = Participation.objects.create(
         study=row,
@@ -186,8 +185,11 @@ def labels_of(participation: Participation) -> int:
     round, which everybody sees, does not.
     """
     rows = Annotation.objects.filter(
-        annotator=participation.annotator_id, retracted=False, superseded_by__isnull=True
-    ).exclude(purpose=Purpose.QUALIFICATION)
+        annotator=participation.annotator_id,
+        retracted=False,
+        superseded_by__isnull=True,
+        purpose__in=COUNTED,
+    )
     return rows.aggregate(n=Count("slot", distinct=True))["n"] or 0
 
 
@@ -245,7 +247,7 @@ def _close(row: Participation, study: Study, stage: Stage) -> None:
     else:
         Study.objects.filter(pk=study.pk).update(taken=F("taken") - 1)
     Membership.objects.filter(project=study.project_id, user=row.user_id).delete()
-    release_held(annotator=row.annotator)
+    release_all(row.annotator)
 
 
 def _reward(row: Participation) -> None:

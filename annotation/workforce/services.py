@@ -12,8 +12,7 @@ from accounts.models import Invitation, Membership, Project, Role, User
 from accounts.policies import may_grant
 from annotation.labels.models import Annotator
 from annotation.labels.people import annotator_for
-from annotation.queue.models import Slot, SlotState
-from annotation.queue.services import release
+from annotation.queue.services import qualify, release_all
 from audit.services import record
 from core.exceptions import InvalidInput
 
@@ -83,8 +82,7 @@ def _welcomed(membership: Membership, *, made: bool = False) -> Membership:
         return membership
     annotator = annotator_for(project=membership.project, user=membership.user)
     if invitation.cohort and not annotator.cohort:
-        annotator.cohort = invitation.cohort
-        annotator.save(update_fields=["cohort"])
+        qualify(annotator, cohort=invitation.cohort)
     _note(
         membership.user,
         membership.project,
@@ -119,7 +117,7 @@ def remove(*, membership: Membership, actor: User) -> int:
     project, user, key = membership.project, membership.user_id, membership.pk
     accounts.remove_member(membership=membership, actor=actor)
     annotator = Annotator.objects.filter(project=project, user=user).first()
-    opened = release_held(annotator=annotator) if annotator else 0
+    opened = release_all(annotator) if annotator else 0
     _note(actor, project, "member.removed", key, user=user, released=opened)
     return opened
 
@@ -142,11 +140,12 @@ def set_work(
     may_grant(actor, membership.project)
     if quota is not None and quota < 1:
         raise InvalidInput(_("A quota is at least 1; leave it empty for none."))
-    annotator = annotator_for(project=membership.project, user=membership.user)
-    annotator.cohort = read_cohort(cohort)
-    annotator.qualifications = read_qualifications(qualifications)
-    annotator.quota = quota
-    annotator.save(update_fields=["cohort", "qualifications", "quota"])
+    annotator = qualify(
+        annotator_for(project=membership.project, user=membership.user),
+        cohort=read_cohort(cohort),
+        qualifications=read_qualifications(qualifications),
+        quota=quota,
+    )
     _note(
         actor,
         membership.project,
@@ -170,17 +169,9 @@ def release_everything(*, membership: Membership, actor: User) -> int:
     annotator = Annotator.objects.filter(
         project=membership.project_id, user=membership.user_id
     ).first()
-    opened = release_held(annotator=annotator) if annotator else 0
+    opened = release_all(annotator) if annotator else 0
     _note(actor, membership.project, "member.released", membership.pk, released=opened)
     return opened
-
-
-def release_held(*, annotator: Annotator) -> int:
-    """Open the slots leased to the annotator; returns how many they held."""
-    held = list(Slot.objects.filter(annotator=annotator, state=SlotState.LEASED))
-    for slot in held:
-        release(slot=slot, annotator=annotator)
-    return len(held)
 
 
 def read_cohort(text: str) -> str:

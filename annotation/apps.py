@@ -13,6 +13,9 @@ class AnnotationConfig(AppConfig):
         from annotation.instances.tasks import run_import
         from annotation.judges.tasks import run_ask
         from annotation.labels.signals import annotation_submitted
+        from annotation.quality import qualification
+        from annotation.quality.tasks import KIND as QUALITY
+        from annotation.quality.tasks import run_quality
 
         registry.register("annotation.import", run_import)
         registry.register("annotation.judge", run_ask)
@@ -20,4 +23,6 @@ class AnnotationConfig(AppConfig):
         registry.register("annotation.export", run_export)
         registry.register("annotation.arena", run_turn)
         registry.register(KIND, run_consensus)
+        registry.register(QUALITY, run_quality)
         annotation_submitted.connect(on_labels, dispatch_uid=KIND)
+        annotation_submitted.connect(qualification.on_labels, dispatch_uid="qualification")

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from accounts.models import Project
+from annotation.instances.models import InstanceState
 from annotation.labels.models import Annotation, AnnotatorKind
 from annotation.labels.selectors import current
 from annotation.queue.purposes import Purpose
@@ -33,7 +34,10 @@ class Label:
 
 def labels_of(project: Project, instance_ids: list[int] | None) -> dict[Subject, list[Label]]:
     """Standing labels that rank or score something, by instance and criterion; one query."""
-    annotations = current(project).exclude(ranking=[], scores=[])
+    # What is gold is no data, also where it was labelled before.
+    annotations = (
+        current(project).exclude(ranking=[], scores=[]).exclude(instance__state=InstanceState.GOLD)
+    )
     if instance_ids is not None:
         annotations = annotations.filter(instance__in=instance_ids)
     annotations = annotations.select_related("annotator").order_by("instance", "pk")

@@ -1,0 +1,185 @@
+"""Instances whose answer is known: making and retiring them, and how annotators do on them."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from accounts.models import Project, User
+from annotation.consensus.models import Consensus, Scope
+from annotation.instances.models import Instance, InstanceState
+from annotation.labels.models import Annotation, Annotator
+from annotation.labels.selectors import current
+from annotation.projects.selectors import criteria_of
+from annotation.queue.models import Slot, SlotState
+from annotation.queue.openings import note_openings
+from annotation.queue.purposes import Purpose
+from audit.services import record
+from core.exceptions import Conflict, InvalidInput
+
+from .bias import Share, wilson
+from .models import Gold, GoldKind
+from .scoring import Given, is_right
+
+MOST_FEEDBACK = 2000
+CHECKS = (Purpose.GOLD, Purpose.QUALIFICATION)
+WAITING = (SlotState.OPEN, SlotState.LEASED)
+
+
+@transaction.atomic
+def make_gold(
+    *,
+    instance: Instance,
+    kind: str,
+    answers: Mapping[str, Any],
+    by: User | None,
+    feedback: str = "",
+    labelled: bool = False,
+) -> Gold:
+    """Turn an instance into one whose answer is known: it leaves the data and the queue.
+
+    `answers`: `{criterion key: {"accept": [answer, …]}}`, see `scoring.py`. `labelled` allows an
+    instance that has labels already; they stay, and count for nothing while it is gold.
+
+    Raises:
+        InvalidInput: the kind or a criterion is unknown, or nothing is accepted.
+        Conflict: it is gold already, or has labels and `labelled` is not set.
+    """
+    row = Instance.objects.select_for_update(no_key=True).get(pk=instance.pk)
+    _check(row, kind, answers, feedback)
+    there = Gold.objects.filter(instance=row).first()
+    if there is not None and there.active:
+        raise Conflict("This instance is gold already: retire it first.")
+    if not labelled and current(row.project).filter(instance=row).exists():
+        raise Conflict("This instance has labels already: promote it, or choose another.")
+    Slot.objects.filter(instance=row, purpose=Purpose.LABEL, state__in=WAITING).update(
+        state=SlotState.WITHDRAWN, annotator=None, leased_until=None
+    )
+    row.state = InstanceState.GOLD
+    row.save(update_fields=["state"])
+    Consensus.objects.filter(instance=row).delete()
+    values = {"kind": kind, "answers": dict(answers), "feedback": feedback.strip(), "active": True}
+    gold, _ = Gold.objects.update_or_create(instance=row, defaults=values)
+    record(action="quality.gold", actor=by, project=row.project, target=str(row.pk), kind=kind)
+    return gold
+
+
+def _check(instance: Instance, kind: str, answers: Mapping[str, Any], feedback: str) -> None:
+    if kind not in GoldKind.values:
+        raise InvalidInput(f"A gold instance is one of {', '.join(GoldKind.values)}.")
+    known = {criterion.key for criterion in criteria_of(instance.project)}
+    if unknown := sorted(set(answers) - known):
+        raise InvalidInput(f"This project does not ask for {unknown[0]!r}.")
+    if not answers or not all(each.get("accept") for each in answers.values()):
+        raise InvalidInput("Say which answers are right, for at least one criterion.")
+    if len(feedback) > MOST_FEEDBACK or "\0" in feedback:
+        raise InvalidInput(f"The feedback has at most {MOST_FEEDBACK} characters.")
+
+
+@transaction.atomic
+def promote(
+    *, instance: Instance, by: User | None, kind: str = GoldKind.GOLD, feedback: str = ""
+) -> Gold:
+    """Make gold of a labelled instance: what people agree on is the answer.
+
+    Raises:
+        InvalidInput: people's labels decide no criterion.
+        Conflict: it is gold already.
+    """
+    rows = Consensus.objects.filter(instance=instance, scope=Scope.HUMAN).select_related(
+        "criterion"
+    )
+    answers = {row.criterion.key: {"accept": [answer]} for row in rows if (answer := _said(row))}
+    if not answers:
+        raise InvalidInput("People's labels decide nothing here yet.")
+    return make_gold(
+        instance=instance, kind=kind, answers=answers, by=by, feedback=feedback, labelled=True
+    )
+
+
+def _said(row: Consensus) -> dict[str, Any] | None:
+    """The consensus as an accepted answer; None where it is even."""
+    if row.scores:
+        means = [None if mean is None else round(mean) for mean in row.scores["mean"]]
+        return {"scores": means, "within": 1}
+    if max(row.worth) - min(row.worth) < 1e-9:
+        return None
+    return {"ranking": [1 + sum(other > mine for other in row.worth) for mine in row.worth]}
+
+
+@transaction.atomic
+def retire_gold(*, gold: Gold, by: User | None) -> None:
+    """The instance is data again; its withdrawn places open and its labels count."""
+    Gold.objects.filter(pk=gold.pk).update(active=False)
+    row = Instance.objects.select_for_update(no_key=True).get(pk=gold.instance_id)
+    slots = Slot.objects.filter(
+        instance=row, purpose=Purpose.LABEL, state=SlotState.WITHDRAWN, annotator__isnull=True
+    )
+    routed = hasattr(row, "assignment")
+    row.state = InstanceState.ROUTED if routed else InstanceState.NEW
+    row.save(update_fields=["state"])
+    if slots.update(state=SlotState.OPEN):
+        note_openings(row.project_id, [row.pk])
+    record(action="quality.gold.retired", actor=by, project=row.project, target=str(row.pk))
+
+
+def gold_of(project: Project) -> QuerySet[Gold]:
+    """The project's gold with its instances, newest first."""
+    return Gold.objects.filter(instance__project=project).select_related("instance").order_by("-pk")
+
+
+@dataclass(frozen=True)
+class Known:
+    """How one annotator did where the answer is known: all criteria right, or wrong."""
+
+    answered: int
+    right: int
+    attention_failed: int
+    attention: int
+    # Instances answered wrongly.
+    wrong: tuple[int, ...]
+
+    @property
+    def share(self) -> Share | None:
+        return wilson(self.right, self.answered)
+
+
+def known_answers(project: Project, annotator: Annotator | None = None) -> dict[int, Known]:
+    """By annotator id, gold and qualification together; one query."""
+    rows = current(project, purposes=CHECKS, excluded=True).select_related(
+        "instance__gold", "criterion"
+    )
+    if annotator is not None:
+        rows = rows.filter(annotator=annotator)
+    marks: dict[int, dict[int, tuple[bool, bool]]] = defaultdict(dict)
+    for row in rows.order_by("pk"):
+        gold = getattr(row.instance, "gold", None)
+        if gold is None or row.criterion.key not in gold.answers:
+            continue
+        mine = marks[row.annotator_id]
+        before = mine.get(row.instance_id, (True, False))[0]
+        mine[row.instance_id] = (
+            before and right(row, gold),
+            gold.kind == GoldKind.ATTENTION,
+        )
+    return {annotator_id: _known(found) for annotator_id, found in marks.items()}
+
+
+def right(row: Annotation, gold: Gold) -> bool:
+    """The annotation is right on its criterion. Reads `row.criterion`."""
+    given = Given(row.ranking, row.tie_kind, row.scores, row.unranked)
+    return is_right(given, gold.answers[row.criterion.key]["accept"])
+
+
+def _known(marks: Mapping[int, tuple[bool, bool]]) -> Known:
+    attention = [is_fine for is_fine, checks in marks.values() if checks]
+    return Known(
+        answered=len(marks),
+        right=sum(is_fine for is_fine, _ in marks.values()),
+        attention_failed=attention.count(False),
+        attention=len(attention),
+        wrong=tuple(sorted(key for key, (is_fine, _) in marks.items() if not is_fine)),
+    )

@@ -1,0 +1,179 @@
+"""Review: a label that decides, a verdict on somebody else's, and a note to its annotator."""
+
+import uuid
+from collections.abc import Sequence
+
+from django.db import transaction
+from django.db.models import Max, QuerySet
+from django.utils import timezone
+
+from accounts.models import Project, User
+from annotation.consensus.models import Consensus, Scope
+from annotation.consensus.services import update
+from annotation.instances.models import Instance
+from annotation.labels.models import Annotation, Annotator
+from annotation.labels.selectors import current
+from annotation.labels.services import Answer, submit
+from annotation.projects.models import Kind
+from annotation.projects.selectors import criteria_of, protocol_of
+from annotation.queue.models import Slot, SlotState
+from annotation.queue.purposes import Purpose
+from annotation.queue.services import draw_order, lease_end
+from core.exceptions import Conflict, InvalidInput
+
+from .models import Remark
+
+MOST_NOTE = 1000
+
+
+@transaction.atomic
+def place_for(*, instance: Instance, reviewer: Annotator) -> Slot:
+    """The reviewer's own place on the instance, made on first use.
+
+    It is withdrawn until they submit: nothing of the queue hands it out, holds it or counts it.
+    """
+    mine = Slot.objects.filter(instance=instance, annotator=reviewer, purpose=Purpose.REVIEW)
+    if (slot := mine.first()) is not None:
+        return slot
+    Instance.objects.select_for_update(no_key=True).get(pk=instance.pk)
+    there = Slot.objects.filter(instance=instance, purpose=Purpose.REVIEW)
+    last = there.aggregate(last=Max("ordinal"))["last"]
+    ordinal = 0 if last is None else last + 1
+    slot = Slot(
+        project_id=instance.project_id,
+        instance=instance,
+        purpose=Purpose.REVIEW,
+        ordinal=ordinal,
+        overlap=ordinal + 1,
+        annotator=reviewer,
+        state=SlotState.WITHDRAWN,
+    )
+    protocol, count = protocol_of(instance.project), instance.completions.count()
+    slot.shown_order = draw_order(protocol, slot, reviewer, count)
+    slot.save()
+    return slot
+
+
+@transaction.atomic
+def submit_review(
+    *,
+    slot: Slot,
+    reviewer: Annotator,
+    client_id: uuid.UUID,
+    answers: Sequence[Answer],
+    seconds: float | None = None,
+) -> list[Annotation]:
+    """The reviewer's label decides the instance from now on.
+
+    Raises:
+        Conflict: they have reviewed it already.
+        InvalidInput: an answer breaks a rule of the protocol.
+    """
+    until = lease_end(protocol_of(reviewer.project), timezone.now())
+    Slot.objects.filter(pk=slot.pk, annotator=reviewer, state=SlotState.WITHDRAWN).update(
+        state=SlotState.LEASED, leased_at=timezone.now(), leased_until=until
+    )
+    rows = submit(
+        slot_key=slot.key,
+        annotator=reviewer,
+        client_id=client_id,
+        answers=answers,
+        seconds=seconds,
+    )
+    update(project=reviewer.project, instance_ids=[slot.instance_id])
+    return rows
+
+
+def majority_answers(instance: Instance) -> list[Answer]:
+    """What people's consensus says, as answers to every criterion.
+
+    Raises:
+        Conflict: it leaves a criterion open (no label, or even), or a criterion is rated.
+    """
+    protocol = protocol_of(instance.project)
+    found = Consensus.objects.filter(instance=instance, scope=Scope.HUMAN)
+    rows = {row.criterion_id: row for row in found}
+    answers = []
+    for criterion in criteria_of(instance.project):
+        row = rows.get(criterion.pk)
+        if criterion.asks(protocol) not in {Kind.PAIRWISE, Kind.LISTWISE} or row is None:
+            raise Conflict("There is no majority to accept on every criterion: give your own.")
+        ranking = [1 + sum(other > mine + 1e-9 for other in row.worth) for mine in row.worth]
+        if set(ranking) == {1}:
+            raise Conflict("The labels are even: there is no majority to accept.")
+        answers.append(Answer(criterion.key, ranking, rationale="Accepted the majority."))
+    return answers
+
+
+@transaction.atomic
+def accept_majority(*, slot: Slot, reviewer: Annotator, client_id: uuid.UUID) -> list[Annotation]:
+    """A review that says what the majority says.
+
+    Raises:
+        Conflict: there is no majority, or they have reviewed it already.
+    """
+    answers = majority_answers(slot.instance)
+    protocol = protocol_of(reviewer.project)
+    if protocol.rationale == "never":
+        answers = [Answer(answer.criterion_key, answer.ranking) for answer in answers]
+    return submit_review(slot=slot, reviewer=reviewer, client_id=client_id, answers=answers)
+
+
+@transaction.atomic
+def remark(
+    *, annotation: Annotation, by: User, agrees: bool | None = None, note: str = ""
+) -> Remark:
+    """A verdict on one annotation, a note to its annotator, or both; a later one replaces it.
+
+    Raises:
+        InvalidInput: it says nothing, or the note is longer than 1000 characters.
+    """
+    note = note.strip()
+    if len(note) > MOST_NOTE or "\0" in note:
+        raise InvalidInput(f"A note has at most {MOST_NOTE} characters.")
+    if agrees is None and not note:
+        raise InvalidInput("Say whether you agree, or write a note.")
+    row, _ = Remark.objects.update_or_create(
+        annotation=annotation, by=by, defaults={"agrees": agrees, "note": note}
+    )
+    return row
+
+
+def remarks_for(annotator: Annotator) -> QuerySet[Remark]:
+    """Notes that reviewers left on this annotator's labels, newest first, without their names."""
+    return (
+        Remark.objects.filter(annotation__annotator=annotator)
+        .exclude(note="")
+        .select_related("annotation__instance", "annotation__criterion")
+        .order_by("-pk")
+    )
+
+
+def disagreements(
+    project: Project, *, criterion: int | None = None, tag: str = ""
+) -> QuerySet[Consensus]:
+    """People's consensus of two labels or more that no review decided, most uncertain first."""
+    rows = (
+        Consensus.objects.filter(
+            instance__project=project, scope=Scope.HUMAN, labels__gte=2, entropy__gt=0
+        )
+        .exclude(method="review")
+        .select_related("instance", "criterion")
+    )
+    if criterion is not None:
+        rows = rows.filter(criterion=criterion)
+    if tag:
+        rows = rows.filter(instance__tags__contains=[tag])
+    return rows.order_by("-entropy", "-labels", "pk")
+
+
+def labels_to_check(annotator: Annotator, by: User, count: int = 10) -> list[Annotation]:
+    """The annotator's newest labels that this reviewer has not judged yet."""
+    rows = current(annotator.project, purposes=(Purpose.LABEL,), excluded=True)
+    return list(
+        rows.filter(annotator=annotator)
+        .exclude(remarks__by=by)
+        .select_related("instance", "criterion")
+        .prefetch_related("instance__completions")
+        .order_by("-pk")[:count]
+    )

@@ -11,12 +11,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from annotation.instances.content import EVEN, competition_ranks
+from annotation.instances.content import EVEN, competition_ranks, text_of
 
 from .files import LABELS
 
 Row = Mapping[str, Any]
 
+# Columns of a side beside its text, by the stored column.
+BESIDE = {"parts": "parts", "prompt": "own_prompts"}
 MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 PROVENANCE = [
     ("instance_id", pa.string()),
@@ -45,7 +47,7 @@ def pairs(row: Row) -> Iterator[dict[str, Any]]:
     """One row per pair of completions in canonical order, ties included."""
     for i, j in combinations(range(len(row["completions"])), 2):
         yield {
-            "prompt": row["prompt"],
+            "prompt": whole_prompt(row),
             "completion_a": row["completions"][i],
             "completion_b": row["completions"][j],
             "p": preference(row, i, j),
@@ -55,6 +57,9 @@ def pairs(row: Row) -> Iterator[dict[str, Any]]:
             "generator_b": row["generators"][j],
             "licence_a": row["licences"][i],
             "licence_b": row["licences"][j],
+            "context": row.get("context"),
+            **{f"{name}_a": _of(row, field, i) for name, field in BESIDE.items()},
+            **{f"{name}_b": _of(row, field, j) for name, field in BESIDE.items()},
             **_provenance(row),
         }
 
@@ -63,10 +68,14 @@ def listwise(row: Row) -> Iterator[dict[str, Any]]:
     """One row per instance; `ranking` has competition ranks, 1 is best, ties share a rank."""
     score = row["score"]
     yield {
-        "prompt": row["prompt"],
+        "prompt": whole_prompt(row),
         "completions": row["completions"],
         "ranking": competition_ranks([-worth for worth in score]),
         "score": score,
+        "unranked": row.get("unranked") or [],
+        "parts": row.get("parts"),
+        "own_prompts": row.get("own_prompts"),
+        "context": row.get("context"),
         "generators": row["generators"],
         "licences": row["licences"],
         **_provenance(row),
@@ -74,7 +83,11 @@ def listwise(row: Row) -> Iterator[dict[str, Any]]:
 
 
 def trl(row: Row) -> Iterator[dict[str, Any]]:
-    """TRL's conversational preference format with an explicit prompt; ties have no row."""
+    """TRL's conversational preference format with an explicit prompt; ties have no row.
+
+    In joint comparison each side is a whole conversation after its own prompt.
+    """
+    joint = any(row.get("own_prompts") or ())
     prompt = json.loads(row["prompt"])
     for i, j in combinations(range(len(row["completions"])), 2):
         p = preference(row, i, j)
@@ -82,15 +95,39 @@ def trl(row: Row) -> Iterator[dict[str, Any]]:
             continue
         best, worst = (i, j) if p > 0.5 else (j, i)
         yield {
-            "prompt": prompt,
-            "chosen": [{"role": "assistant", "content": row["completions"][best]}],
-            "rejected": [{"role": "assistant", "content": row["completions"][worst]}],
+            "prompt": [] if joint else prompt,
+            "chosen": [*_own(row, best), _said(row, best)],
+            "rejected": [*_own(row, worst), _said(row, worst)],
             "score_chosen": row["score"][best],
             "score_rejected": row["score"][worst],
             "p": max(p, 1 - p),
             "margin": row["margin"],
             **_provenance(row),
         }
+
+
+def whole_prompt(row: Row) -> str:
+    """The turns as JSON, with their parts where they have more than text."""
+    return str(row.get("messages") or row["prompt"])
+
+
+def _of(row: Row, field: str, place: int) -> str | None:
+    values = row.get(field)
+    return values[place] if values else None
+
+
+def _own(row: Row, place: int) -> list[dict[str, str]]:
+    """The turns of a side's own prompt, as text; none where the sides share the prompt."""
+    return texts(json.loads(_of(row, "own_prompts", place) or "[]"))
+
+
+def texts(turns: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """Turns in words alone, as TRL takes them."""
+    return [{"role": turn["role"], "content": text_of(turn["content"])} for turn in turns]
+
+
+def _said(row: Row, place: int) -> dict[str, str]:
+    return {"role": "assistant", "content": row["completions"][place]}
 
 
 def annotations(row: Row) -> Iterator[dict[str, Any]]:
@@ -122,6 +159,12 @@ SHAPES = {
                 ("generator_b", pa.string()),
                 ("licence_a", pa.string()),
                 ("licence_b", pa.string()),
+                # JSON where there is more than text: documents, parts, own prompts; else null.
+                ("context", pa.string()),
+                ("parts_a", pa.string()),
+                ("prompt_a", pa.string()),
+                ("parts_b", pa.string()),
+                ("prompt_b", pa.string()),
                 *PROVENANCE,
             ]
         ),
@@ -134,6 +177,10 @@ SHAPES = {
                 ("completions", pa.list_(pa.string())),
                 ("ranking", pa.list_(pa.int64())),
                 ("score", pa.list_(pa.float64())),
+                ("unranked", pa.list_(pa.int64())),
+                ("parts", pa.list_(pa.string())),
+                ("own_prompts", pa.list_(pa.string())),
+                ("context", pa.string()),
                 ("generators", pa.list_(pa.string())),
                 ("licences", pa.list_(pa.string())),
                 *PROVENANCE,

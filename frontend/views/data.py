@@ -1,6 +1,7 @@
 """Data: snapshots with their manifests, and exports to download."""
 
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
@@ -8,17 +9,20 @@ from django.contrib.auth.decorators import login_required
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.policies import Action, project_for
 from annotation.consensus.models import Scope
-from annotation.datasets.exporters import FORMATS
+from annotation.datasets.exporters import FORMATS, NAMES
 from annotation.datasets.selectors import exports_of, snapshots_of
-from annotation.datasets.shapes import SHAPES
+from annotation.labels.answers import SCORED
+from annotation.projects.selectors import criteria_of, protocol_of
 from core.exceptions import NotFound
 from frontend.pages import project_page, user_of
 from frontend.paging import page_of
 from frontend.reads import export_in, has_simulated, snapshot_in
+from frontend.wizard.fields import decimal
 from jobs import services as jobs
 
 
@@ -26,12 +30,15 @@ from jobs import services as jobs
 @login_required
 def data(request: HttpRequest, slug: str) -> HttpResponse:
     project = project_for(user_of(request), slug, Action.EXPORT)
+    protocol, criteria = protocol_of(project), criteria_of(project)
     context = {
         "page": page_of(snapshots_of(project), request, size=10),
         "exports": exports_of(project)[:30],
-        "shapes": list(SHAPES),
+        "shapes": NAMES,
         "formats": list(FORMATS),
         "scopes": Scope.values,
+        "criteria": criteria,
+        "scored": any(row.asks(protocol) in SCORED for row in criteria),
         "simulated": has_simulated(project),
     }
     return project_page(request, "data/page.html", project, "data", **context)
@@ -43,11 +50,16 @@ def snapshot_build(request: HttpRequest, slug: str) -> HttpResponse:
     """Freeze the labels as they are now: a job."""
     user = user_of(request)
     project = project_for(user, slug, Action.EXPORT)
-    query = {
+    query: dict[str, Any] = {
         "scope": request.POST.get("scope", "mixed"),
         "splits": {"test": 0.2},
         "exclude_ties": request.POST.get("exclude_ties") == "on",
+        "include_excluded": request.POST.get("include_excluded") == "on",
     }
+    if criterion := request.POST.get("criterion", ""):
+        query["criterion"] = criterion
+    if gap := decimal(request.POST.get("pairs_from_ratings", ""), _("least difference")):
+        query["pairs_from_ratings"] = gap
     job = jobs.submit(
         kind="annotation.snapshot",
         project=project,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import (
@@ -18,6 +18,7 @@ from django.db.models import (
     Sum,
 )
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from accounts.models import Membership, Project, User
 from annotation.labels.models import Annotation, Annotator
@@ -27,6 +28,9 @@ from core.exceptions import NotFound
 from .models import Earning, Participation, Payout, Rate, Stage, Study
 from .pay import cell, decimal
 from .payments import unpaid
+
+# Somebody who labelled within this time is at work.
+LATELY = timedelta(minutes=10)
 
 
 def members_of(project: Project, search: str = "") -> QuerySet[Membership]:
@@ -56,7 +60,8 @@ class Person:
         """`excluded`, `at work`, `idle` or `new`."""
         if self.annotator is not None and self.annotator.excluded_at:
             return "excluded"
-        if self.held:
+        lately = self.active_at is not None and timezone.now() - self.active_at < LATELY
+        if self.held or (self.labels and lately):
             return "at work"
         return "idle" if self.labels else "new"
 

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from annotation.instances.content import text_of
 from annotation.labels.models import Annotation
 from core.content import render_markdown
+from frontend.spoken import spoken
 
 register = template.Library()
 MINUS = "\N{MINUS SIGN}"
@@ -100,29 +101,14 @@ def last_turn(messages: list[dict[str, Any]]) -> str:
 
 @register.filter
 def shown_answer(annotation: Annotation) -> str:
-    """A label in the letters its annotator saw; canonical places are 1 and 2 where unknown."""
-    if annotation.tie_kind:
-        return annotation.tie_kind
-    if len(annotation.ranking) != 2:
-        return "ranking " + " ".join(map(str, annotation.ranking))
-    winner = annotation.ranking.index(1)
-    if annotation.shown_order:
-        name = "AB"[annotation.shown_order.index(winner)]
-    else:
-        name = ("first", "second")[winner]
-    if annotation.strength is None:
-        return f"{name} is better"
-    return f"{name} is {'clearly' if annotation.strength > 0.5 else 'slightly'} better"
+    """A label in the letters its annotator saw; numbers of completions where that is unknown."""
+    return spoken(annotation)
 
 
 @register.filter
 def canonical_answer(annotation: Annotation) -> str:
     """A label by completion number, for those who see both."""
-    if annotation.tie_kind:
-        return annotation.tie_kind
-    if len(annotation.ranking) != 2:
-        return "ranking " + " ".join(map(str, annotation.ranking))
-    return f"completion {annotation.ranking.index(1) + 1} is better"
+    return spoken(annotation, canonical=True)
 
 
 @register.filter

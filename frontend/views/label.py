@@ -14,7 +14,7 @@ from accounts.models import Project
 from accounts.policies import Action, project_for
 from annotation.labels import services as labels
 from annotation.labels.models import Annotator
-from annotation.labels.selectors import history_of, label_view, progress_of
+from annotation.labels.selectors import label_view, progress_of
 from annotation.projects.selectors import criteria_of, guideline_of, protocol_of
 from annotation.queue import services as queue
 from annotation.queue.models import Slot
@@ -30,7 +30,6 @@ from frontend.labelling import (
     slot_form,
 )
 from frontend.pages import project_page, user_of
-from frontend.paging import page_of
 from frontend.reads import slot_for
 
 
@@ -157,16 +156,6 @@ def label_draft(request: HttpRequest, slug: str) -> HttpResponse:
     labels.save_draft(slot_key=key, annotator=annotator, payload=payload, revision=int(revision))
     queue.renew(slot=slot_for(annotator, key), annotator=annotator)
     return HttpResponse(status=204)
-
-
-@require_safe
-@login_required
-def history(request: HttpRequest, slug: str) -> HttpResponse:
-    """What this person has labelled here, and nothing of anybody else."""
-    project, annotator = _enter(request, slug)
-    page = page_of(history_of(annotator), request)
-    context = {"page": page, "progress": progress_of(annotator)}
-    return project_page(request, "history/page.html", project, "history", **context)
 
 
 @require_safe

@@ -43,6 +43,7 @@ label-undo          POST    login      404       yes        yes       yes       
 label-skip          POST    login      404       yes        yes       yes         yes    yes
 label-draft         POST    login      404       yes        yes       yes         yes    yes
 history             GET     login      404       yes        yes       yes         yes    yes
+label-revise        GET     login      404       yes        yes       yes         yes    yes
 guideline           GET     login      404       yes        yes       yes         yes    yes
 project             GET     login      404       403        yes       yes         yes    yes
 dashboard           GET     login      404       403        yes       yes         yes    yes

@@ -53,7 +53,7 @@ def _ids(project: Project) -> dict[str, int | str]:
     job = Job.objects.create(kind="training.fit", project=project, state="succeeded")
     snapshot = make_snapshot(project)
     instance = make_instance(project)
-    make_slot(instance)
+    slot = make_slot(instance)
     run = Run.objects.create(
         project=project, kind="reward", snapshot=snapshot, config={"preset": "bt"}, job=job
     )
@@ -61,6 +61,7 @@ def _ids(project: Project) -> dict[str, int | str]:
     return {
         "job_id": job.pk,
         "instance_id": instance.pk,
+        "key": str(slot.key),
         "number": row.number,
         "run_id": run.pk,
         "snapshot_id": snapshot.pk,

@@ -32,6 +32,10 @@ export class Draft {
   }
 
   async save(slot, form) {
+    if (!this.url) {
+      this.show("saved", word("draftHere"));
+      return;
+    }
     const body = new URLSearchParams(sentOf(form));
     const revision = slot.dataset.revision;
     body.set("revision", revision);

@@ -62,6 +62,7 @@ function receive(html) {
 }
 
 async function fetchNext() {
+  if (!urls.next) return; // a label that is changed has none after it
   try {
     const response = await post(urls.next, tokenOf());
     if (response.ok) receive(await response.text());
@@ -129,6 +130,7 @@ function isComplete(slot) {
 
 function count(by) {
   const done = document.getElementById("done");
+  if (!done) return;
   done.textContent = Number(done.textContent) + by;
   document.getElementById("progress").value = Number(done.textContent);
 }
@@ -168,6 +170,7 @@ function settle() {
 }
 
 async function undo() {
+  if (!urls.undo) return;
   await outbox.flush();
   if (outbox.waiting) {
     show("failed", word("undoOffline"));
@@ -264,8 +267,10 @@ const dockSize = new ResizeObserver(([entry]) => {
 });
 
 const keys = document.getElementById("show-keys");
-keys.hidden = false;
-keys.addEventListener("click", () => act("keys"));
+if (keys) {
+  keys.hidden = false;
+  keys.addEventListener("click", () => act("keys"));
+}
 
 async function start() {
   const slot = current();

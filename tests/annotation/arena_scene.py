@@ -19,7 +19,7 @@ PRICES = {"price_per_1k_input_micros": 1000, "price_per_1k_output_micros": 2000}
 def make_arena(
     project: Project, server: ChatServer, settings: Any, **values: Any
 ) -> tuple[Arena, list[Contestant]]:
-    """An open arena with a dollar and two contestants, `left` and `right`."""
+    """An open arena with a dollar and two contestants, `opal` and `flint`."""
     settings.ARENA_ENDPOINTS = {"local": (server.url, "a-secret-key")}
     actor = make_user()
     limit = values.pop("limit_micros", 1_000_000)
@@ -37,7 +37,7 @@ def make_arena(
             licence="apache-2.0",
             **PRICES,
         )
-        for name in ("left", "right")
+        for name in ("opal", "flint")
     ]
     return arena, contestants
 

@@ -187,17 +187,17 @@ def test_names_are_not_in_what_the_page_gets_before_the_vote(
     assert list(view.names.values()) == shown
 
 
-def broken_right(body: dict[str, Any], number: int) -> tuple[int, dict[str, str], dict[str, Any]]:
-    if body["model"] == "model-right":
+def one_broken(body: dict[str, Any], number: int) -> tuple[int, dict[str, str], dict[str, Any]]:
+    if body["model"] == "model-flint":
         return 400, {}, {"error": "no such model"}
     return says_who(body, number)
 
 
 def test_a_failing_contestant_makes_the_battle_void(project: Project, settings: Any) -> None:
-    with serving(broken_right) as server:
+    with serving(one_broken) as server:
         battle = play(begin(project, server, settings))
     assert battle.state == "void"
-    assert "right: HTTP 400" in battle.trouble
+    assert "flint: HTTP 400" in battle.trouble
     with pytest.raises(Conflict, match="does not count"):
         cast(battle, "a")
     assert selectors.battle_view(battle).last_prompt == "Hello?"

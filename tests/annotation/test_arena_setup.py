@@ -127,10 +127,10 @@ def test_one_that_has_battled_leaves_its_votes_behind(settings: Any, tmp_path: A
         with pytest.raises(NotFound):
             selectors.contestant_in(arena, contestant.pk)
     assert set(Contestant.objects.values_list("name", "state")) == {
-        ("left", "removed"),
-        ("right", "active"),
+        ("opal", "removed"),
+        ("flint", "active"),
     }
-    assert add(arena, "left").state == "active"
+    assert add(arena, "opal").state == "active"
     with pytest.raises(InvalidInput):
         setup.act_on(contestant=second, act="promote", actor=make_user())
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from accounts.models import Project
 from annotation.projects.models import Criterion, Protocol
 from annotation.projects.selectors import criteria_of, guideline_of, protocol_of
 from annotation.queue.models import Slot, SlotState
 from annotation.queue.purposes import Purpose
-from annotation.queue.selectors import open_to
+from annotation.queue.selectors import left_for
 
 from .asking import asked_of
 from .models import Annotation, Annotator, Draft
@@ -37,10 +37,15 @@ def current(
 
 
 def history_of(annotator: Annotator) -> QuerySet[Annotation]:
-    """Everything the annotator has done, newest first, retractions included."""
+    """Everything the annotator has done, newest first, retractions included.
+
+    `changed` says that a later row supersedes the label.
+    """
+    later = Annotation.objects.filter(supersedes=OuterRef("pk"))
     return (
         Annotation.objects.filter(annotator=annotator)
         .select_related("instance", "criterion", "slot")
+        .annotate(changed=Exists(later))
         .order_by("-pk")
     )
 
@@ -60,10 +65,14 @@ class ShownCompletion:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where this annotator stands: submitted by them, and open to them (held ones included)."""
+    """Where this annotator stands: submitted by them, and open to them (held ones included).
+
+    In a large project `open` is no exact number: see `annotation.queue.selectors.left_for`.
+    """
 
     done: int
     open: int
+    exact: bool = True
 
     @property
     def total(self) -> int:
@@ -126,22 +135,24 @@ def label_view(slot: Slot) -> LabelView:
 def _shown(slot: Slot) -> list[ShownCompletion]:
     by_position = {each.position: each for each in slot.instance.completions.all()}
     return [
-        ShownCompletion(_letter(place), position, each.text, each.parts, each.messages)
+        ShownCompletion(letter_of(place), position, each.text, each.parts, each.messages)
         for place, position in enumerate(slot.shown_order or [])
         if (each := by_position[position])
     ]
 
 
-def _letter(place: int) -> str:
+def letter_of(place: int) -> str:
     """A … Z, then AA, AB, …"""
     rest, last = divmod(place, 26)
     return (ascii_uppercase[rest - 1] if rest else "") + ascii_uppercase[last]
 
 
 def progress_of(annotator: Annotator) -> Progress:
-    """One query for what is done and held, one for what is open to them."""
+    """One query for what is done and held, and what is left for them."""
     mine = Slot.objects.filter(annotator=annotator).aggregate(
         done=Count("pk", filter=Q(state=SlotState.SUBMITTED)),
         held=Count("pk", filter=Q(state=SlotState.LEASED)),
     )
-    return Progress(done=mine["done"], open=mine["held"] + open_to(annotator))
+    left = left_for(annotator)
+    held = mine["held"] if left.exact else 0
+    return Progress(done=mine["done"], open=held + left.instances, exact=left.exact)

@@ -5,6 +5,7 @@ What becomes of a submit:
 | the slot is                                       | outcome                                     |
 |---------------------------------------------------|---------------------------------------------|
 | leased to the annotator, the lease run out or not | stored                                      |
+| a check or a review of theirs, given back already | stored: nobody else can fill it             |
 | open again (the lease ran out, nobody took it)    | stored: the work is not lost                |
 | taken by another, a sibling of the instance open  | stored in the sibling                       |
 | taken by another, no place left on the instance   | Conflict; the draft is kept                 |
@@ -24,13 +25,14 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import Project
-from annotation.instances.models import Instance, InstanceState
 from annotation.instances.reading import unstorable
 from annotation.ledger.services import settle_subject
 from annotation.projects.models import Criterion, Protocol
 from annotation.projects.selectors import criteria_of, guideline_of, protocol_of
 from annotation.queue.models import Slot, SlotState
-from annotation.queue.services import draw_order, finish, lease_end
+from annotation.queue.pools import pools_of
+from annotation.queue.purposes import Purpose
+from annotation.queue.services import draw_order, finish, lease_end, reopen
 from core.exceptions import Conflict, InvalidInput, NotFound
 from core.hashing import canonical_json
 
@@ -74,8 +76,8 @@ def submit(
         NotFound, Conflict: see the table.
         InvalidInput: an answer breaks a rule of the protocol.
     """
-    slot = _locked_slot(slot_key, annotator)
-    if (known := _known_submit(annotator, client_id, answers)) is not None:
+    slot = locked_slot(slot_key, annotator)
+    if (known := known_submit(annotator, client_id, answers)) is not None:
         return known
     slot = _place_for(slot, annotator)
     protocol = protocol_of(slot.project)
@@ -86,18 +88,18 @@ def submit(
         slot.shown_order = draw_order(protocol, slot, annotator, count)
     guideline = guideline_of(slot.project)
     rows = [
-        _annotation(slot, annotator, answer, criterion=criteria[answer.criterion_key])
+        new_annotation(slot, annotator, answer, criterion=criteria[answer.criterion_key])
         for answer in answers
     ]
     for row in rows:
         row.guideline, row.client_id, row.seconds = guideline, client_id, seconds
-    _insert(rows)
+    insert(rows)
     _close(slot, annotator, protocol)
     announce(rows)
     return rows
 
 
-def _locked_slot(key: uuid.UUID, annotator: Annotator) -> Slot:
+def locked_slot(key: uuid.UUID, annotator: Annotator) -> Slot:
     slot = (
         Slot.objects.select_related("project", "instance")
         .select_for_update(of=("self",))
@@ -109,7 +111,7 @@ def _locked_slot(key: uuid.UUID, annotator: Annotator) -> Slot:
     return slot
 
 
-def _known_submit(
+def known_submit(
     annotator: Annotator, client_id: uuid.UUID, answers: Sequence[Answer]
 ) -> list[Annotation] | None:
     """The rows of an earlier submit with this client id, if there was one."""
@@ -127,7 +129,7 @@ def _known_submit(
 def _place_for(slot: Slot, annotator: Annotator) -> Slot:
     """The slot that this submit fills: the annotator's own, or a free one of the instance."""
     mine = slot.annotator_id == annotator.pk
-    if mine and slot.state == SlotState.LEASED:
+    if mine and slot.state in (SlotState.LEASED, SlotState.WITHDRAWN):
         return slot
     if mine and slot.state == SlotState.SUBMITTED:
         raise Conflict("You have labelled this instance already: undo that first.")
@@ -137,6 +139,7 @@ def _place_for(slot: Slot, annotator: Annotator) -> Slot:
         Slot.objects.select_related("project", "instance")
         .select_for_update(of=("self",), skip_locked=True)
         .filter(instance=slot.instance, purpose=slot.purpose, state=SlotState.OPEN)
+        .filter(pool__in=pools_of(annotator))
         .order_by("ordinal")
         .first()
     )
@@ -145,7 +148,7 @@ def _place_for(slot: Slot, annotator: Annotator) -> Slot:
     return sibling
 
 
-def _annotation(
+def new_annotation(
     slot: Slot, annotator: Annotator, answer: Answer, *, criterion: Criterion
 ) -> Annotation:
     return Annotation(
@@ -170,7 +173,7 @@ def _annotation(
     )
 
 
-def _insert(rows: list[Annotation]) -> None:
+def insert(rows: list[Annotation]) -> None:
     try:
         with transaction.atomic():
             Annotation.objects.bulk_create(rows)
@@ -198,24 +201,25 @@ def _close(slot: Slot, annotator: Annotator, protocol: Protocol) -> None:
 def undo(*, annotator: Annotator, project: Project) -> Slot | None:
     """Take back the annotator's last submit of the past ten minutes; None when there is none.
 
+    An answer of the qualification round stands: it was met with feedback.
+
     Retractions are added, the slot is leased to them again, in front of what else they hold, and
     what they had answered is its draft: `{"answers": [...]}` with the fields of `Answer`.
     """
     slot = _last_submitted(annotator, project)
     if slot is None:
         return None
-    slot = _locked_slot(slot.key, annotator)
-    rows = list(_standing(slot, annotator))
+    slot = locked_slot(slot.key, annotator)
+    rows = list(standing(slot, annotator))
     if not rows or slot.state != SlotState.SUBMITTED or slot.annotator_id != annotator.pk:
         return None
     announce(Annotation.objects.bulk_create([_retraction(row) for row in rows]))
     slot.state = SlotState.LEASED
-    slot.leased_until = lease_end(protocol_of(slot.project), timezone.now())
+    protocol = protocol_of(slot.project)
+    slot.leased_until = lease_end(protocol, timezone.now())
     slot.save(update_fields=["state", "leased_until"])
-    Instance.objects.filter(pk=slot.instance_id, state=InstanceState.SETTLED).update(
-        state=InstanceState.ROUTED
-    )
-    payload = {"answers": [_as_payload(row) for row in rows]}
+    reopen(slot=slot, protocol=protocol)
+    payload = {"answers": [as_payload(row) for row in rows]}
     Draft.objects.update_or_create(slot=slot, annotator=annotator, defaults={"payload": payload})
     return slot
 
@@ -234,10 +238,13 @@ def _last_submitted(annotator: Annotator, project: Project) -> Slot | None:
         .order_by("-pk")
         .first()
     )
-    return last.slot if last else None
+    if last is None or last.purpose == Purpose.QUALIFICATION:
+        # They have seen whether it was right.
+        return None
+    return last.slot
 
 
-def _standing(slot: Slot, annotator: Annotator) -> QuerySet[Annotation]:
+def standing(slot: Slot, annotator: Annotator) -> QuerySet[Annotation]:
     """What the annotator says on the slot now, in the order of the criteria."""
     return Annotation.objects.filter(
         slot=slot, annotator=annotator, retracted=False, superseded_by__isnull=True
@@ -261,7 +268,7 @@ def _retraction(row: Annotation) -> Annotation:
     )
 
 
-def _as_payload(row: Annotation) -> dict[str, Any]:
+def as_payload(row: Annotation) -> dict[str, Any]:
     return {
         "criterion_key": row.criterion.key,
         "ranking": row.ranking,
@@ -294,7 +301,7 @@ def save_draft(
         raise InvalidInput(f"The draft cannot be stored: {reason}.")
     if len(canonical_json(payload)) > MOST_DRAFT:
         raise InvalidInput(f"A draft holds at most {MOST_DRAFT} characters.")
-    slot = _locked_slot(slot_key, annotator)
+    slot = locked_slot(slot_key, annotator)
     if slot.state != SlotState.OPEN and slot.annotator_id != annotator.pk:
         raise Conflict(LOST)
     draft, made = Draft.objects.get_or_create(

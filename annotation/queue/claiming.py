@@ -21,7 +21,7 @@ from .barriers import barrier
 from .leases import ASIDE, draw_order, expire_leases, give_back, lease_end
 from .models import Slot, SlotState
 from .openings import start_of
-from .pools import open_to
+from .pools import pools_of
 
 # The one in front of the annotator and the next one, already rendered.
 MOST_HELD = 2
@@ -140,7 +140,7 @@ def _lease_next(claimant: Claimant) -> Slot | None:
     check = checks.due(annotator, protocol)
     if check is not None or checks.qualifying(annotator, protocol):
         return check
-    pools = open_to(annotator)
+    pools = list(pools_of(annotator).values_list("pk", flat=True))
     if not pools:
         return None
     return _walk(annotator, protocol, pools)

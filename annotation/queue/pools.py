@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from django.db.models import QuerySet
+
 from accounts.models import Project
 from annotation.labels.models import Annotator
 from annotation.projects.models import Protocol
@@ -48,12 +50,12 @@ def pools_for(project: Project, terms: Iterable[Terms]) -> Mapping[Terms, Pool]:
     return {(pool.cohort, tuple(pool.requires)): pool for pool in rows}
 
 
-def open_to(annotator: Annotator) -> list[int]:
-    """Keys of the pools whose slots this annotator may take."""
-    cohorts = {"", annotator.cohort}
-    rows = Pool.objects.filter(
+def pools_of(annotator: Annotator) -> QuerySet[Pool]:
+    """The pools whose slots this annotator may take: their cohort's and everybody's, as far as
+    they are qualified.
+    """
+    return Pool.objects.filter(
         project=annotator.project_id,
-        cohort__in=cohorts,
+        cohort__in={"", annotator.cohort},
         requires__contained_by=annotator.qualifications,
     )
-    return list(rows.order_by("pk").values_list("pk", flat=True))

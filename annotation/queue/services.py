@@ -20,7 +20,7 @@ from .models import Assignment, Destination, Slot
 from .openings import Place, note_opening
 from .pools import cohorts_of, pools_for, required
 from .purposes import Purpose
-from .settling import TO_PEOPLE, finish, settle_instances
+from .settling import TO_PEOPLE, finish, reopen, settle_instances
 from .steering import pause, qualify, resume
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "release",
     "release_all",
     "renew",
+    "reopen",
     "restore",
     "resume",
     "settle_instances",

@@ -8,7 +8,7 @@ from annotation.instances.models import Instance, InstanceState
 from annotation.labels.models import Annotation, AnnotatorKind
 from annotation.projects.models import Protocol
 
-from .adapting import ask_again
+from .adapting import ask_again, take_back
 from .models import Destination, Slot, SlotState
 from .purposes import Purpose
 
@@ -29,6 +29,21 @@ def finish(*, slot: Slot, protocol: Protocol) -> None:
     adaptive = protocol.overlap_most is not None and not _awaited(instance)
     if not (adaptive and ask_again(instance=instance, protocol=protocol)):
         settle_instances([instance.pk])
+
+
+def reopen(*, slot: Slot, protocol: Protocol) -> None:
+    """After the label on the slot was taken back: its instance is asked about again.
+
+    Places that were added because of it and that nobody has taken go.
+    """
+    if slot.purpose != Purpose.LABEL:
+        return
+    instance = Instance.objects.select_for_update(no_key=True).get(pk=slot.instance_id)
+    if instance.state == InstanceState.SETTLED:
+        instance.state = InstanceState.ROUTED
+        instance.save(update_fields=["state"])
+    if protocol.overlap_most is not None:
+        take_back(instance=instance)
 
 
 def _awaited(instance: Instance) -> bool:

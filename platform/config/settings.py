@@ -147,6 +147,7 @@ CELERY_BEAT_SCHEDULE = {
     "schedules": {"task": "training.schedules", "schedule": 60},
     "rounds": {"task": "routing.continue_rounds", "schedule": 20},
     "people": {"task": "annotation.look_after", "schedule": 60},
+    "leases": {"task": "annotation.expire_leases", "schedule": 60},
 }
 
 # A job's lease is renewed every third of this time; a silent one is taken back after it.

@@ -4,6 +4,8 @@ Everything that would be loaded lies on the host `evil.example`: a test that see
 or the name in an attribute that loads by itself, fails.
 """
 
+from typing import Any
+
 HOST = "evil.example"
 REMOTE = f"https://{HOST}"
 
@@ -60,10 +62,10 @@ ADDRESSES = [
 ]
 
 
-def parts_with(text: str) -> list[dict[str, object]]:
+def parts_with(text: str) -> list[dict[str, Any]]:
     """Every kind of part with the attack in every field it has."""
     named = {"title": text[:300], "alt": text[:2000]}
-    media = [
+    media: list[dict[str, Any]] = [
         {"type": kind, "url": address, **named}
         for kind in ("image", "audio", "video")
         for address in (*ADDRESSES, text[:500])

@@ -63,10 +63,12 @@ def content(context: Context, value: Any, documents: Documents = None) -> SafeSt
 
 
 @register.simple_tag(takes_context=True)
-def turns(context: Context, messages: Sequence[Mapping[str, Any]] | None) -> SafeString:
-    """A conversation; roles are named where it is more than one question."""
+def turns(
+    context: Context, messages: Sequence[Mapping[str, Any]] | None, named: bool = False
+) -> SafeString:
+    """A conversation; roles are named where it is more than one question, or always."""
     rows = messages or ()
-    named = len(rows) > 1 or any(row.get("role") != "user" for row in rows)
+    named = named or len(rows) > 1 or any(row.get("role") != "user" for row in rows)
     names = {"system": _("System"), "user": _("User"), "assistant": _("Assistant")}
     return format_html_join(
         "\n",

@@ -1,5 +1,7 @@
 """Handing in instances and media: choose a file, see what it would do, import it."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,9 +75,9 @@ def upload_start(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect("job", slug, job.pk)
 
 
-def _sorted_out(request: HttpRequest) -> tuple[UploadedFile | None, list[UploadedFile]]:
+def _sorted_out(request: HttpRequest) -> tuple[UploadedFile[Any] | None, list[UploadedFile[Any]]]:
     """The file of lines, if one was chosen, and the media files."""
-    files: Sequence[UploadedFile] = request.FILES.getlist("files")
+    files: Sequence[UploadedFile[Any]] = request.FILES.getlist("files")
     if is_too_large(int(request.headers.get("Content-Length") or 0)):
         most = settings.IMPORT_MAX_BYTES // 2**20
         raise InvalidInput(_("The upload is larger than %d MB: split it.") % most)
@@ -87,7 +89,7 @@ def _sorted_out(request: HttpRequest) -> tuple[UploadedFile | None, list[Uploade
     return (lines[0] if lines else None), [each for each in files if each not in lines]
 
 
-def _keep_media(request: HttpRequest, project: Project, files: Sequence[UploadedFile]) -> None:
+def _keep_media(request: HttpRequest, project: Project, files: Sequence[UploadedFile[Any]]) -> None:
     for each in files:
         keep_media(project=project, name=str(each.name), chunks=each.chunks())
     if files:

@@ -77,7 +77,7 @@ def watched(page: Page) -> list[str]:
         route.fulfill(body=PIXEL, content_type="image/png")
 
     page.route(f"**://{HOST}/**", answer)
-    page.on("dialog", lambda dialog: (seen.append(dialog.message), dialog.dismiss()))
+    page.on("dialog", lambda dialog: seen.append(dialog.message))
     return seen
 
 

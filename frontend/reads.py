@@ -9,7 +9,7 @@ from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from accounts.models import Project
 from annotation.consensus.models import Consensus
-from annotation.dashboards.answers import with_word
+from annotation.dashboards.answers import WORD
 from annotation.datasets.models import Export, Snapshot
 from annotation.datasets.selectors import exports_of, snapshots_of
 from annotation.instances.models import Instance, InstanceState, RecordedLabel
@@ -104,7 +104,7 @@ def _linked_labels(project: Project, chosen: Mapping[str, str]) -> QuerySet[Anno
     answer = chosen.get("answer", "")
     if answer.lstrip("-").isdigit() and len(answer) < 5:
         return labels.filter(scores__contains=[int(answer)])
-    return with_word(labels).filter(word=answer) if answer else labels
+    return labels.annotate(word=WORD).filter(word=answer) if answer else labels
 
 
 def _date(raw: str) -> date | None:

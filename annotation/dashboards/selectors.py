@@ -26,7 +26,7 @@ from annotation.labels.selectors import current
 from annotation.projects.models import Criterion
 from annotation.queue.models import Slot, SlotState
 
-from .answers import SCORED, with_word
+from .answers import SCORED, WORD
 from .periods import Period
 
 ACTIVE_FOR = timedelta(days=7)
@@ -109,7 +109,7 @@ def distributions(
     labels: QuerySet[Annotation], criteria: Sequence[Criterion]
 ) -> list[Distribution]:
     """One per criterion that was answered, in the order they are asked. Two queries."""
-    words = with_word(labels).values_list("criterion", "word").annotate(number=Count("pk"))
+    words = labels.annotate(word=WORD).values_list("criterion", "word").annotate(number=Count("pk"))
     counts: dict[int, dict[str, int]] = {criterion.pk: {} for criterion in criteria}
     for criterion, word, number in words.order_by():
         if word != SCORED:

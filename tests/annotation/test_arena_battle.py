@@ -111,6 +111,7 @@ def test_a_follow_up_goes_to_both_with_their_own_history(
     assert instance.messages == [{"role": "user", "content": "Hello?"}]
     for completion in instance.completions.all():
         assert completion.text.startswith("answer 2 of")
+        assert completion.messages is not None
         assert completion.messages[1]["content"] == f"answer 1 of model-{completion.generator}"
     assert current(project).get().ranking == [1, 1]
     assert current(project).get().tie_kind == "tie"

@@ -35,7 +35,7 @@ def say(question: Question, context: JobContext) -> Said:
         JobFailed: the process refused or crashed; the message says why.
     """
     version = ModelVersion.objects.filter(
-        pk=question.contestant.reference,
+        pk=question.contestant.reference or 0,
         project=context.job.project_id,
         kind=RunKind.POLICY,
     ).first()

@@ -21,6 +21,7 @@ from annotation.labels.people import annotator_for
 from annotation.projects.selectors import protocol_of
 from annotation.workforce import leaderboard as boards
 from annotation.workforce import selectors, services, studies
+from annotation.workforce.models import StudyState
 from annotation.workforce.studies import NEXT
 from core.exceptions import InvalidInput
 from frontend.pages import project_page, user_of
@@ -219,7 +220,7 @@ def study(request: HttpRequest, slug: str, study_id: int) -> HttpResponse:
         "people",
         study=row,
         page=page_of(selectors.participations_of(row), request),
-        states=sorted(NEXT[row.state]),
+        states=sorted(NEXT[StudyState(row.state)]),
         fresh_link=request.session.pop(FRESH, ""),
     )
 

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.django_db
 
 
 def make_study(project: Project, owner: User, **fields: Any) -> tuple[Study, str]:
-    values = {
+    values: dict[str, Any] = {
         "name": "Answers",
         "labels": 2,
         "places": 3,

@@ -86,7 +86,7 @@ def test_draft_survives_a_reload(log_in: Open, scene: Scene) -> None:
     expect(page.locator(".status")).to_have_text("Draft saved")
     page.reload()
     expect(page.locator("input[value=b1]")).to_be_checked()
-    expect(page.locator("textarea")).to_have_value("it answers the question")
+    expect(page.locator(".slot textarea")).to_have_value("it answers the question")
     expect(page.locator(".completion.b")).to_have_class("card completion b picked")
 
 
@@ -96,9 +96,9 @@ def test_an_unanswered_criterion_is_pointed_out(log_in: Open, scene: Scene) -> N
     page.keyboard.press("Space")
     expect(page.locator(".problem")).to_have_text("Answer “Overall” first.")
     page.keyboard.press("?")
-    expect(page.locator("dialog")).to_be_visible()
+    expect(page.locator("#keys")).to_be_visible()
     page.keyboard.press("Escape")
-    expect(page.locator("dialog")).to_be_hidden()
+    expect(page.locator("#keys")).to_be_hidden()
 
 
 def test_without_javascript_the_form_posts(log_in: Open, scene: Scene) -> None:

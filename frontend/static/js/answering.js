@@ -71,6 +71,7 @@ function hop(slot, crit, name, event) {
   const other = crits[crits.indexOf(crit) + (name === "criterion after" ? 1 : -1)];
   if (!other) return false;
   activate(slot, other);
+  kindOf(other).begin?.(slot);
   return true;
 }
 

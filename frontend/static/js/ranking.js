@@ -13,6 +13,11 @@ export function focus(slot) {
   goTo(slot, at(slot), { scroll: false });
 }
 
+// Another ranking begins with the first completion.
+export function begin(slot) {
+  goTo(slot, cardsOf(slot)[0]);
+}
+
 export function digit(slot, crit, number) {
   return number > 0 && rank(slot, crit, String(number));
 }

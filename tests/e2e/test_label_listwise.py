@@ -1,0 +1,130 @@
+"""A MultiPref-style ranking project from the first key to the export, and its accessibility."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from .kinds import MULTIPREF, TEXTS, make_kind, open_kind, press, stored
+
+if TYPE_CHECKING:
+    from accounts.models import Project
+
+    from .conftest import Open
+    from .scene import Scene
+
+pytestmark = pytest.mark.e2e
+# What is typed for four criteria of four completions; `=` ties with the one ranked before.
+KEYS = ("2 1 3 4", "1 = 3 4", "1 2 3 -", "4 3 2 1")
+RANKS = ([2, 1, 3, 4], [1, 1, 3, 4], [1, 2, 3, 4], [4, 3, 2, 1])
+
+
+def multipref(count: int) -> Project:
+    return make_kind(
+        count,
+        TEXTS[:4],
+        kind="listwise",
+        criteria=MULTIPREF,
+        ask_confidence=True,
+        reasons=["clearer", "more correct"],
+        ties=["tie", "both good", "both bad", "cannot judge"],
+    )
+
+
+def rank_all(page: Page, turn: int) -> list[list[int]]:
+    """Rank on every criterion, each instance in another way; the ranks by shown place."""
+    given = []
+    for number in range(4):
+        press(page, f"{KEYS[(turn + number) % 4]} c")
+        given.append(RANKS[(turn + number) % 4])
+        press(page, "Tab") if number < 3 else None
+    return given
+
+
+def exported(project: Project) -> dict[tuple[str, str], dict[str, Any]]:
+    """The rows of the export `annotations`, by instance and criterion."""
+    from django.conf import settings
+
+    from annotation.consensus.services import catch_up
+    from annotation.datasets.exporters import export
+    from annotation.datasets.services import build_snapshot
+
+    catch_up(project=project)
+    snapshot = build_snapshot(project=project, query={"criterion": "overall", "scope": "human"})
+    row = export(snapshot=snapshot, shape="annotations", format="jsonl")
+    lines = (settings.MEDIA_ROOT / row.path).read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    return {(each["instance_id"], each["criterion"]): each for each in rows}
+
+
+def test_twenty_instances_by_keyboard_to_the_export(log_in: Open, scene: Scene) -> None:
+    project = multipref(20)
+    page = log_in("annotator")
+    slot = open_kind(page, project)
+    given: dict[str, list[list[int]]] = {}
+    for turn in range(20):
+        key = str(slot.get_attribute("data-slot"))
+        given[key] = rank_all(page, turn)
+        if turn == 7:
+            page.context.set_offline(True)
+        page.keyboard.press("Space")
+        expect(page.locator("#done")).to_have_text(str(turn + 1))
+        if turn == 7:
+            expect(page.locator(".status")).to_contain_text("kept in this browser")
+            page.context.set_offline(False)
+            page.evaluate("dispatchEvent(new Event('online'))")
+        if turn == 11:
+            # Taken back, its answer is there again; the first criterion is given anew.
+            expect(slot).not_to_have_attribute("data-slot", key)
+            page.keyboard.press("Backspace")
+            expect(slot).to_have_attribute("data-slot", key)
+            expect(slot.locator("[name='rank-overall-0'][value='4']")).to_be_checked()
+            press(page, "1 2 3 4 Space")
+            given[key][0] = [1, 2, 3, 4]
+            expect(page.locator("#done")).to_have_text(str(turn + 1))
+        if turn < 19:
+            expect(slot).not_to_have_attribute("data-slot", key)
+    expect(page.locator("text=Nothing to label right now")).to_be_visible()
+
+    labels = stored(project)
+    assert len(labels) == 80
+    rows = exported(project)
+    assert len(rows) == 80
+    for label in labels:
+        row = rows[label.instance.external_id, label.criterion.key]
+        number = [name for name, _, _ in MULTIPREF].index(label.criterion.key)
+        ranks = given[str(label.slot.key)][number]  # type: ignore[union-attr]
+        assert [row["ranking"][place] for place in row["shown_order"]] == ranks
+        assert row["seconds"] is not None
+        assert 0 < row["seconds"] < 300
+        assert row["confidence"] == 1
+        # `-` left the last one unranked, where it was typed.
+        left = [row["shown_order"][3]] if number and ranks == [1, 2, 3, 4] else row["unranked"]
+        assert row["unranked"] == left
+    assert len({tuple(row["shown_order"]) for row in rows.values()}) > 5
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kind", ["listwise", "pairwise", "rating", "groups", "steps"])
+def test_axe_finds_nothing_serious(log_in: Open, scene: Scene, scheme: str, kind: str) -> None:
+    kinds: dict[str, dict[str, Any]] = {
+        "pairwise": {"criteria": MULTIPREF, "ask_confidence": True, "reasons": ["clearer"]},
+        "rating": {"kind": "rating", "criteria": MULTIPREF},
+        "groups": {"kind": "listwise", "best_worst": True, "texts": TEXTS[:6]},
+        "steps": {"mark_steps": True, "post_edit": True, "texts": ["One.\n\nTwo.", "Three."]},
+    }
+    project = multipref(2) if kind == "listwise" else make_kind(**kinds[kind])
+    page = log_in("annotator", color_scheme=scheme)
+    open_kind(page, project)
+    press(page, "1")
+    results = Axe().run(page)
+    serious = [
+        f"{each['id']}: {[node['target'] for node in each['nodes']]}"
+        for each in results.response["violations"]
+        if each["impact"] in {"serious", "critical"}
+    ]
+    assert not serious

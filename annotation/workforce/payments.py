@@ -191,15 +191,15 @@ def _parts(rows: list[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
 def _lines(
     project: Project, submits: list[Mapping[str, Any]], terms: list[Terms]
 ) -> Iterator[Earning]:
-    """The lines of one batch. A retraction takes back what the submit's line says."""
-    paid = _paid_before(submits)
+    """The lines of one batch. A retraction takes back what the submit and its edits were paid."""
+    before = _edits(submits)
+    paid = _paid_before(submits, before)
     for row in submits:
         key = (row["annotator_id"], row["client_id"])
         if key in paid:
             continue
         if row["retracted"]:
-            against = paid.get((row["annotator_id"], row["supersedes__client_id"]))
-            line = _taken_back(row, against) if against else None
+            line = _taken_back(row, _chain(row, before, paid))
         else:
             line = _earned(row, terms)
         if line is not None:
@@ -208,17 +208,47 @@ def _lines(
             yield line
 
 
-def _paid_before(submits: list[Mapping[str, Any]]) -> dict[tuple[int, uuid.UUID], Earning]:
+# A submit: the annotator and the client id.
+Key = tuple[int, uuid.UUID]
+
+
+def _edits(submits: list[Mapping[str, Any]]) -> dict[Key, Key]:
+    """For what the retractions of this batch take back: which submit was an edit of which."""
+    found: dict[Key, Key] = {}
+    wanted = {row["supersedes__client_id"] for row in submits if row["retracted"]}
+    people = {row["annotator_id"] for row in submits}
+    while wanted:
+        rows = Annotation.objects.filter(
+            annotator__in=people, client_id__in=wanted, supersedes__isnull=False
+        ).values_list("annotator_id", "client_id", "supersedes__client_id")
+        links = {(one, edit): (one, earlier) for one, edit, earlier in rows}
+        found |= links
+        wanted = {earlier for _one, earlier in links.values()}
+    return found
+
+
+def _paid_before(submits: list[Mapping[str, Any]], before: Mapping[Key, Key]) -> dict[Key, Earning]:
     """Lines of earlier batches that retractions of this one take back."""
-    wanted = {
-        f"submit:{row['supersedes__client_id']}": row["supersedes__client_id"]
-        for row in submits
-        if row["retracted"]
-    }
+    taken = {row["supersedes__client_id"] for row in submits if row["retracted"]}
+    taken |= {client_id for _one, client_id in before.values()}
+    wanted = {f"submit:{client_id}": client_id for client_id in taken}
     rows = Earning.objects.filter(
         annotator__in={row["annotator_id"] for row in submits}, subject__in=list(wanted)
     )
     return {(row.annotator_id, wanted[row.subject]): row for row in rows}
+
+
+def _chain(
+    row: Mapping[str, Any], before: Mapping[Key, Key], paid: Mapping[Key, Earning]
+) -> list[Earning]:
+    """The lines of what a retraction takes back: the last edit, then what it had changed."""
+    key: Key | None = (row["annotator_id"], row["supersedes__client_id"])
+    lines = []
+    while key is not None:
+        if key in paid:
+            lines.append(paid[key])
+        key = before.get(key)
+    return lines
 
 
 def _earned(row: Mapping[str, Any], terms: list[Terms]) -> Earning | None:
@@ -246,17 +276,19 @@ def _earned(row: Mapping[str, Any], terms: list[Terms]) -> Earning | None:
     )
 
 
-def _taken_back(row: Mapping[str, Any], against: Earning) -> Earning:
+def _taken_back(row: Mapping[str, Any], against: list[Earning]) -> Earning | None:
+    if not against:
+        return None
     return Earning(
         annotator_id=row["annotator_id"],
-        kind=against.kind,
+        kind=against[0].kind,
         subject=f"submit:{row['client_id']}",
-        amount=-against.amount,
-        currency=against.currency,
-        labels=-against.labels,
-        seconds=-against.seconds,
+        amount=-sum(line.amount for line in against),
+        currency=against[-1].currency,
+        labels=-sum(line.labels for line in against),
+        seconds=-sum(line.seconds for line in against),
         worked_at=row["at"],
-        rate_id=against.rate_id,
+        rate_id=against[0].rate_id,
     )
 
 

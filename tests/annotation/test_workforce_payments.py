@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from accounts.models import Project, User
 from annotation.labels.models import Annotator
+from annotation.labels.revising import revise
 from annotation.labels.services import Answer, submit, undo
 from annotation.queue.models import Slot
 from annotation.workforce import payments, selectors
@@ -117,6 +118,32 @@ def test_a_submit_undone_before_it_was_derived_and_given_again(
     )
     assert payments.derive(project=project) == 3
     assert owed(project) == [(250_000, 1, 10)]
+
+
+@pytest.mark.parametrize("derived_between", [True, False])
+def test_an_edit_is_no_second_label_and_is_undone_with_the_first(
+    project: Project, owner: User, person: Annotator, derived_between: bool
+) -> None:
+    rate(project, owner)
+    slot = label(person)
+    for choice in ([2, 1], [1, 1]):
+        revise(
+            slot_key=slot.key,
+            annotator=person,
+            client_id=uuid.uuid4(),
+            answers=[
+                Answer("one", choice, "tie" if choice == [1, 1] else ""),
+                Answer("two", [1, 2]),
+            ],
+            seconds=5,
+        )
+        if derived_between:
+            payments.derive(project=project)
+    payments.derive(project=project)
+    assert owed(project) == [(250_000, 1, 40)]
+    undo(annotator=person, project=project)
+    payments.derive(project=project)
+    assert owed(project) == [(0, 0, 0)]
 
 
 def test_hours_are_paid_without_idle_and_never_more_than_was_held(

@@ -4,6 +4,7 @@ import math
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -178,7 +179,7 @@ def test_many_at_once_never_pass_the_most() -> None:
         return done
 
     with ThreadPoolExecutor(len(people)) as pool:
-        jobs = [pool.submit(closing, lambda n=n: label_all(n)) for n in range(len(people))]
+        jobs = [pool.submit(closing, partial(label_all, n)) for n in range(len(people))]
         done = sum(job.result(timeout=120) for job in jobs)
     # Whoever came to the end early may have missed places that were added later.
     done += sum(label_all(n) for n in range(len(people)))

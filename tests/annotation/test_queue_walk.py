@@ -2,6 +2,7 @@
 
 import random
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -56,7 +57,7 @@ def large_queue(instances: int, overlap: int) -> Project:
 
 def explain(annotator: Annotator, options: str = "") -> str:
     now = timezone.now()
-    values = {
+    values: dict[str, Any] = {
         "annotator": annotator.pk,
         "project": annotator.project_id,
         "pools": list(pools_of(annotator).values_list("pk", flat=True)),

@@ -21,7 +21,7 @@ PAGE = 100
 class CompletionSerializer(serializers.ModelSerializer[Completion]):
     class Meta:
         model = Completion
-        fields = ["position", "text", "generator", "licence"]
+        fields = ["position", "text", "parts", "messages", "generator", "licence"]
 
 
 class InstanceSerializer(serializers.ModelSerializer[Instance]):
@@ -29,7 +29,16 @@ class InstanceSerializer(serializers.ModelSerializer[Instance]):
 
     class Meta:
         model = Instance
-        fields = ["id", "external_id", "messages", "metadata", "tags", "state", "completions"]
+        fields = [
+            "id",
+            "external_id",
+            "messages",
+            "context",
+            "metadata",
+            "tags",
+            "state",
+            "completions",
+        ]
 
 
 class InstancePageSerializer(serializers.Serializer[dict[str, object]]):
@@ -73,7 +82,7 @@ class ImportView(APIView):
 
     @extend_schema(request=ImportSerializer, responses={202: ImportStartedSerializer})
     def post(self, request: Request, slug: str) -> Response:
-        """Hand in a `.jsonl` or `.jsonl.gz` file; the job's result is the report."""
+        """Hand in a `.jsonl`, `.jsonl.gz` or `.zip` file; the job's result is the report."""
         project = project_for(request.user, slug, Action.IMPORT)
         given = ImportSerializer(data=request.data)
         given.is_valid(raise_exception=True)

@@ -25,6 +25,8 @@ STAFF = (
     ("Overview", "project", Action.SEE_PROJECT),
     ("Dashboard", "dashboard", Action.SEE_PROJECT),
     ("Instances", "instances", Action.SEE_INSTANCES),
+    ("Quality", "quality", Action.SEE_QUALITY),
+    ("Review", "review", Action.REVIEW),
     ("Routing", "routing", Action.SEE_ROUTING),
     ("Training", "runs", Action.SEE_TRAINING),
     ("Data", "data", Action.EXPORT),

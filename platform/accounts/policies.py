@@ -27,6 +27,8 @@ class Action(StrEnum):
     SEE_PEOPLE = "see people"
     MANAGE_PEOPLE = "manage people"
     PAY_PEOPLE = "pay people"
+    SEE_QUALITY = "see quality"
+    REVIEW = "review"
 
 
 _LEAD = frozenset({Role.OWNER, Role.ADMIN})
@@ -51,6 +53,8 @@ ALLOWED: dict[Action, frozenset[Role]] = {
     Action.SEE_PEOPLE: _STAFF,
     Action.MANAGE_PEOPLE: _LEAD,
     Action.PAY_PEOPLE: _LEAD,
+    Action.SEE_QUALITY: _STAFF,
+    Action.REVIEW: _STAFF,
 }
 
 

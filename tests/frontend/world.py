@@ -16,13 +16,15 @@ from annotation.instances.models import MediaFile
 from annotation.labels.people import annotator_for
 from annotation.projects.models import Protocol
 from annotation.projects.selectors import main_criterion
+from annotation.quality.models import Gold
+from annotation.quality.services import make_gold
 from annotation.workforce.models import Payout
 from annotation.workforce.services import invite
 from annotation.workforce.studies import create_study
 from core.hashing import content_hash
 from jobs.models import Job
 from routing.rounds.models import Round
-from tests.factories import make_instance, make_project, make_slot, make_user
+from tests.factories import make_annotator, make_instance, make_project, make_slot, make_user
 from training.runs.models import Run
 
 ROLES = ("annotator", "reviewer", "researcher", "admin", "owner")
@@ -67,6 +69,8 @@ def _ids(project: Project) -> dict[str, int | str]:
         "snapshot_id": snapshot.pk,
         "export_id": make_export(snapshot).pk,
         "digest": make_media(project).sha256,
+        "annotator_id": make_annotator(project, kind="import").pk,
+        "gold_id": make_known(project).pk,
     }
 
 
@@ -139,3 +143,8 @@ def make_export(snapshot: Snapshot) -> Export:
         bytes=target.stat().st_size,
         sha256="0" * 64,
     )
+
+
+def make_known(project: Project) -> Gold:
+    answers = {main_criterion(project).key: {"accept": [{"ranking": [1, 2]}]}}
+    return make_gold(instance=make_instance(project), kind="gold", answers=answers, by=None)

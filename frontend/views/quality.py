@@ -1,0 +1,308 @@
+"""Quality: agreement, annotators and what is done about them, gold, relabels."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.models import Project
+from accounts.policies import Action, project_for
+from annotation.consensus.services import METHODS, choose_method, method_of
+from annotation.instances.models import Instance
+from annotation.labels.models import Annotator
+from annotation.projects.selectors import criteria_of, main_criterion
+from annotation.quality import services
+from annotation.quality.em import MODELS
+from annotation.quality.gold import gold_of
+from annotation.quality.measuring import Settings, labels_since, newest_report
+from annotation.quality.models import Gold, GoldKind, Report
+from annotation.quality.qualification import standing
+from annotation.quality.relabelling import relabels_of
+from annotation.quality.tasks import KIND, compute
+from core.exceptions import InvalidInput, NotFound
+from frontend.pages import project_page, user_of
+from frontend.paging import page_of
+from frontend.quality_charts import seconds_chart, skill_chart, time_chart
+from frontend.quality_rows import COLUMNS, PLAIN, Row, rows_of, sorted_rows, table_csv
+from frontend.reads import has_simulated
+from jobs.models import ENDED, Job
+
+MOST_BEHIND = 100
+
+
+@require_safe
+@login_required
+def quality(request: HttpRequest, slug: str) -> HttpResponse:
+    """Agreement and the table of annotators, as the newest report has them."""
+    project = project_for(user_of(request), slug, Action.SEE_QUALITY)
+    report = newest_report(project)
+    rows = _rows(project, report)
+    key = request.GET.get("sort", "labels")
+    down = request.GET.get("up") != "1"
+    return project_page(
+        request,
+        "quality/page.html",
+        project,
+        "quality",
+        report=report,
+        agreement=_agreement(report),
+        rows=sorted_rows(rows, key, down=down),
+        heads=_heads(key, down),
+        chart=skill_chart(rows),
+        matrix=_matrix(report, rows),
+        since=labels_since(report) if report else 0,
+        job=_running(project),
+        simulated=has_simulated(project),
+        criteria=criteria_of(project),
+        models=MODELS,
+        methods=METHODS,
+        method=method_of(project),
+    )
+
+
+def _rows(project: Project, report: Report | None) -> list[Row]:
+    if report is None:
+        return []
+    annotators = {row.pk: row for row in Annotator.objects.filter(project=project)}
+    return rows_of(report.figures, annotators)
+
+
+def _agreement(report: Report | None) -> list[dict[str, Any]]:
+    figures = report.figures["agreement"] if report else []
+    return [row | {"chart": time_chart(row)} for row in figures]
+
+
+def _heads(key: str, down: bool) -> list[dict[str, Any]]:
+    """The columns with the address that sorts by them."""
+    names = {
+        "name": _("Annotator"),
+        "labels": _("Labels"),
+        "seconds": _("Median time"),
+        "flips": _("Flips"),
+    }
+    shares = [(column.key, column.name, column.help) for column in COLUMNS]
+    plain = [(name, names[name], "") for name in PLAIN]
+    return [
+        {
+            "key": name,
+            "name": text,
+            "help": hint,
+            "sorted": ("descending" if down else "ascending") if name == key else "",
+            "url": "?" + urlencode({"sort": name, "up": int(name == key and down)}),
+        }
+        for name, text, hint in [*plain[:2], *shares, *plain[2:]]
+    ]
+
+
+def _matrix(report: Report | None, rows: list[Row]) -> list[dict[str, Any]]:
+    names = {row.annotator.pk: row.annotator for row in rows}
+    found = report.figures["matrix"] if report else []
+    return [
+        row | {"first": names[row["first"]], "second": names[row["second"]]}
+        for row in found
+        if row["first"] in names and row["second"] in names
+    ]
+
+
+def _running(project: Project) -> Job | None:
+    rows = Job.objects.filter(project=project, kind=KIND).exclude(state__in=ENDED)
+    return rows.order_by("-pk").first()
+
+
+@require_POST
+@login_required
+def quality_compute(request: HttpRequest, slug: str) -> HttpResponse:
+    user = user_of(request)
+    project = project_for(user, slug, Action.REVIEW)
+    names = ("model", "criterion", "since", "until")
+    settings = Settings(**{name: request.POST[name] for name in names if request.POST.get(name)})
+    compute(project=project, settings=settings, by=user)
+    messages.info(request, _("The figures are being computed: reload this page in a moment."))
+    return redirect("quality", slug)
+
+
+@require_POST
+@login_required
+def quality_method(request: HttpRequest, slug: str) -> HttpResponse:
+    """How labels are brought together from now on."""
+    project = project_for(user_of(request), slug, Action.MANAGE_PROJECT)
+    choose_method(project=project, method=request.POST.get("method", ""))
+    messages.success(request, _("The next update of the consensus uses this method."))
+    return redirect("quality", slug)
+
+
+@require_safe
+@login_required
+def quality_csv(request: HttpRequest, slug: str) -> HttpResponse:
+    project = project_for(user_of(request), slug, Action.SEE_QUALITY)
+    report = newest_report(project)
+    number = report.pk if report else 0
+    rows = sorted_rows(_rows(project, report), "labels", down=True)
+    response = HttpResponse(table_csv(rows, number), content_type="text/csv; charset=utf-8")
+    name = f"{project.slug}-annotators-{number}.csv"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _annotator(project: Project, annotator_id: int) -> Annotator:
+    found = Annotator.objects.filter(project=project, pk=annotator_id).first()
+    if found is None:
+        raise NotFound(_("There is no such annotator in this project."))
+    return found
+
+
+@require_safe
+@login_required
+def quality_annotator(request: HttpRequest, slug: str, annotator_id: int) -> HttpResponse:
+    """One annotator: every figure with its interval, and the instances behind it."""
+    project = project_for(user_of(request), slug, Action.SEE_QUALITY)
+    annotator = _annotator(project, annotator_id)
+    report = newest_report(project)
+    row = next((r for r in _rows(project, report) if r.annotator.pk == annotator_id), None)
+    figures = row.figures if row else {}
+    shares = list(zip(COLUMNS, row.cells, strict=True)) if row else []
+    return project_page(
+        request,
+        "quality/annotator.html",
+        project,
+        "quality",
+        annotator=annotator,
+        report=report,
+        row=row,
+        shares=shares,
+        figures=figures,
+        chart=seconds_chart(figures.get("seconds", [])),
+        against=_instances(project, figures.get("against", [])),
+        wrong=_instances(project, (figures.get("gold") or {}).get("wrong", [])),
+        standing=standing(annotator) if annotator.kind == "person" else None,
+    )
+
+
+def _instances(project: Project, keys: list[int]) -> list[Instance]:
+    rows = Instance.objects.filter(project=project, pk__in=keys[:MOST_BEHIND])
+    return list(rows.order_by("-pk"))
+
+
+@require_POST
+@login_required
+def quality_exclude(request: HttpRequest, slug: str, annotator_id: int) -> HttpResponse:
+    """Leave somebody's labels out, or take them in again."""
+    user = user_of(request)
+    project = project_for(user, slug, Action.MANAGE_PEOPLE)
+    annotator = _annotator(project, annotator_id)
+    if request.POST.get("act") == "include":
+        services.include(annotator=annotator, by=user)
+        messages.success(request, _("Their labels count again."))
+    else:
+        because = request.POST.get("because", "")
+        services.exclude(annotator=annotator, because=because, by=user)
+        messages.success(request, _("Their labels are left out. Nothing is deleted."))
+    return redirect("quality-annotator", slug, annotator_id)
+
+
+@require_POST
+@login_required
+def quality_admit(request: HttpRequest, slug: str, annotator_id: int) -> HttpResponse:
+    """Let somebody in whatever the qualification round said."""
+    user = user_of(request)
+    project = project_for(user, slug, Action.MANAGE_PEOPLE)
+    services.admit(annotator=_annotator(project, annotator_id), by=user)
+    messages.success(request, _("They may label now."))
+    return redirect("quality-annotator", slug, annotator_id)
+
+
+@require_safe
+@login_required
+def gold(request: HttpRequest, slug: str) -> HttpResponse:
+    project = project_for(user_of(request), slug, Action.SEE_QUALITY)
+    page = page_of(gold_of(project), request)
+    context = {"page": page, "kinds": GoldKind.values, "criterion": main_criterion(project)}
+    return project_page(request, "quality/gold.html", project, "quality", **context)
+
+
+@require_POST
+@login_required
+def gold_make(request: HttpRequest, slug: str) -> HttpResponse:
+    """Gold of an instance: with the answer given, or with what people agree on."""
+    user = user_of(request)
+    project = project_for(user, slug, Action.MANAGE_PROJECT)
+    name = request.POST.get("instance", "").strip()
+    if not name:
+        raise InvalidInput(_("Name the instance by its external id."))
+    instance = Instance.objects.filter(project=project, external_id=name).first()
+    if instance is None:
+        raise NotFound(_("There is no such instance in this project."))
+    kind, feedback = request.POST.get("kind", ""), request.POST.get("feedback", "")
+    if request.POST.get("answer", "").strip():
+        answers = {main_criterion(project).key: {"accept": [_accepted(request.POST["answer"])]}}
+        services.make_gold(
+            instance=instance, kind=kind, answers=answers, by=user, feedback=feedback
+        )
+    else:
+        services.promote(instance=instance, by=user, kind=kind, feedback=feedback)
+    messages.success(request, _("The instance is gold now and no longer data."))
+    return redirect("gold", slug)
+
+
+def _accepted(raw: str) -> dict[str, Any]:
+    """ "1 2" (ranks by completion), or the name of a tie."""
+    words = raw.split()
+    if all(word.isascii() and word.isdigit() and len(word) < 3 for word in words):
+        return {"ranking": [int(word) for word in words]}
+    if raw.strip() in {"tie", "both good", "both bad", "cannot judge"}:
+        return {"tie_kind": raw.strip()}
+    raise InvalidInput(_("Write the ranks of the completions, such as 1 2, or a kind of tie."))
+
+
+@require_POST
+@login_required
+def gold_retire(request: HttpRequest, slug: str, gold_id: int) -> HttpResponse:
+    user = user_of(request)
+    project = project_for(user, slug, Action.MANAGE_PROJECT)
+    row = Gold.objects.filter(instance__project=project, pk=gold_id).first()
+    if row is None:
+        raise NotFound(_("There is no such gold instance in this project."))
+    services.retire_gold(gold=row, by=user)
+    messages.success(request, _("The instance is data again."))
+    return redirect("gold", slug)
+
+
+@require_safe
+@login_required
+def relabels(request: HttpRequest, slug: str) -> HttpResponse:
+    """Instances that wait for one more opinion, or had it."""
+    project = project_for(user_of(request), slug, Action.SEE_QUALITY)
+    done = request.GET.get("done") == "1"
+    context = {"page": page_of(relabels_of(project, done=done), request), "done": done}
+    return project_page(request, "quality/relabels.html", project, "quality", **context)
+
+
+@require_POST
+@login_required
+def relabel(request: HttpRequest, slug: str) -> HttpResponse:
+    """Send the chosen instances to others; from any report, then back to it."""
+    user = user_of(request)
+    project = project_for(user, slug, Action.REVIEW)
+    chosen = request.POST.getlist("instance")
+    if not all(each.isascii() and each.isdigit() and len(each) < 19 for each in chosen):
+        raise NotFound(_("There is no such instance in this project."))
+    asked = services.request_relabel(
+        project=project,
+        instance_ids=[int(each) for each in chosen],
+        report=request.POST.get("report", ""),
+        reason=request.POST.get("reason", ""),
+        by=user,
+    )
+    messages.success(
+        request,
+        ngettext("%d place is open.", "%d places are open.", asked.opened) % asked.opened,
+    )
+    for why in sorted(set(asked.refused.values())):
+        messages.warning(request, why)
+    return redirect("relabels", slug)

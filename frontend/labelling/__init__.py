@@ -5,7 +5,7 @@ one side, canonical positions on the other. Pure but for the rows it reads.
 from .form import SlotForm, slot_form
 from .keys import KeyRow, flag_kinds, key_rows
 from .reading import Shown, Submitted, read_draft, read_key, read_submit
-from .standing import shown_to
+from .standing import reason_of, shown_to
 
 __all__ = [
     "KeyRow",
@@ -17,6 +17,7 @@ __all__ = [
     "read_draft",
     "read_key",
     "read_submit",
+    "reason_of",
     "shown_to",
     "slot_form",
 ]

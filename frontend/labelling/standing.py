@@ -9,8 +9,9 @@ from annotation.instances.models import Completion
 from annotation.labels.asking import asked_of
 from annotation.labels.models import Annotator
 from annotation.projects.models import Criterion, Protocol
-from annotation.queue.models import Slot
+from annotation.queue.barriers import Barrier
 from annotation.queue.leases import draw_order
+from annotation.queue.models import Slot
 from core.exceptions import InvalidInput
 
 from .reading import Shown, read_order
@@ -40,3 +41,14 @@ def shown_to(
         rows = Completion.objects.filter(instance=slot.instance_id).order_by("position")
         texts = list(rows.values_list("text", flat=True))
     return Shown(given, asked_of(slot, annotator, protocol, by_key, len(given)).groups, texts)
+
+
+def reason_of(barrier: Barrier) -> str:
+    """Why nothing is open to somebody, in words for them."""
+    nothing = _("You have seen all that is open to you. New instances appear as they are routed.")
+    return {
+        Barrier.EXCLUDED: _("Your labels are set aside at the moment: ask who runs this project."),
+        Barrier.PAUSED: _("This project is paused. What you have labelled is kept."),
+        Barrier.QUOTA: _("You have labelled as many instances as you may here. Thank you!"),
+        Barrier.NOT_QUALIFIED: _("This project needs a qualification that you do not have yet."),
+    }.get(barrier, nothing)

@@ -164,9 +164,17 @@ function wait() {
   stage.replaceChildren(box);
 }
 
-// With nothing queued and nothing on its way, there is nothing left.
-function settle() {
-  if (!current()) display(queue.shift());
+// With nothing queued and nothing on its way, there is nothing left: the server knows why.
+async function settle() {
+  if (current()) return;
+  display(queue.shift());
+  if (current()) return;
+  const response = await fetch(location.pathname).catch(() => null);
+  if (!response?.ok || current()) return;
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  const slot = page.querySelector("#stage .slot");
+  if (slot) display(document.adoptNode(slot));
+  else stage.replaceChildren(...page.querySelectorAll("#stage > *"));
 }
 
 async function undo() {
@@ -202,7 +210,7 @@ async function skip(detail) {
   draft.forget(slot);
   slot.remove();
   receive(await response.text());
-  if (!current()) display(queue.shift());
+  settle();
 }
 
 function act(name, event) {

@@ -88,6 +88,8 @@ export function paint(slot, crit, isActive) {
   cardsOf(slot).forEach((card, place) => {
     const number = rankOf(slot, crit, card);
     card.classList.toggle("picked", !kind && number === 1);
+    const said = number ? word("rankIs", { n: number }) : word("unranked");
+    card.setAttribute("aria-description", said);
     if (jumps[place]) jumps[place].textContent = number || "";
   });
 }

@@ -77,7 +77,11 @@ export function paint(slot, crit, isActive) {
     const level = cell.querySelector("input:checked")?.closest("label").title;
     cell.querySelector(".level-name").textContent = level ?? "";
   }
-  if (isActive) for (const card of cardsOf(slot)) card.classList.remove("picked");
+  if (!isActive) return;
+  cardsOf(slot).forEach((card, place) => {
+    card.classList.remove("picked");
+    card.setAttribute("aria-description", `${nameOf(crit)}: ${values[place]}`);
+  });
 }
 
 function short(slot, crit, card) {

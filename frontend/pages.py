@@ -32,6 +32,7 @@ STAFF = (
     ("Data", "data", Action.EXPORT),
     ("Jobs", "jobs", Action.SEE_JOBS),
     ("People", "people", Action.SEE_PEOPLE),
+    ("Settings", "project-settings", Action.MANAGE_PROJECT),
     ("Compare", "label", Action.LABEL),
     ("Arena", "arena", Action.LABEL),
 )

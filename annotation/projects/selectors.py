@@ -1,6 +1,10 @@
 """Reads about a project's protocol, criteria and guideline."""
 
-from accounts.models import Project
+from django.db.models import QuerySet
+
+from accounts.models import Project, User
+from accounts.policies import ALLOWED, Action
+from annotation.labels.models import Annotation
 from core.exceptions import NotFound
 
 from .models import Criterion, Guideline, Protocol
@@ -34,3 +38,22 @@ def main_criterion(project: Project) -> Criterion:
 def guideline_of(project: Project) -> Guideline | None:
     """The newest version of the guideline."""
     return Guideline.objects.filter(project=project).order_by("-version").first()
+
+
+def guidelines_of(project: Project) -> QuerySet[Guideline]:
+    """Every version, newest first."""
+    return Guideline.objects.filter(project=project).order_by("-version")
+
+
+def answered_keys(project: Project) -> set[str]:
+    """The keys of the criteria that some label answers: how they are answered stands still."""
+    labels = Annotation.objects.filter(project=project)
+    return set(labels.order_by().values_list("criterion__key", flat=True).distinct())
+
+
+def archived_of(user: User) -> QuerySet[Project]:
+    """The archived projects that this person may bring back, newest first."""
+    roles = [str(role) for role in ALLOWED[Action.MANAGE_PROJECT]]
+    return Project.objects.filter(
+        archived_at__isnull=False, memberships__user=user, memberships__role__in=roles
+    ).order_by("-archived_at")

@@ -234,12 +234,18 @@ def publish_guideline(*, project: Project, text: str, by: User | None = None) ->
 
 @transaction.atomic
 def set_archived(*, project: Project, archived: bool, by: User | None) -> Project:
-    """Take the project off everybody's list, or put it back. Nothing is deleted."""
+    """Take the project off everybody's list and pause it, or put it back. Nothing is deleted.
+
+    Brought back, it stays paused until somebody resumes it.
+    """
     locked = Project.objects.select_for_update().get(pk=project.pk)
     if (locked.archived_at is not None) == archived:
         return locked
     locked.archived_at = timezone.now() if archived else None
     locked.save(update_fields=["archived_at"])
+    if archived:
+        running = Protocol.objects.filter(project=locked, paused_at=None)
+        running.update(paused_at=locked.archived_at)
     action = "project archived" if archived else "project brought back"
     record(action=action, actor=by, project=locked)
     return locked

@@ -7,6 +7,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.policies import ALLOWED, Action
 from accounts.selectors import memberships_of
+from annotation.projects.selectors import archived_of
 from frontend.pages import user_of
 from jobs.selectors import health
 
@@ -19,7 +20,8 @@ def home(request: HttpRequest) -> HttpResponse:
         (membership, membership.role in ALLOWED[Action.SEE_PROJECT])
         for membership in memberships_of(user_of(request))
     ]
-    return render(request, "home/page.html", {"memberships": memberships})
+    context = {"memberships": memberships, "archived": archived_of(user_of(request))[:20]}
+    return render(request, "home/page.html", context)
 
 
 @require_safe

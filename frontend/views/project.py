@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from accounts.models import Project
@@ -74,13 +75,19 @@ def _people_and_judges(split: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def _at(route: str, project: Project) -> str:
+    return reverse(route, args=[project.slug])
+
+
 def _next_actions(
     project: Project, counts: dict[str, Any], row: Round | None, owed: int
 ) -> list[tuple[str, str]]:
     """(what to do, where) in the order in which it helps."""
     actions = []
     if not counts["instances"]:
-        actions.append(("Import instances: nothing is here yet", ""))
+        actions.append((_("Bring instances: nothing is here yet"), _at("upload", project)))
+        actions.append((_("Invite the people who will label"), _at("people", project)))
+        actions.append((_("See what annotators will be asked"), _at("guideline", project)))
     if owed or counts["slots"]["open"]:
         number = owed or counts["slots"]["open"]
         actions.append(

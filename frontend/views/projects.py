@@ -10,7 +10,6 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from annotation.projects.models import Kind, RationalePolicy, TieKind
 from annotation.projects.services import create_project
 from annotation.projects.templates import TEMPLATES
 from core.exceptions import InvalidInput
@@ -88,9 +87,5 @@ def _fields(plan: Plan) -> dict[str, Any]:
         "plan": plan,
         "values": plan.values,
         "template": TEMPLATES.get(str(plan.values.get("template", ""))),
-        "kinds": words.named(Kind, words.KINDS),
-        "own_kinds": [("", _("as above")), *words.named(Kind, words.OWN_KINDS)],
-        "scales": words.SCALES,
-        "ties": words.named(TieKind, words.TIES),
-        "policies": words.named(RationalePolicy, words.POLICIES),
+        **words.choices(),
     }

@@ -48,13 +48,14 @@ def plan_of(template: Template | None) -> Plan:
     """The fields of a template, or of the simplest comparison there is."""
     if template is None:
         overall = {"name": "Overall", "question": "Which completion is better overall?"}
-        return Plan(_values({"kind": "pairwise", "overlap": 1}), [_row(overall)])
+        return Plan(values_of({"kind": "pairwise", "overlap": 1}), [row_of(overall)])
     arguments = template.arguments()
-    rows = [_row(criterion) for criterion in arguments["criteria"]]
-    return Plan(_values(arguments) | {"template": template.key}, rows)
+    rows = [row_of(criterion) for criterion in arguments["criteria"]]
+    return Plan(values_of(arguments) | {"template": template.key}, rows)
 
 
-def _row(criterion: Mapping[str, Any]) -> dict[str, str]:
+def row_of(criterion: Mapping[str, Any]) -> dict[str, str]:
+    """A criterion's fields as they are typed."""
     defaults = {"lowest": 1, "levels": 5}
     return {name: _typed(criterion.get(name, defaults.get(name, ""))) for name in ROW_FIELDS}
 
@@ -63,7 +64,8 @@ def _typed(value: Any) -> str:
     return "\n".join(value) if isinstance(value, (list, tuple)) else str(value)
 
 
-def _values(given: Mapping[str, Any]) -> dict[str, Any]:
+def values_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a protocol as they are typed."""
     ties = list(given.get("ties", [TieKind.TIE, TieKind.BOTH_BAD, TieKind.CANNOT_JUDGE]))
     seats, most = given.get("seats", []), given.get("overlap_most")
     scale = (int(given.get("strength_levels", 2)), TieKind.TIE in ties)
@@ -80,7 +82,7 @@ def _values(given: Mapping[str, Any]) -> dict[str, Any]:
         "seats": seat_lines(seats),
         "gates": ", ".join(given.get("gates", [])),
         "guideline": given.get("guideline", ""),
-        "least_seconds": _typed(given.get("least_seconds", "")),
+        "least_seconds": _typed(given.get("least_seconds") or ""),
         **{flag: bool(given.get(flag)) for flag in FLAGS},
     }
 
@@ -106,7 +108,7 @@ def rearranged(plan: Plan, act: str) -> bool:
     verb, _dash, place = act.partition("-")
     rows = plan.criteria
     if verb == "add":
-        rows.append(_row({}))
+        rows.append(row_of({}))
         return True
     if verb not in {"remove", "up", "down"} or not place.isdecimal() or int(place) >= len(rows):
         return False

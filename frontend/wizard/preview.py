@@ -6,7 +6,7 @@ from typing import Any
 
 from accounts.models import Project
 from annotation.labels.best_worst import FEWEST, draw_groups
-from annotation.labels.selectors import LabelView, Progress, ShownCompletion
+from annotation.labels.selectors import LabelView, ShownCompletion
 from annotation.projects.models import Criterion, Kind, Protocol
 from annotation.projects.services import protocol_rows
 from annotation.projects.templates import TEMPLATES
@@ -53,7 +53,6 @@ def form_of(
             guideline_version=1,
             draft={},
             draft_revision=0,
-            progress=Progress(done=0, open=1),
             groups=draw_groups(count, "preview") if grouped else [],
         )
     )

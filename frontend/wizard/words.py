@@ -48,6 +48,17 @@ def named(choices: Iterable[Any], names: Names) -> list[tuple[str, str]]:
     return [(str(choice), str(names[choice])) for choice in choices if choice in names]
 
 
+def choices() -> dict[str, Any]:
+    """The choices of the fields, by the names that the templates use."""
+    return {
+        "kinds": named(Kind, KINDS),
+        "own_kinds": [("", _("as above")), *named(Kind, OWN_KINDS)],
+        "scales": SCALES,
+        "ties": named(TieKind, TIES),
+        "policies": named(RationalePolicy, POLICIES),
+    }
+
+
 def facts_of(protocol: Protocol, criteria: Sequence[Criterion]) -> list[tuple[str, str]]:
     """What a project asks, in a few lines of name and value."""
     rows = [

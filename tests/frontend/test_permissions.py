@@ -62,6 +62,13 @@ upload              GET     login      404       403        403       yes       
 upload-file         POST    login      404       403        403       yes         yes    yes
 upload-start        POST    login      404       403        403       yes         yes    yes
 media               GET     login      404       yes        yes       yes         yes    yes
+project-settings    GET     login      404       403        403       403         yes    yes
+settings-save       POST    login      404       403        403       403         yes    yes
+settings-criterion  POST    login      404       403        403       403         yes    yes
+settings-state      POST    login      404       403        403       403         yes    yes
+guideline-edit      GET     login      404       403        403       403         yes    yes
+guideline-publish   POST    login      404       403        403       403         yes    yes
+guideline-preview   POST    login      404       403        403       403         yes    yes
 quality             GET     login      404       403        yes       yes         yes    yes
 quality-compute     POST    login      404       403        yes       yes         yes    yes
 quality-method      POST    login      404       403        403       403         yes    yes

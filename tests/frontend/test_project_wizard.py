@@ -17,10 +17,11 @@ EACH = pytest.mark.parametrize("key", TEMPLATES)
 
 
 class Form(HTMLParser):
-    """The fields of the form #wizard, or of the only one, as a browser would send them."""
+    """The fields of the form that goes to `action`, as a browser would send them."""
 
-    def __init__(self, page: str) -> None:
+    def __init__(self, page: str, action: str = "/new/") -> None:
         super().__init__()
+        self.action = action
         self.fields: dict[str, list[str]] = {}
         self._inside = False
         self._select = self._text = ""
@@ -28,9 +29,12 @@ class Form(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
-        if tag == "form" and given.get("action") == "/new/":
+        if tag == "form" and given.get("action") == self.action:
             self._inside = True
         if not self._inside:
+            return
+        if "disabled" in given:
+            self._select = ""
             return
         name, value = given.get("name") or "", given.get("value") or ""
         if tag == "input" and (

@@ -10,6 +10,7 @@ from django.urls import reverse
 from accounts.models import Project, User
 from annotation.labels.models import Annotation, Draft
 from annotation.labels.services import annotator_for
+from annotation.projects.models import Protocol
 from annotation.queue.models import Skip, Slot
 from tests.factories import (
     make_annotation,
@@ -248,3 +249,26 @@ def test_history_shows_ones_own_labels_only(page: Client, project: Project) -> N
 def test_an_unknown_slot_is_not_found(page: Client, project: Project) -> None:
     fields = {"slot": str(uuid.uuid4()), "client_id": str(uuid.uuid4()), "order": "0,1"}
     assert submit(page, project, **fields, **{"answer-overall": "a1"}) == 404
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"paused_at": "2026-01-01T00:00:00Z"}, "This project is paused"),
+        ({"qualify_count": 3}, "needs a qualification"),
+        ({}, "You have seen all that is open to you"),
+    ],
+)
+def test_the_empty_page_says_why(
+    page: Client, project: Project, fields: dict[str, object], words: str
+) -> None:
+    Protocol.objects.filter(project=project).update(**fields)
+    assert words in open_page(page, project)
+
+
+def test_a_quota_that_is_used_up_is_named(page: Client, project: Project, annotator: User) -> None:
+    make_slot(make_instance(project))
+    person = annotator_for(project=project, user=annotator)
+    person.quota = 0
+    person.save()
+    assert "as many instances as you may" in open_page(page, project)

@@ -35,12 +35,16 @@ def pseudonym(*, salt: str, kind: str, name: str) -> str:
     return f"{_PREFIX[kind]}-{content_hash([salt, kind, name])[:12]}"
 
 
-@transaction.atomic
 def annotator_for(*, project: Project, user: User) -> Annotator:
     """The annotator row of a person in this project, made on first use."""
     there = Annotator.objects.filter(project=project, user=user).first()
-    if there is not None:
-        return there
+    annotator = there or _made(project, user)
+    annotator.project = project
+    return annotator
+
+
+@transaction.atomic
+def _made(project: Project, user: User) -> Annotator:
     salt = protocol_of(project).salt
     name = user.get_username()
     annotator, _ = Annotator.objects.get_or_create(

@@ -10,7 +10,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from accounts.models import Project
 from annotation.projects.models import Criterion, Protocol
-from annotation.projects.selectors import criteria_of, guideline_of, protocol_of
+from annotation.projects.terms import Terms, terms_of
 from annotation.queue.models import Slot, SlotState
 from annotation.queue.purposes import Purpose
 from annotation.queue.selectors import left_for
@@ -94,14 +94,13 @@ class LabelView:
     guideline_version: int
     draft: dict[str, Any]
     draft_revision: int
-    progress: Progress
     # The policy `sampled` asks for a rationale here.
     rationale_drawn: bool = False
     # Best–worst scaling: groups of canonical positions; empty where ranks are asked.
     groups: Sequence[Sequence[int]] = ()
 
 
-def label_view(slot: Slot) -> LabelView:
+def label_view(slot: Slot, terms: Terms | None = None) -> LabelView:
     """What the slot's annotator sees. A constant number of queries.
 
     Raises:
@@ -109,24 +108,21 @@ def label_view(slot: Slot) -> LabelView:
     """
     if slot.annotator is None or slot.shown_order is None:
         raise ValueError("only a leased slot can be shown")
-    instance = slot.instance
-    guideline = guideline_of(slot.project)
+    terms = terms or terms_of(slot.project)
+    instance, shown = slot.instance, _shown(slot)
     draft = Draft.objects.filter(slot=slot, annotator=slot.annotator).first()
-    criteria, protocol, shown = criteria_of(slot.project), protocol_of(slot.project), _shown(slot)
-    by_key = {criterion.key: criterion for criterion in criteria}
-    asked = asked_of(slot, slot.annotator, protocol, by_key, len(shown))
+    asked = asked_of(slot, slot.annotator, terms.protocol, terms.by_key, len(shown))
     return LabelView(
         slot_key=slot.key,
         messages=instance.messages,
         context=instance.context,
         completions=shown,
-        criteria=criteria,
-        protocol=protocol,
-        guideline=guideline.text if guideline else "",
-        guideline_version=guideline.version if guideline else 0,
+        criteria=terms.criteria,
+        protocol=terms.protocol,
+        guideline=terms.guideline.text if terms.guideline else "",
+        guideline_version=terms.guideline.version if terms.guideline else 0,
         draft=draft.payload if draft else {},
         draft_revision=draft.revision if draft else 0,
-        progress=progress_of(slot.annotator),
         rationale_drawn=asked.rationale_drawn,
         groups=asked.groups,
     )

@@ -28,7 +28,8 @@ from accounts.models import Project
 from annotation.instances.reading import unstorable
 from annotation.ledger.services import settle_subject
 from annotation.projects.models import Criterion, Protocol
-from annotation.projects.selectors import criteria_of, guideline_of, protocol_of
+from annotation.projects.selectors import protocol_of
+from annotation.projects.terms import Terms, terms_of
 from annotation.queue.models import Slot, SlotState
 from annotation.queue.pools import pools_of
 from annotation.queue.purposes import Purpose
@@ -58,7 +59,6 @@ MOST_DRAFT = 64_000
 LOST = "Somebody else has taken this instance after your lease ran out; your draft is kept."
 
 
-@transaction.atomic
 def submit(
     *,
     slot_key: uuid.UUID,
@@ -66,6 +66,7 @@ def submit(
     client_id: uuid.UUID,
     answers: Sequence[Answer],
     seconds: float | None = None,
+    terms: Terms | None = None,
 ) -> list[Annotation]:
     """Store one annotation per criterion; the table above says when.
 
@@ -76,38 +77,56 @@ def submit(
         NotFound, Conflict: see the table.
         InvalidInput: an answer breaks a rule of the protocol.
     """
-    slot = locked_slot(slot_key, annotator)
-    if (known := known_submit(annotator, client_id, answers)) is not None:
-        return known
-    slot = _place_for(slot, annotator)
-    protocol = protocol_of(slot.project)
-    criteria = {criterion.key: criterion for criterion in criteria_of(slot.project)}
-    count = slot.instance.completions.count()
-    check_answers(answers, asked_of(slot, annotator, protocol, criteria, count), seconds)
+    terms = terms or terms_of(annotator.project)
+    try:
+        with transaction.atomic():
+            slot = locked_slot(slot_key, annotator)
+            # What is theirs and open to an answer was not answered under this id, or was undone.
+            if slot.state != SlotState.LEASED or slot.annotator_id != annotator.pk:
+                if (known := known_submit(annotator, client_id, answers)) is not None:
+                    return known
+                slot = _place_for(slot, annotator)
+            rows = _new_rows(slot, annotator, answers, seconds, terms)
+            for row in rows:
+                row.client_id = client_id
+            Annotation.objects.bulk_create(rows)
+            _close(slot, annotator, terms.protocol)
+            announce(rows)
+            return rows
+    except IntegrityError as error:
+        # A retry of what was undone meanwhile, or the same id for two slots at the same moment.
+        if (known := known_submit(annotator, client_id, answers)) is not None:
+            return known
+        raise Conflict("You have another place on this instance already.") from error
+
+
+def _new_rows(
+    slot: Slot,
+    annotator: Annotator,
+    answers: Sequence[Answer],
+    seconds: float | None,
+    terms: Terms,
+) -> list[Annotation]:
+    count = len(slot.shown_order) if slot.shown_order else slot.instance.completions.count()
+    asked = asked_of(slot, annotator, terms.protocol, terms.by_key, count)
+    check_answers(answers, asked, seconds)
     if slot.shown_order is None:
-        slot.shown_order = draw_order(protocol, slot, annotator, count)
-    guideline = guideline_of(slot.project)
+        slot.shown_order = draw_order(terms.protocol, slot, annotator, count)
     rows = [
-        new_annotation(slot, annotator, answer, criterion=criteria[answer.criterion_key])
+        new_annotation(slot, annotator, answer, criterion=terms.by_key[answer.criterion_key])
         for answer in answers
     ]
     for row in rows:
-        row.guideline, row.client_id, row.seconds = guideline, client_id, seconds
-    insert(rows)
-    _close(slot, annotator, protocol)
-    announce(rows)
+        row.guideline, row.seconds = terms.guideline, seconds
     return rows
 
 
 def locked_slot(key: uuid.UUID, annotator: Annotator) -> Slot:
-    slot = (
-        Slot.objects.select_related("project", "instance")
-        .select_for_update(of=("self",))
-        .filter(key=key, project=annotator.project_id)
-        .first()
-    )
+    rows = Slot.objects.select_for_update().filter(key=key, project=annotator.project_id)
+    slot = rows.first()
     if slot is None:
         raise NotFound("There is no such instance for you: ask for the next one.")
+    slot.project = annotator.project
     return slot
 
 
@@ -136,15 +155,15 @@ def _place_for(slot: Slot, annotator: Annotator) -> Slot:
     if slot.state == SlotState.OPEN:
         return slot
     sibling = (
-        Slot.objects.select_related("project", "instance")
-        .select_for_update(of=("self",), skip_locked=True)
-        .filter(instance=slot.instance, purpose=slot.purpose, state=SlotState.OPEN)
+        Slot.objects.select_for_update(skip_locked=True)
+        .filter(instance=slot.instance_id, purpose=slot.purpose, state=SlotState.OPEN)
         .filter(pool__in=pools_of(annotator))
         .order_by("ordinal")
         .first()
     )
     if sibling is None:
         raise Conflict(LOST)
+    sibling.project = slot.project
     return sibling
 
 
@@ -153,7 +172,7 @@ def new_annotation(
 ) -> Annotation:
     return Annotation(
         project=slot.project,
-        instance=slot.instance,
+        instance_id=slot.instance_id,
         annotator=annotator,
         criterion=criterion,
         slot=slot,
@@ -186,11 +205,7 @@ def _close(slot: Slot, annotator: Annotator, protocol: Protocol) -> None:
     slot.annotator = annotator
     slot.state = SlotState.SUBMITTED
     slot.leased_until = None
-    try:
-        with transaction.atomic():
-            slot.save(update_fields=["annotator", "state", "leased_until", "shown_order"])
-    except IntegrityError as error:
-        raise Conflict("You have another place on this instance already.") from error
+    slot.save(update_fields=["annotator", "state", "leased_until", "shown_order"])
     Draft.objects.filter(annotator=annotator, slot__instance=slot.instance_id).delete()
     finish(slot=slot, protocol=protocol)
     # The budget's row is locked last: see `annotation.queue.openings`.

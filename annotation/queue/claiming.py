@@ -6,9 +6,9 @@ reads one or two entries of the index `slot_claim`. `openings` says what moves a
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Count
 from django.utils import timezone
 
 from accounts.models import Project
@@ -126,10 +126,12 @@ def _held_by(annotator: Annotator, protocol: Protocol, now: datetime) -> list[Sl
     A lease that ran out while nobody else wanted the slot starts anew: it is on their screen.
     """
     rows = Slot.objects.filter(annotator=annotator, state=SlotState.LEASED)
-    held = list(rows.select_related("project", "instance").order_by("leased_at", "id"))
+    held = list(rows.order_by("leased_at", "id"))
     if any(slot.leased_until is None or slot.leased_until <= now for slot in held):
         rows.filter(leased_until__lte=now).update(leased_until=lease_end(protocol, now))
-        return list(rows.select_related("project", "instance").order_by("leased_at", "id"))
+        held = list(rows.order_by("leased_at", "id"))
+    for slot in held:
+        slot.project, slot.annotator = annotator.project, annotator
     return held
 
 
@@ -158,13 +160,12 @@ def _walk(annotator: Annotator, protocol: Protocol, pools: list[int]) -> Slot | 
 
 def _take(annotator: Annotator, protocol: Protocol, pools: list[int]) -> Slot | None:
     while (key := _claim(annotator, protocol, pools)) is not None:
-        slot = (
-            Slot.objects.select_related("project", "instance")
-            .annotate(count=Count("instance__completions"))
-            .get(pk=key)
-        )
+        rows = Slot.objects.select_related("instance").prefetch_related("instance__completions")
+        slot = rows.get(pk=key)
+        slot.project, slot.annotator = annotator.project, annotator
         if slot.instance.state not in ASIDE:
-            slot.shown_order = draw_order(protocol, slot, annotator, slot.count)
+            count = len(slot.instance.completions.all())
+            slot.shown_order = draw_order(protocol, slot, annotator, count)
             slot.save(update_fields=["shown_order"])
             return slot
         # Locked by somebody at the moment when its instance was set aside.
@@ -178,7 +179,7 @@ def _claim(annotator: Annotator, protocol: Protocol, pools: list[int]) -> int | 
     epoch = max(protocol.queue_epoch, annotator.queue_epoch)
     place, slot = start_of(annotator, epoch)
     now = timezone.now()
-    values = {
+    values: dict[str, Any] = {
         "annotator": annotator.pk,
         "project": annotator.project_id,
         "pools": pools,

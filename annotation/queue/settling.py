@@ -23,7 +23,8 @@ def finish(*, slot: Slot, protocol: Protocol) -> None:
     """
     if slot.purpose != Purpose.LABEL:
         return
-    instance = Instance.objects.select_for_update(no_key=True).get(pk=slot.instance_id)
+    rows = Instance.objects.select_for_update(no_key=True).only("state", "project_id")
+    instance = rows.get(pk=slot.instance_id)
     if instance.state != InstanceState.ROUTED:
         return
     adaptive = protocol.overlap_most is not None and not _awaited(instance)
@@ -72,5 +73,4 @@ def settle_instances(instance_ids: Iterable[int]) -> int:
         state=InstanceState.ROUTED,
         assignment__isnull=False,
     )
-    keys = list(ready.values_list("pk", flat=True))
-    return Instance.objects.filter(pk__in=keys).update(state=InstanceState.SETTLED)
+    return ready.update(state=InstanceState.SETTLED)

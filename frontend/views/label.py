@@ -3,6 +3,8 @@
 Every write works as a plain form; with htmx's request header it answers with a fragment.
 """
 
+from typing import Any
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -15,8 +17,10 @@ from accounts.policies import Action, project_for
 from annotation.labels import services as labels
 from annotation.labels.models import Annotator
 from annotation.labels.selectors import label_view, progress_of
-from annotation.projects.selectors import criteria_of, guideline_of, protocol_of
+from annotation.projects.selectors import criteria_of, guideline_of
+from annotation.projects.terms import Terms, terms_of
 from annotation.queue import services as queue
+from annotation.queue.barriers import why_empty
 from annotation.queue.models import Slot
 from core.exceptions import InvalidInput
 from frontend.labelling import (
@@ -26,6 +30,7 @@ from frontend.labelling import (
     read_draft,
     read_key,
     read_submit,
+    reason_of,
     shown_to,
     slot_form,
 )
@@ -56,17 +61,20 @@ def _page(
 ) -> HttpResponse:
     """The whole page; after a refused submit with what was sent, and the reason."""
     slot = queue.claim(project=project, annotator=annotator, resume=True)
-    form = _form(request, slot, problem) if slot else None
-    progress = form.view.progress if form else progress_of(annotator)
-    keys = key_rows(protocol_of(project), criteria_of(project))
-    context = {"form": form, "progress": progress, "keys": keys, "flag_kinds": flag_kinds()}
+    terms = terms_of(project)
+    form = _form(request, slot, terms, problem) if slot else None
+    keys = key_rows(terms.protocol, terms.criteria)
+    context: dict[str, Any] = {"form": form, "keys": keys, "flag_kinds": flag_kinds()}
+    context["progress"] = progress_of(annotator)
+    if form is None:
+        context["why"] = reason_of(why_empty(project, annotator))
     response = project_page(request, "label/page.html", project, "label", **context)
     response.status_code = 422 if problem else 200
     return response
 
 
-def _form(request: HttpRequest, slot: Slot, problem: str) -> SlotForm:
-    view = label_view(slot)
+def _form(request: HttpRequest, slot: Slot, terms: Terms, problem: str) -> SlotForm:
+    view = label_view(slot, terms)
     mine = problem and request.POST.get("slot") == str(slot.key)
     return slot_form(view, dict(request.POST.lists()) if mine else None, problem)
 
@@ -76,16 +84,16 @@ def _form(request: HttpRequest, slot: Slot, problem: str) -> SlotForm:
 def label_next(request: HttpRequest, slug: str) -> HttpResponse:
     """The instance after the one on the screen, leased and rendered ahead; 204 at the end."""
     project, annotator = _enter(request, slug)
-    return _following(request, project, annotator)
+    return _following(request, annotator, terms_of(project))
 
 
-def _following(request: HttpRequest, project: Project, annotator: Annotator) -> HttpResponse:
-    slot = queue.prefetch(project=project, annotator=annotator)
-    return _slot(request, project, slot) if slot else HttpResponse(status=204)
+def _following(request: HttpRequest, annotator: Annotator, terms: Terms) -> HttpResponse:
+    slot = queue.prefetch(project=terms.project, annotator=annotator)
+    return _slot(request, slot, terms) if slot else HttpResponse(status=204)
 
 
-def _slot(request: HttpRequest, project: Project, slot: Slot) -> HttpResponse:
-    context = {"form": slot_form(label_view(slot)), "project": project}
+def _slot(request: HttpRequest, slot: Slot, terms: Terms) -> HttpResponse:
+    context = {"form": slot_form(label_view(slot, terms)), "project": terms.project}
     return render(request, "label/_slot.html", context)
 
 
@@ -93,20 +101,21 @@ def _slot(request: HttpRequest, project: Project, slot: Slot) -> HttpResponse:
 @login_required
 def label_submit(request: HttpRequest, slug: str) -> HttpResponse:
     project, annotator = _enter(request, slug)
+    terms = terms_of(project)
     try:
-        _submit(request.POST, project, annotator)
+        _submit(request.POST, annotator, terms)
     except InvalidInput as refusal:
         if _partial(request):
             raise
         return _page(request, project, annotator, problem=str(refusal))
     if _partial(request):
-        return _following(request, project, annotator)
+        return _following(request, annotator, terms)
     return redirect("label", slug)
 
 
-def _submit(data: QueryDict, project: Project, annotator: Annotator) -> None:
+def _submit(data: QueryDict, annotator: Annotator, terms: Terms) -> None:
     slot = slot_for(annotator, read_key(data.get("slot", "")))
-    protocol, criteria = protocol_of(project), criteria_of(project)
+    protocol, criteria = terms.protocol, terms.criteria
     shown = shown_to(annotator, slot, protocol, criteria, data.get("order", ""))
     sent = read_submit(data, criteria, protocol, shown)
     labels.submit(
@@ -115,6 +124,7 @@ def _submit(data: QueryDict, project: Project, annotator: Annotator) -> None:
         client_id=sent.client_id,
         answers=sent.answers,
         seconds=sent.seconds,
+        terms=terms,
     )
 
 
@@ -125,7 +135,7 @@ def label_undo(request: HttpRequest, slug: str) -> HttpResponse:
     project, annotator = _enter(request, slug)
     slot = labels.undo(annotator=annotator, project=project)
     if _partial(request):
-        return _slot(request, project, slot) if slot else HttpResponse(status=204)
+        return _slot(request, slot, terms_of(project)) if slot else HttpResponse(status=204)
     if slot is None:
         messages.info(request, _("There is nothing from the last ten minutes to take back."))
     return redirect("label", slug)
@@ -139,7 +149,7 @@ def label_skip(request: HttpRequest, slug: str) -> HttpResponse:
     kind, note = request.POST.get("kind", "pass"), request.POST.get("note", "")
     queue.skip(slot=slot, annotator=annotator, kind=kind, note=note)
     if _partial(request):
-        return _following(request, project, annotator)
+        return _following(request, annotator, terms_of(project))
     return redirect("label", slug)
 
 

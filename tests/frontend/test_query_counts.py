@@ -48,6 +48,13 @@ def fill(project: Project, number: int) -> None:
         Run.objects.create(project=project, kind="reward", snapshot=snapshot, config={}, job=job)
 
 
+def send(client: Client, project: Project, form: dict[str, str]) -> None:
+    """A submit as the script sends it: its reply is the slot after the next, rendered."""
+    url = reverse("label-submit", args=[project.slug])
+    response = client.post(url, form, headers={"HX-Request": "true"})
+    assert response.status_code == 200
+
+
 def test_label_page_and_submit() -> None:
     project = make_project()
     client = client_of(make_member(project))
@@ -58,11 +65,10 @@ def test_label_page_and_submit() -> None:
         client.get(url)  # makes the annotator
         page = count(client.get, url)
         sent = fields_of(client.get(url).content.decode()) | {"answer-overall": "a1"}
-        submit = reverse("label-submit", args=[project.slug])
-        counts.append((page, count(client.post, submit, sent)))
+        counts.append((page, count(send, client, project, sent)))
     assert counts[0] == counts[1]
-    assert counts[0][0] <= 25
-    assert counts[0][1] <= 35
+    assert counts[0][0] <= 21
+    assert counts[0][1] <= 27
 
 
 @pytest.mark.parametrize("route", ["project", "instances", "routing", "runs", "data", "jobs"])
@@ -85,6 +91,8 @@ def test_instance_page_and_history() -> None:
     staff = client_of(make_member(project, Role.REVIEWER))
     assert annotator.user is not None
     counts = []
+    own = client_of(annotator.user)
+    own.get(reverse("history", args=[project.slug]))  # counts what waits, once a minute
     for size in (1, 6):
         instance = make_instance(project)
         for _ in range(size):
@@ -92,6 +100,5 @@ def test_instance_page_and_history() -> None:
             make_annotation(make_instance(project), annotator)
         page = reverse("instance", args=[project.slug, instance.pk])
         history = reverse("history", args=[project.slug])
-        own = client_of(annotator.user)
         counts.append((count(staff.get, page), count(own.get, history)))
     assert counts[0] == counts[1]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 HOST = "127.0.0.1"
 FRAGMENT = {"HX-Request": "true"}
-DOCK = re.compile(r'<form class="dock".*?</form>', re.DOTALL)
+FORM = re.compile(r'<form\b[^>]*action="[^"]*/label/submit/".*?</form>', re.DOTALL)
 INPUT = re.compile(r"<input\b[^>]*>")
 ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
 
@@ -45,17 +45,17 @@ class Shown:
 
 def read_slot(page: str) -> Shown | None:
     """The labelling form of a page or fragment; None where there is nothing to label."""
-    dock = DOCK.search(page)
-    if dock is None:
+    form = FORM.search(page)
+    if form is None:
         return None
     fields: dict[str, str] = {}
     choices: dict[str, list[str]] = {}
-    for tag in INPUT.findall(dock.group()):
+    for tag in INPUT.findall(form.group()):
         attributes = dict(ATTRIBUTE.findall(tag))
         name, value = attributes.get("name", ""), html.unescape(attributes.get("value", ""))
         if attributes.get("type") == "hidden":
             fields[name] = value
-        elif attributes.get("type") == "radio":
+        elif attributes.get("type") == "radio" and name.startswith("answer-"):
             choices.setdefault(name, []).append(value)
     return Shown(fields, choices)
 

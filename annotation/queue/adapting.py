@@ -4,14 +4,14 @@ All counting happens under the lock of the instance's row, so that `overlap_most
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
 
 from django.db import transaction
 
 from annotation.instances.models import Instance
-from annotation.labels.models import Annotation, AnnotatorKind
+from annotation.labels.models import Annotation, Annotator, AnnotatorKind
 from annotation.projects.models import Criterion, Kind, Protocol, TieKind
 from annotation.projects.selectors import criteria_of
+from annotation.quality.gold import known_answers
 from core.exceptions import BudgetExceeded
 
 from . import doubt
@@ -22,6 +22,7 @@ from .pools import cohorts_of
 from .purposes import Purpose
 
 PEOPLE = (AnnotatorKind.PERSON, AnnotatorKind.IMPORT)
+PRIOR = 4
 
 
 def ask_again(*, instance: Instance, protocol: Protocol) -> bool:
@@ -60,6 +61,8 @@ def take_back(*, instance: Instance) -> int:
         state=SlotState.OPEN,
         ordinal__gte=overlap,
         relabel__isnull=True,
+        # One that was labelled, undone and given back is named by its annotations.
+        annotations__isnull=True,
     )
     locked = added.select_for_update(skip_locked=True, of=("self",)).values_list("pk", "key")
     gone = dict(locked)
@@ -68,11 +71,10 @@ def take_back(*, instance: Instance) -> int:
     return len(gone)
 
 
-def doubt_of(instance: Instance, protocol: Protocol, skill: Mapping[int, float] = {}) -> float:
+def doubt_of(instance: Instance, protocol: Protocol) -> float:
     """Entropy (nats) of what people's labels say, for the criterion that is least clear.
 
-    `skill` has the accuracy of annotators where it is known. Judges are left out: how many people
-    are asked must not hang on what a judge said.
+    Judges are left out: how many people are asked must not hang on what a judge said.
     """
     rows = Annotation.objects.filter(
         instance=instance,
@@ -82,13 +84,25 @@ def doubt_of(instance: Instance, protocol: Protocol, skill: Mapping[int, float] 
         annotator__kind__in=PEOPLE,
         annotator__excluded_at__isnull=True,
     )
+    labels = list(rows.select_related("annotator"))
+    skill = {row.annotator: _accuracy(row.annotator, protocol) for row in labels}
     said = defaultdict(list)
-    for row in rows:
-        said[row.criterion_id].append((_said(row), skill.get(row.annotator_id, doubt.ACCURACY)))
+    for row in labels:
+        said[row.criterion_id].append((_said(row), skill[row.annotator]))
     return max(
         doubt.doubt(said[criterion.pk], _choices(criterion, protocol))
         for criterion in criteria_of(instance.project)
     )
+
+
+def _accuracy(annotator: Annotator, protocol: Protocol) -> float:
+    """The share of gold they answered rightly, with a prior worth four answers."""
+    if not (protocol.gold_share or protocol.qualify_count):
+        return doubt.ACCURACY
+    known = known_answers(annotator.project, annotator).get(annotator.pk)
+    if known is None:
+        return doubt.ACCURACY
+    return (known.right + PRIOR * doubt.ACCURACY) / (known.answered + PRIOR)
 
 
 def _said(row: Annotation) -> doubt.Said:

@@ -1,17 +1,21 @@
 """Many people at once: nothing is collected twice, and nobody waits for ever."""
 
+import random
+import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
+from annotation.instances.models import Instance, InstanceState
 from annotation.labels.models import Annotation, Annotator
 from annotation.labels.services import Answer, submit
 from annotation.queue.models import Slot, SlotState
-from annotation.queue.services import AssignmentItem, assign, claim
+from annotation.queue.selectors import open_to
+from annotation.queue.services import AssignmentItem, assign, claim, release, skip
 from tests.factories import make_annotator, make_instance, make_project
 
 # Real threads with connections of their own: each commits for itself.
@@ -57,6 +61,8 @@ def test_eight_people_fill_a_hundred_slots_exactly() -> None:
 
     assert sum(done) == INSTANCES * OVERLAP
     assert not Slot.objects.exclude(state=SlotState.SUBMITTED).exists()
+    # Of two who fill the last two places at once, one sees that the instance is settled.
+    assert not Instance.objects.exclude(state=InstanceState.SETTLED).exists()
     labels = Annotation.objects.values_list("instance_id", "annotator_id")
     assert set(Counter(instance for instance, _ in labels).values()) == {OVERLAP}
     assert max(Counter(labels).values()) == 1
@@ -102,3 +108,70 @@ def test_the_same_submit_sent_eight_times_at_once_is_one_label() -> None:
 
     assert len(set(in_threads(*[send] * 8))) == 1
     assert Annotation.objects.count() == 1
+
+
+def test_a_claim_that_fails_leaves_its_slot_to_those_who_passed_it() -> None:
+    project = make_project()
+    items = [AssignmentItem(make_instance(project).pk, "human", "routed", 1.0) for _ in range(3)]
+    assign(project=project, items=items)
+    failing, other = make_annotator(project), make_annotator(project)
+    taken, passed = threading.Event(), threading.Event()
+
+    def fail() -> int:
+        with transaction.atomic():
+            slot = claim(project=project, annotator=failing)
+            assert slot is not None
+            taken.set()
+            assert passed.wait(60)
+            transaction.set_rollback(True)
+        return slot.pk
+
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(closing, fail)
+        assert taken.wait(60)
+        second = claim(project=project, annotator=other)
+        passed.set()
+        first = job.result(timeout=60)
+    assert second is not None
+    assert second.pk != first
+    third = claim(project=project, annotator=other)
+    assert third is not None
+    assert third.pk == first
+
+
+def test_nothing_is_out_of_reach_after_much_coming_and_going() -> None:
+    """People claim, submit, give back and skip at once; then each gets all that is left."""
+    project = make_project()
+    items = [
+        AssignmentItem(
+            make_instance(project).pk, "human", "routed", 1.0, OVERLAP, priority=number % 3
+        )
+        for number in range(30)
+    ]
+    assign(project=project, items=items)
+    people = [make_annotator(project) for _ in range(6)]
+
+    def come_and_go(number: int) -> int:
+        chance, person = random.Random(number), people[number]
+        for _ in range(40):
+            slot = claim(project=project, annotator=person)
+            if slot is None:
+                break
+            act = chance.random()
+            if act < 0.5:
+                release(slot=slot, annotator=person)
+            elif act < 0.6:
+                skip(slot=slot, annotator=person)
+            else:
+                answers = [Answer("overall", [1, 2])]
+                submit(slot_key=slot.key, annotator=person, client_id=uuid.uuid4(), answers=answers)
+        return 0
+
+    in_threads(*[lambda n=n: come_and_go(n) for n in range(len(people))])
+    label_all(people[0])
+    for person in people:
+        label_all(person)
+        assert open_to(person) == 0
+    labels = Annotation.objects.values_list("instance_id", "annotator_id")
+    assert max(Counter(labels).values()) == 1
+    assert max(Counter(instance for instance, _ in labels).values()) <= OVERLAP

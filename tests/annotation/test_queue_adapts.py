@@ -17,10 +17,13 @@ from annotation.labels.services import Answer, submit, undo
 from annotation.ledger import services as ledger
 from annotation.ledger.selectors import state
 from annotation.projects.models import Protocol
+from annotation.projects.selectors import protocol_of
+from annotation.quality.models import Gold
 from annotation.queue import doubt
+from annotation.queue.adapting import doubt_of
 from annotation.queue.models import Slot, SlotState
-from annotation.queue.services import AssignmentItem, assign, claim
-from tests.factories import make_annotator, make_instance, make_project
+from annotation.queue.services import AssignmentItem, assign, claim, release
+from tests.factories import make_annotation, make_annotator, make_instance, make_project
 
 LN2 = math.log(2)
 
@@ -150,6 +153,41 @@ def test_undo_reopens_what_had_settled() -> None:
     assert Instance.objects.get().state == "settled"
     assert undo(annotator=annotator, project=project) is not None
     assert Instance.objects.get().state == "routed"
+
+
+@pytest.mark.django_db
+def test_who_knows_the_gold_is_believed_sooner() -> None:
+    project = queue_of(count=0, gold_share=0.1)
+    answers = {"overall": {"accept": [{"ranking": [1, 2]}]}}
+    gold = [make_instance(project, state="gold") for _ in range(12)]
+    for each in gold:
+        Gold.objects.create(instance=each, answers=answers)
+    good, poor = make_annotator(project), make_annotator(project)
+    for each in gold:
+        make_annotation(each, good, [1, 2], purpose="gold")
+        make_annotation(each, poor, [2, 1], purpose="gold")
+    doubts = []
+    for annotator in (good, make_annotator(project), poor):
+        instance = make_instance(project)
+        make_annotation(instance, annotator, [1, 2])
+        doubts.append(doubt_of(instance, protocol_of(project)))
+    assert doubts == sorted(doubts)
+    # 15 of 16 against 3 of 4, of four answers.
+    assert doubts[0] == pytest.approx(doubt.entropy([("first", 15 / 16)], 4))
+    assert doubts[1] == pytest.approx(doubt.entropy([("first", 3 / 4)], 4))
+
+
+@pytest.mark.django_db
+def test_an_added_place_that_was_labelled_once_is_not_removed() -> None:
+    project = queue_of()
+    first = say(project, [1, 2])
+    second = say(project, [2, 1])
+    slot = undo(annotator=second, project=project)
+    assert slot is not None
+    release(slot=slot, annotator=second)
+    assert undo(annotator=first, project=project) is not None
+    slot.refresh_from_db()
+    assert slot.state == SlotState.OPEN
 
 
 def closing(work: Callable[[], int]) -> int:

@@ -201,3 +201,17 @@ def test_places_that_make_no_sense_are_refused() -> None:
     item = AssignmentItem(gold.pk, "human", "routed", 1.0)
     assert assign(project=project, items=[item]) == 0
     assert Slot.objects.count() == 1
+
+
+def test_a_late_submit_takes_no_place_of_another_cohort() -> None:
+    seats = [{"cohort": "", "count": 1}, {"cohort": "expert", "count": 1}]
+    project = queue_of([], seats=seats)
+    late = make_annotator(project)
+    slot = take(late)
+    assert slot is not None
+    past = timezone.now() - timedelta(seconds=1)
+    Slot.objects.filter(pk=slot.pk).update(leased_until=past)
+    assert take(make_annotator(project)) == slot
+    with pytest.raises(Conflict, match="Somebody else"):
+        answer(slot, late)
+    assert Slot.objects.get(pool__cohort="expert").state == SlotState.OPEN

@@ -89,6 +89,8 @@ def test_twenty_instances_by_keyboard_to_the_export(log_in: Open, scene: Scene) 
         if turn < 19:
             expect(slot).not_to_have_attribute("data-slot", key)
     expect(page.locator("text=Nothing to label right now")).to_be_visible()
+    # The page asks the server why there is nothing left.
+    page.wait_for_load_state("networkidle")
 
     labels = stored(project)
     assert len(labels) == 80
@@ -121,6 +123,7 @@ def test_axe_finds_nothing_serious(log_in: Open, scene: Scene, scheme: str, kind
     page = log_in("annotator", color_scheme=scheme)
     open_kind(page, project)
     press(page, "1")
+    expect(page.locator(".status")).to_have_text("Draft saved")
     results = Axe().run(page)
     serious = [
         f"{each['id']}: {[node['target'] for node in each['nodes']]}"

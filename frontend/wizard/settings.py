@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from annotation.projects.models import Kind, Protocol, TieKind
 from annotation.projects.services import FROZEN, settings_of
-from core.exceptions import NotFound
+from core.exceptions import InvalidInput
 
 from .fields import (
     Plan,
@@ -62,11 +62,10 @@ def read_section(section: str, data: QueryDict, protocol: Protocol, frozen: bool
     """The fields that one form changes; what stands still is left out.
 
     Raises:
-        NotFound: there is no such form.
-        InvalidInput: a field cannot be read.
+        InvalidInput: there is no such form, or a field cannot be read.
     """
     if section not in SECTIONS:
-        raise NotFound(_("There is no such section."))
+        raise InvalidInput(_("The form does not say what it changes: reload the page."))
     fields = SECTIONS[section](typed(protocol) | sent(data, section), protocol, frozen)
     return {name: value for name, value in fields.items() if not (frozen and name in FROZEN)}
 

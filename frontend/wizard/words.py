@@ -52,7 +52,7 @@ def choices() -> dict[str, Any]:
     """The choices of the fields, by the names that the templates use."""
     return {
         "kinds": named(Kind, KINDS),
-        "own_kinds": [("", _("as above")), *named(Kind, OWN_KINDS)],
+        "own_kinds": [("", _("as the protocol")), *named(Kind, OWN_KINDS)],
         "scales": SCALES,
         "ties": named(TieKind, TIES),
         "policies": named(RationalePolicy, POLICIES),

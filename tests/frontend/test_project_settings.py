@@ -97,7 +97,7 @@ def test_a_refused_form_says_why_and_keeps_what_was_typed(project: Project, owne
     assert "at most half" in page
     assert 'value="45"' in page
     assert protocol_of(project).gold_share == 0
-    assert owner.post(f"/p/{project.slug}/settings/save/", {"section": "x"}).status_code == 404
+    assert owner.post(f"/p/{project.slug}/settings/save/", {"section": "x"}).status_code == 422
 
 
 def test_criteria_are_reworded_added_and_removed(project: Project, owner: Client) -> None:

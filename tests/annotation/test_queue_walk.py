@@ -15,7 +15,7 @@ from annotation.projects.models import Protocol
 from annotation.queue import claiming
 from annotation.queue.models import Opening, Skip, Slot, SlotState
 from annotation.queue.openings import trim_openings
-from annotation.queue.pools import pools_for, pools_of
+from annotation.queue.pools import pools_for
 from annotation.queue.services import (
     AssignmentItem,
     add_slot,
@@ -60,7 +60,8 @@ def explain(annotator: Annotator, options: str = "") -> str:
     values: dict[str, Any] = {
         "annotator": annotator.pk,
         "project": annotator.project_id,
-        "pools": list(pools_of(annotator).values_list("pk", flat=True)),
+        "cohort": annotator.cohort,
+        "qualifications": annotator.qualifications,
         "place": float("-inf"),
         "slot": 0,
         "epoch": 0,

@@ -90,7 +90,7 @@ def _rated(
         yield content | shared | pair
 
 
-def _source_of(labels: Sequence[Row]) -> str:
+def _source_of(labels: Sequence[Mapping[str, Any]]) -> str:
     machines = sum(label["kind"] in MACHINES for label in labels)
     name = "human" if not machines else "judge" if machines == len(labels) else "both"
     return f"simulated-{name}" if any(label["simulated"] for label in labels) else name

@@ -36,6 +36,18 @@ def _asks_something(protocol: Protocol, criteria: Sequence[Criterion]) -> None:
         raise InvalidInput(f"A project asks at most {MOST_CRITERIA} criteria on one screen.")
 
 
+def _numbers_are_in_range(protocol: Protocol, criteria: Sequence[Criterion]) -> None:
+    if not 1 <= protocol.overlap <= 50 or not 1 <= (protocol.overlap_most or 1) <= 50:
+        raise InvalidInput("The overlap is from 1 to 50 labels for each instance.")
+    if not 1 <= protocol.strength_levels <= 4:
+        raise InvalidInput("A preference has 1 to 4 levels of strength.")
+    if not (0 <= protocol.rationale_share <= 1 and 0 <= protocol.qualify_share <= 1):
+        raise InvalidInput("A share is from 0 to 1.")
+    for criterion in criteria:
+        if not 2 <= criterion.levels <= 11:
+            raise InvalidInput(f"{criterion.name}: a rating has 2 to 11 levels.")
+
+
 def _keys_differ(protocol: Protocol, criteria: Sequence[Criterion]) -> None:
     keys = [criterion.key for criterion in criteria]
     if twice := sorted({key for key in keys if keys.count(key) > 1}):
@@ -140,6 +152,7 @@ def _locale_is_a_tag(protocol: Protocol, criteria: Sequence[Criterion]) -> None:
 
 STEPS: tuple[Step, ...] = (
     _asks_something,
+    _numbers_are_in_range,
     _keys_differ,
     _levels_are_named,
     _reasons_differ,

@@ -52,7 +52,7 @@ def typed(protocol: Protocol) -> Fields:
 def sent(data: QueryDict, section: str) -> Fields:
     """What one form sent, as it was typed."""
     plain = ("gold_share", "repeat_share", "qualify_share", *NUMBERS, "locale", "licence")
-    values = {name: data[name] for name in plain if name in data}
+    values: Fields = {name: data[name] for name in plain if name in data}
     if section == "general":
         values["leaderboard"] = data.get("leaderboard") == "on"
     return read_plan(data).values | values if section in {"answers", "people"} else values

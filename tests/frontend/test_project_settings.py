@@ -1,5 +1,7 @@
 """The settings page: each form changes what it says and no more; versions of the guideline."""
 
+from collections.abc import Mapping
+
 import pytest
 from django.http import QueryDict
 from django.test import Client
@@ -42,7 +44,7 @@ def squeezed(text: str) -> str:
     return " ".join(text.split())
 
 
-def save(client: Client, project: Project, data: dict[str, object]) -> int:
+def save(client: Client, project: Project, data: Mapping[str, object]) -> int:
     return client.post(f"/p/{project.slug}/settings/save/", data).status_code
 
 

@@ -115,10 +115,10 @@ def test_choosing_shows_every_template(person: Client) -> None:
 def test_criteria_are_added_moved_and_removed(person: Client) -> None:
     fields = filled(person, "blank", act="add")
     page = Form(person.post("/new/", fields).content.decode()).fields
-    page |= {"criteria-1-name": "Tone", "criteria-1-kind": "rating", "act": "up-1"}
+    page |= {"criteria-1-name": ["Tone"], "criteria-1-kind": ["rating"], "act": ["up-1"]}
     page = Form(person.post("/new/", page).content.decode()).fields
     assert page["criteria-0-name"] == ["Tone"]
-    page |= {"act": "remove-1"}
+    page |= {"act": ["remove-1"]}
     page = Form(person.post("/new/", page).content.decode()).fields
     assert "criteria-1-name" not in page
     person.post("/new/", page | {"act": "create"})
@@ -133,7 +133,7 @@ def test_criteria_are_added_moved_and_removed(person: Client) -> None:
         ({"name": " "}, "Give the project a name"),
         ({"criteria-0-name": "", "criteria-0-question": ""}, "at least one criterion"),
         ({"overlap": "many"}, "write a whole number"),
-        ({"overlap": "0"}, "overlap"),
+        ({"overlap": "0"}, "overlap is from 1 to 50"),
         ({"people": "seats", "seats": "expert 2"}, "Write seats as lines"),
         ({"people": "seats", "seats": ""}, "Name at least one cohort"),
         ({"people": "adaptive", "overlap": "3", "overlap_most": "2"}, "must not be below"),

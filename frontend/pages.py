@@ -1,12 +1,15 @@
 """What every page of a project shares: its navigation by role and its rendering."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.translation import gettext as _
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project, Role, User
 from accounts.policies import ALLOWED, Action, role_of
@@ -21,37 +24,66 @@ class Place:
     current: bool
 
 
-STAFF = (
-    ("Overview", "project", Action.SEE_PROJECT),
-    ("Dashboard", "dashboard", Action.SEE_PROJECT),
-    ("Instances", "instances", Action.SEE_INSTANCES),
-    ("Quality", "quality", Action.SEE_QUALITY),
-    ("Review", "review", Action.REVIEW),
-    ("Routing", "routing", Action.SEE_ROUTING),
-    ("Training", "runs", Action.SEE_TRAINING),
-    ("Data", "data", Action.EXPORT),
-    ("Jobs", "jobs", Action.SEE_JOBS),
-    ("People", "people", Action.SEE_PEOPLE),
-    ("Settings", "project-settings", Action.MANAGE_PROJECT),
-    ("Compare", "label", Action.LABEL),
-    ("Arena", "arena", Action.LABEL),
+Door = tuple[str | Promise, str, Action]
+
+# The bar of the staff: a section leads to its first page that the role may see.
+SECTIONS: tuple[tuple[Door, ...], ...] = (
+    (
+        (gettext_lazy("Overview"), "project", Action.SEE_PROJECT),
+        (gettext_lazy("Dashboard"), "dashboard", Action.SEE_PROJECT),
+        (gettext_lazy("Jobs"), "jobs", Action.SEE_JOBS),
+    ),
+    ((gettext_lazy("Instances"), "instances", Action.SEE_INSTANCES),),
+    (
+        (gettext_lazy("Quality"), "quality", Action.SEE_QUALITY),
+        (gettext_lazy("Review"), "review", Action.REVIEW),
+    ),
+    ((gettext_lazy("Routing"), "routing", Action.SEE_ROUTING),),
+    ((gettext_lazy("Training"), "runs", Action.SEE_TRAINING),),
+    ((gettext_lazy("Data"), "data", Action.EXPORT),),
+    ((gettext_lazy("People"), "people", Action.SEE_PEOPLE),),
+    ((gettext_lazy("Settings"), "project-settings", Action.MANAGE_PROJECT),),
+    (
+        (gettext_lazy("Compare"), "label", Action.LABEL),
+        (gettext_lazy("Arena"), "arena", Action.LABEL),
+    ),
 )
-LABELLING = (
-    ("Overview", "project", Action.SEE_PROJECT),
-    ("Compare", "label", Action.LABEL),
-    ("History", "history", Action.LABEL),
-    ("Guideline", "guideline", Action.LABEL),
-    ("Earnings", "earnings", Action.LABEL),
+LABELLING: tuple[Door, ...] = (
+    (gettext_lazy("Overview"), "project", Action.SEE_PROJECT),
+    (gettext_lazy("Compare"), "label", Action.LABEL),
+    (gettext_lazy("Arena"), "arena", Action.LABEL),
+    (gettext_lazy("History"), "history", Action.LABEL),
+    (gettext_lazy("Guideline"), "guideline", Action.LABEL),
+    (gettext_lazy("Earnings"), "earnings", Action.LABEL),
 )
-LABELLING_PAGES = {"label", "history", "guideline", "earnings"}
+LABELLING_PAGES = {"label", "history", "guideline", "earnings", "arena"}
 
 
-def navigation(project: Project, role: Role | None, current: str) -> list[Place]:
-    """The pages this role may see. Labelling pages have a short bar of their own."""
-    places = LABELLING if current in LABELLING_PAGES else STAFF
+def navigation(
+    project: Project, role: Role | None, current: str
+) -> tuple[list[Place], list[Place]]:
+    """The pages this role may see: the bar, and the pages of the section one is in.
+
+    Labelling pages have a short bar of their own.
+    """
+    if current in LABELLING_PAGES:
+        return _places(LABELLING, project, role, current), []
+    bar, inside = [], []
+    for section in SECTIONS:
+        places = _places(section, project, role, current)
+        if places:
+            here = any(place.current for place in places)
+            bar.append(Place(places[0].name, places[0].url, here))
+            inside = places if here and len(places) > 1 else inside
+    return bar, inside
+
+
+def _places(
+    doors: Iterable[Door], project: Project, role: Role | None, current: str
+) -> list[Place]:
     return [
-        Place(name, reverse(route, args=[project.slug]), route == current)
-        for name, route, action in places
+        Place(str(name), reverse(route, args=[project.slug]), route == current)
+        for name, route, action in doors
         if role in ALLOWED[action]
     ]
 
@@ -61,11 +93,11 @@ def project_page(
 ) -> HttpResponse:
     """Render a page of a project with its navigation. One query for the role."""
     role = role_of(user_of(request), project)
-    nav = navigation(project, role, current)
+    nav, inside = navigation(project, role, current)
     if request.session.get("participation"):
         # Somebody of a crowd: the way to the completion code, and out.
-        nav.append(Place(_("Finish"), reverse("study-finish"), current=False))
-    shared = {"project": project, "role": role, "nav": nav}
+        nav.append(Place(str(_("Finish")), reverse("study-finish"), current=False))
+    shared = {"project": project, "role": role, "nav": nav, "inside": inside}
     may = {action.name.lower(): role in ALLOWED[action] for action in Action}
     return render(request, template, {**shared, "may": may, **context})
 

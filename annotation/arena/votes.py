@@ -9,7 +9,7 @@ from annotation.labels.answers import MOST_SECONDS, Answer
 from annotation.labels.models import Annotation
 from annotation.projects.models import Criterion, Kind, TieKind
 from annotation.projects.selectors import guideline_of, main_criterion, protocol_of
-from annotation.queue.models import Slot, SlotState
+from annotation.queue.models import Arm, Assignment, Destination, Slot, SlotState
 from core.exceptions import InvalidInput
 from core.hashing import content_hash
 
@@ -63,6 +63,10 @@ def write(
     """The instance with the vote as its one label; call inside the vote's transaction."""
     project = battle.arena.project
     instance = _instance(battle)
+    # With it a vote that is taken back can be given again on the labelling page.
+    Assignment.objects.create(
+        instance=instance, destination=Destination.HUMAN, arm=Arm.ROUTED, propensity=1.0
+    )
     slot = Slot.objects.create(
         project=project,
         instance=instance,

@@ -90,6 +90,11 @@ urlpatterns: list[URLPattern] = [
     path(P + "settings/guideline/", settings.guideline_edit, name="guideline-edit"),
     path(P + "settings/guideline/publish/", settings.guideline_publish, name="guideline-publish"),
     path(P + "settings/guideline/preview/", settings.guideline_preview, name="guideline-preview"),
+    path(
+        P + "qualification/feedback/",
+        quality.qualification_feedback,
+        name="qualification-feedback",
+    ),
     path(P + "quality/", quality.quality, name="quality"),
     path(P + "quality/compute/", quality.quality_compute, name="quality-compute"),
     path(P + "quality/method/", quality.quality_method, name="quality-method"),

@@ -1,7 +1,7 @@
 """Instances whose answer is known: making and retiring them, and how annotators do on them."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,9 +147,13 @@ class Known:
         return wilson(self.right, self.answered)
 
 
-def known_answers(project: Project, annotator: Annotator | None = None) -> dict[int, Known]:
-    """By annotator id, gold and qualification together; one query."""
-    rows = current(project, purposes=CHECKS, excluded=True).select_related(
+def known_answers(
+    project: Project,
+    annotator: Annotator | None = None,
+    purposes: Collection[str] = CHECKS,
+) -> dict[int, Known]:
+    """By annotator id, gold and qualification together by default; one query."""
+    rows = current(project, purposes=purposes, excluded=True).select_related(
         "instance__gold", "criterion"
     )
     if annotator is not None:

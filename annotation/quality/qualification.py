@@ -46,7 +46,7 @@ class Feedback:
 def standing(annotator: Annotator, protocol: Protocol | None = None) -> Standing:
     """Where they stand. Answers to retired instances count too."""
     protocol = protocol or protocol_of(annotator.project)
-    known = known_answers(annotator.project, annotator).get(annotator.pk)
+    known = known_answers(annotator.project, annotator, [Purpose.QUALIFICATION]).get(annotator.pk)
     needed = -(-round(protocol.qualify_count * protocol.qualify_share * 1e6) // 1_000_000)
     return Standing(
         asked=protocol.qualify_count,

@@ -132,7 +132,7 @@ def fit(
         dict(zip(pairs, posterior.tolist(), strict=True)),
         {
             annotator: _skill(
-                engine, start, draws, place=place, annotator=annotator, labels=int(counts[place])
+                engine, start, draws, place=place, annotator=annotator, labels=counts[annotator]
             )
             for place, annotator in enumerate(who)
         },

@@ -18,6 +18,7 @@ from annotation.labels.revising import check_revisable, revise
 from annotation.labels.selectors import history_of, label_view, progress_of
 from annotation.labels.services import as_payload, standing
 from annotation.projects.selectors import criteria_of, protocol_of
+from annotation.quality.reviewing import remarks_for
 from annotation.queue.models import Slot
 from core.exceptions import InvalidInput
 from frontend.labelling import SlotForm, key_rows, read_submit, shown_to, slot_form
@@ -38,7 +39,8 @@ def history(request: HttpRequest, slug: str) -> HttpResponse:
     """What this person has labelled here, and nothing of anybody else."""
     project, annotator = _enter(request, slug)
     page = page_of(history_of(annotator), request)
-    context = {"page": page, "progress": progress_of(annotator)}
+    notes = remarks_for(annotator)[:10]
+    context = {"page": page, "progress": progress_of(annotator), "remarks": notes}
     return project_page(request, "history/page.html", project, "history", **context)
 
 

@@ -35,6 +35,7 @@ from frontend.labelling import (
     slot_form,
 )
 from frontend.pages import project_page, user_of
+from frontend.qualifying import qualification_of
 from frontend.reads import slot_for
 
 
@@ -66,6 +67,8 @@ def _page(
     keys = key_rows(terms.protocol, terms.criteria)
     context: dict[str, Any] = {"form": form, "keys": keys, "flag_kinds": flag_kinds()}
     context["progress"] = progress_of(annotator)
+    if terms.protocol.qualify_count:
+        context |= qualification_of(annotator)
     if form is None:
         context["why"] = reason_of(why_empty(project, annotator))
     response = project_page(request, "label/page.html", project, "label", **context)

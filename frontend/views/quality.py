@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
@@ -16,6 +16,7 @@ from accounts.policies import Action, project_for
 from annotation.consensus.services import METHODS, choose_method, method_of
 from annotation.instances.models import Instance
 from annotation.labels.models import Annotator
+from annotation.labels.people import annotator_for
 from annotation.projects.selectors import criteria_of, main_criterion
 from annotation.quality import services
 from annotation.quality.em import MODELS
@@ -28,6 +29,7 @@ from annotation.quality.tasks import KIND, compute
 from core.exceptions import InvalidInput, NotFound
 from frontend.pages import project_page, user_of
 from frontend.paging import page_of
+from frontend.qualifying import qualification_of
 from frontend.quality_charts import seconds_chart, skill_chart, time_chart
 from frontend.quality_rows import COLUMNS, PLAIN, Row, rows_of, sorted_rows, table_csv
 from frontend.reads import has_simulated
@@ -215,6 +217,17 @@ def quality_admit(request: HttpRequest, slug: str, annotator_id: int) -> HttpRes
     services.admit(annotator=_annotator(project, annotator_id), by=user)
     messages.success(request, _("They may label now."))
     return redirect("quality-annotator", slug, annotator_id)
+
+
+@require_safe
+@login_required
+def qualification_feedback(request: HttpRequest, slug: str) -> HttpResponse:
+    """What to say about the last answer of the qualification round; asks again until they pass."""
+    user = user_of(request)
+    project = project_for(user, slug, Action.LABEL)
+    annotator = annotator_for(project=project, user=user)
+    context = {"project": project, **qualification_of(annotator)}
+    return render(request, "quality/_feedback.html", context)
 
 
 @require_safe

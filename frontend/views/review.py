@@ -17,7 +17,7 @@ from annotation.consensus.models import Consensus, Scope
 from annotation.instances.models import Instance
 from annotation.labels.models import Annotation, Annotator
 from annotation.labels.people import annotator_for
-from annotation.labels.selectors import current, label_view
+from annotation.labels.selectors import current, label_view, letter_of
 from annotation.projects.models import Criterion
 from annotation.projects.selectors import criteria_of, protocol_of
 from annotation.quality import reviewing, services
@@ -25,6 +25,7 @@ from annotation.queue.models import Slot, SlotState
 from core.exceptions import Conflict, InvalidInput, NotFound
 from frontend.labelling import read_key, read_submit, shown_to, slot_form
 from frontend.pages import project_page, user_of
+from frontend.spoken import spoken
 
 MOST_ROWS = 50
 VERDICTS = {"agree": True, "disagree": False, "": None}
@@ -71,6 +72,7 @@ class Opinion:
     """One annotator's label with what this reviewer remarked on it."""
 
     label: Annotation
+    answer: str
     agrees: bool | None
     note: str
 
@@ -97,14 +99,23 @@ def _page(
         slot=slot,
         instance=slot.instance,
         form=slot_form(label_view(slot), values, problem),
-        opinions=_opinions(request, slot.instance, reviewer),
-        consensus=consensus.select_related("criterion").order_by("criterion", "scope"),
+        opinions=_opinions(request, slot, reviewer),
+        consensus=[
+            (row, _lettered(row, slot))
+            for row in consensus.select_related("criterion").order_by("criterion", "scope")
+        ],
         majority=_has_majority(slot.instance),
         done=done,
         accept_id=uuid4(),
     )
     response.status_code = 422 if problem else 200
     return response
+
+
+def _lettered(row: Consensus, slot: Slot) -> list[tuple[str, float]]:
+    """The worths under the letters of the screen."""
+    order = slot.shown_order or []
+    return [(letter_of(place), row.worth[position]) for place, position in enumerate(order)]
 
 
 def _has_majority(instance: Instance) -> bool:
@@ -114,15 +125,18 @@ def _has_majority(instance: Instance) -> bool:
         return False
 
 
-def _opinions(request: HttpRequest, instance: Instance, reviewer: Annotator) -> list[Opinion]:
-    rows = current(instance.project, excluded=True).filter(instance=instance)
+def _opinions(request: HttpRequest, slot: Slot, reviewer: Annotator) -> list[Opinion]:
+    """Everybody else's labels, in the letters that this reviewer sees."""
+    rows = current(slot.project, excluded=True).filter(instance=slot.instance)
     rows = rows.exclude(annotator=reviewer).select_related("annotator", "criterion")
     labels = list(rows.order_by("criterion__position", "pk").prefetch_related("remarks"))
     mine = user_of(request).pk
     found = []
     for label in labels:
         said = next((each for each in label.remarks.all() if each.by_id == mine), None)
-        found.append(Opinion(label, said.agrees if said else None, said.note if said else ""))
+        label.shown_order = slot.shown_order
+        agrees, note = (said.agrees, said.note) if said else (None, "")
+        found.append(Opinion(label, spoken(label), agrees, note))
     return found
 
 

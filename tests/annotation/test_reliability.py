@@ -78,6 +78,7 @@ def test_mace_is_close_to_the_published_implementation() -> None:
 def test_the_order_of_planted_skills_is_found_and_the_spammer_is_last(model: str) -> None:
     found = fit(simulated([(0.95, 0.5), (0.7, 0.5), (0.9, 0.5), (0.02, 0.5)]), model=model)
     skills = skills_of(found)
+    assert {skill.labels for skill in found.skills.values()} == {1200}
     assert skills[0] > skills[1] > skills[3]
     assert skills[2] > skills[1]
     chance = 0.5 if model in {"one-coin", "dawid-skene"} else 0.0

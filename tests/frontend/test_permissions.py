@@ -69,6 +69,7 @@ settings-state      POST    login      404       403        403       403       
 guideline-edit      GET     login      404       403        403       403         yes    yes
 guideline-publish   POST    login      404       403        403       403         yes    yes
 guideline-preview   POST    login      404       403        403       403         yes    yes
+qualification-feedback GET  login      404       yes        yes       yes         yes    yes
 quality             GET     login      404       403        yes       yes         yes    yes
 quality-compute     POST    login      404       403        yes       yes         yes    yes
 quality-method      POST    login      404       403        403       403         yes    yes

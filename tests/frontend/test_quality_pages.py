@@ -1,0 +1,293 @@
+"""The quality and review pages, and that gold looks like everything else to a browser."""
+
+import csv
+import io
+import re
+import uuid
+
+import pytest
+from django.test import Client
+
+from accounts.models import Project, Role
+from annotation.consensus.models import Consensus, Scope
+from annotation.consensus.services import update
+from annotation.labels.models import Annotation, Annotator
+from annotation.labels.people import annotator_for
+from annotation.quality.measuring import Settings, measure
+from annotation.quality.models import Gold, Relabel, Remark
+from annotation.quality.services import make_gold
+from annotation.queue.purposes import Purpose
+from annotation.queue.services import AssignmentItem, assign
+from jobs.models import Job
+from tests.factories import (
+    make_annotation,
+    make_annotator,
+    make_instance,
+    make_member,
+    make_project,
+    make_user,
+)
+
+pytestmark = pytest.mark.django_db
+RIGHT = {"overall": {"accept": [{"ranking": [1, 2]}]}}
+
+
+@pytest.fixture
+def project() -> Project:
+    return make_project("quality", owner=make_user("chief"), slug="quality")
+
+
+@pytest.fixture
+def chief(project: Project, client: Client) -> Client:
+    client.login(username="chief", password="secret")
+    return client
+
+
+def in_doubt(project: Project) -> tuple[int, list[Annotator]]:
+    """An instance on which two of three people agree; the judge and the people are named."""
+    instance = make_instance(project, tags=["domain:law"])
+    people = [make_annotator(project) for _ in range(3)]
+    for person, ranking in zip(people, ((1, 2), (1, 2), (2, 1)), strict=True):
+        make_annotation(instance, person, ranking, rationale="Because <b>so</b>.")
+    update(project=project)
+    return instance.pk, people
+
+
+def test_the_page_without_and_with_figures(chief: Client, project: Project) -> None:
+    assert "No figures yet" in chief.get("/p/quality/quality/").content.decode()
+    _, people = in_doubt(project)
+    measure(project, Settings())
+    page = chief.get("/p/quality/quality/?sort=name&up=1").content.decode()
+    names = re.findall(r"/quality/quality/(\d+)/", page)
+    order = sorted(people, key=lambda person: person.pseudonym)
+    assert [int(name) for name in names[:3]] == [person.pk for person in order]
+    make_annotation(make_instance(project), people[0])
+    assert "1 newer label" in chief.get("/p/quality/quality/").content.decode()
+
+
+def test_computing_is_a_job_and_never_in_the_request(chief: Client, project: Project) -> None:
+    reply = chief.post("/p/quality/quality/compute/", {"model": "mace"})
+    assert reply.status_code == 302
+    job = Job.objects.get(kind="annotation.quality")
+    assert (job.state, job.arguments["model"]) == ("queued", "mace")
+    assert "being computed now" in chief.get("/p/quality/quality/").content.decode()
+    assert chief.post("/p/quality/quality/compute/", {"model": "vibes"}).status_code == 422
+
+
+def test_the_table_as_csv(chief: Client, project: Project) -> None:
+    in_doubt(project)
+    report = measure(project, Settings())
+    reply = chief.get("/p/quality/quality/annotators.csv")
+    rows = list(csv.DictReader(io.StringIO(reply.content.decode())))
+    assert len(rows) == 3
+    assert {row["labels"] for row in rows} == {"1"}
+    assert {row["report"] for row in rows} == {str(report.pk)}
+
+
+def test_the_page_of_an_annotator_takes_a_constant_number_of_queries(
+    chief: Client, project: Project, django_assert_max_num_queries: object
+) -> None:
+    _, people = in_doubt(project)
+    for _ in range(5):
+        in_doubt(project)
+    measure(project, Settings())
+    address = f"/p/quality/quality/{people[2].pk}/"
+    with django_assert_max_num_queries(20):  # type: ignore[operator]
+        page = chief.get(address).content.decode()
+    assert "Against the majority of the others" in page
+    assert chief.get(f"/p/quality/quality/{make_annotator(make_project()).pk}/").status_code == 404
+
+
+def test_excluding_and_including_again(chief: Client, project: Project) -> None:
+    instance, people = in_doubt(project)
+    address = f"/p/quality/quality/{people[2].pk}/exclude/"
+    assert chief.post(address, {"because": ""}).status_code == 422
+    chief.post(address, {"because": "Answers at random"})
+    row = Consensus.objects.get(instance=instance, scope=Scope.HUMAN)
+    assert row.worth == [1.0, 0.0]
+    page = chief.get(f"/p/quality/quality/{people[2].pk}/").content.decode()
+    assert "Answers at random" in page
+    chief.post(address, {"act": "include"})
+    row.refresh_from_db()
+    assert row.labels == 3
+
+
+def test_gold_is_made_promoted_and_retired(chief: Client, project: Project) -> None:
+    instance = make_instance(project, external_id="known")
+    sent = {"instance": "known", "kind": "gold", "answer": "1 2", "feedback": "Dates."}
+    assert chief.post("/p/quality/quality/gold/make/", sent | {"answer": "one"}).status_code == 422
+    chief.post("/p/quality/quality/gold/make/", sent)
+    gold = Gold.objects.get(instance=instance)
+    assert gold.answers == RIGHT
+    assert "known" in chief.get("/p/quality/quality/gold/").content.decode() or gold.active
+    chief.post(f"/p/quality/quality/gold/{gold.pk}/retire/")
+    gold.refresh_from_db()
+    assert not gold.active
+    labelled, _ = in_doubt(project)
+    name = Annotation.objects.filter(instance=labelled)[0].instance.external_id
+    chief.post("/p/quality/quality/gold/make/", {"instance": name, "kind": "gold"})
+    assert Gold.objects.get(instance=labelled).answers == RIGHT
+
+
+def test_marked_instances_are_sent_to_relabel(chief: Client, project: Project) -> None:
+    instance, _ = in_doubt(project)
+    assert chief.post("/p/quality/quality/relabels/ask/", {"report": "gold"}).status_code == 422
+    sent = {"instance": [instance], "report": "disagreement"}
+    chief.post("/p/quality/quality/relabels/ask/", sent)
+    assert Relabel.objects.get().instance_id == instance
+    assert "disagreement" in chief.get("/p/quality/quality/relabels/").content.decode()
+    foreign = make_instance(make_project()).pk
+    sent = {"instance": [foreign], "report": "disagreement"}
+    assert chief.post("/p/quality/quality/relabels/ask/", sent).status_code == 404
+    assert Relabel.objects.count() == 1
+
+
+def test_the_queue_of_doubt_and_its_filters(chief: Client, project: Project) -> None:
+    instance, _ = in_doubt(project)
+    address = f"/p/quality/review/{instance}/"
+    assert address in chief.get("/p/quality/review/").content.decode()
+    assert address in chief.get("/p/quality/review/?tag=domain:law").content.decode()
+    assert address not in chief.get("/p/quality/review/?tag=domain:health").content.decode()
+
+
+def test_the_review_page_shows_answers_by_pseudonym_and_escapes(
+    chief: Client, project: Project
+) -> None:
+    instance, people = in_doubt(project)
+    page = chief.get(f"/p/quality/review/{instance}/").content.decode()
+    assert people[0].pseudonym in page
+    assert people[0].name not in page
+    assert "Because &lt;b&gt;so&lt;/b&gt;." in page
+    assert "Accept the majority" in page
+
+
+def test_a_decision_goes_to_the_next_and_decides(chief: Client, project: Project) -> None:
+    first, _ = in_doubt(project)
+    second, _ = in_doubt(project)
+    page = chief.get(f"/p/quality/review/{first}/").content.decode()
+    fields = dict(re.findall(r'name="(slot|client_id|order)" value="([^"]*)"', page))
+    letter = "a" if fields["order"].startswith("1") else "b"
+    sent = {**fields, "answer-overall": f"{letter}2"}
+    reply = chief.post(f"/p/quality/review/{first}/submit/", {**fields})
+    assert reply.status_code == 422
+    reply = chief.post(f"/p/quality/review/{first}/submit/", sent)
+    assert reply["Location"] == f"/p/quality/review/{second}/"
+    row = Consensus.objects.get(instance=first, scope=Scope.MIXED)
+    assert (row.method, row.worth) == ("review", [0.0, 1.0])
+
+
+def test_the_majority_is_accepted_with_one_button(chief: Client, project: Project) -> None:
+    instance, _ = in_doubt(project)
+    sent = {"act": "accept", "client_id": str(uuid.uuid4())}
+    reply = chief.post(f"/p/quality/review/{instance}/submit/", sent)
+    assert reply["Location"] == "/p/quality/review/"
+    assert Annotation.objects.get(purpose=Purpose.REVIEW).ranking == [1, 2]
+
+
+def test_remarks_and_forged_ones(chief: Client, project: Project) -> None:
+    instance, people = in_doubt(project)
+    label = Annotation.objects.filter(instance=instance, annotator=people[0]).get()
+    assert str(label.instance.completions.all()[0].text) in (
+        chief.get(f"/p/quality/review/annotator/{people[0].pk}/").content.decode()
+    )
+    sent = {
+        "annotation": label.pk,
+        "verdict": "disagree",
+        "note": "See the dates.",
+        "back": "check",
+    }
+    reply = chief.post("/p/quality/review/remark/", sent)
+    assert reply["Location"] == f"/p/quality/review/annotator/{people[0].pk}/"
+    assert Remark.objects.get().agrees is False
+    foreign = make_annotation(make_instance(make_project())).pk
+    reply = chief.post("/p/quality/review/remark/", {"annotation": foreign, "verdict": "agree"})
+    assert reply.status_code == 404
+
+
+KEYS = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|csrfmiddlewaretoken\" value=\"[^\"]+\"")
+ORDER = re.compile(r'name="order" value="[01],[01]"')
+TEXTS = re.compile(r"(Question|First completion|Second completion) \d+[.?]")
+
+
+def bare(body: str) -> str:
+    """A page without what differs between any two instances: keys, tokens, texts, order, counts."""
+    body = TEXTS.sub("TEXT", ORDER.sub("ORDER", KEYS.sub("KEY", body)))
+    body = re.sub(r'(id="done">|id="total">|value="|max=")\d+', r"\1N", body)
+    return re.sub(r'nonce="?[^" ]+"?', "", body)
+
+
+def test_nothing_the_browser_gets_tells_gold_from_an_ordinary_instance(
+    project: Project,
+) -> None:
+    """Page, submit, headers and cookies of the two."""
+    user = make_member(project, Role.ANNOTATOR, "labeller")
+    for _ in range(4):
+        make_gold(instance=make_instance(project), kind="gold", answers=RIGHT, by=None)
+    instances = [make_instance(project) for _ in range(12)]
+    items = [AssignmentItem(each.pk, "human", "routed", 1.0) for each in instances]
+    assign(project=project, items=items)
+    annotator = annotator_for(project=project, user=user)
+    seen: dict[str, list[object]] = {}
+    client = Client()
+    client.force_login(user)
+    for share, purpose in ((0.0, "label"), (0.5, "gold")):
+        project.protocol.gold_share = share
+        project.protocol.save(update_fields=["gold_share"])
+        seen[purpose] = until(purpose, client, project, annotator)
+    assert seen["label"] == seen["gold"]
+
+
+def until(purpose: str, client: Client, project: Project, annotator: Annotator) -> list[object]:
+    """Label on until a slot of this purpose is in front; its page and the reply to its submit."""
+    for _ in range(11):
+        page = client.get("/p/quality/label/")
+        held = annotator.slots.filter(state="leased").order_by("leased_at").first()
+        assert held is not None
+        reply = send(client, page.content.decode())
+        # The reply holds the next slot: only its status, headers and form are compared.
+        if held.purpose == purpose:
+            names = sorted(re.findall(r'name="([^"]+)"', page.content.decode()))
+            return [
+                page.status_code,
+                sorted(page.headers),
+                bare(page.content.decode()),
+                names,
+                reply.status_code,
+                sorted(reply.headers),
+                sorted(client.cookies),
+            ]
+    raise AssertionError(f"no {purpose} slot came")
+
+
+def send(client: Client, page: str, answer: str = "a1") -> object:
+    fields = dict(re.findall(r'name="(slot|client_id|order)" value="([^"]*)"', page))
+    return client.post(
+        "/p/quality/label/submit/",
+        {**fields, "answer-overall": answer, "seconds": "9"},
+        headers={"HX-Request": "true"},
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_feedback_comes_after_each_answer_of_the_qualification_round(project: Project) -> None:
+    project.protocol.qualify_count = 1
+    project.protocol.qualify_share = 1.0
+    project.protocol.save()
+    instance = make_instance(project)
+    make_gold(
+        instance=instance,
+        kind="qualification",
+        answers=RIGHT,
+        by=None,
+        feedback="The first one has the date.",
+    )
+    client = Client()
+    client.force_login(make_member(project, Role.ANNOTATOR, "newcomer"))
+    page = client.get("/p/quality/label/").content.decode()
+    assert "qualification/feedback" in page
+    order = dict(re.findall(r'name="(order)" value="([^"]*)"', page))["order"]
+    send(client, page, "b1" if order == "0,1" else "a1")
+    said = client.get("/p/quality/qualification/feedback/").content.decode()
+    assert "The first one has the date." in said
+    assert "Others decide this one differently." in said
+    assert "This round is over" in said

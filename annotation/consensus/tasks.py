@@ -9,7 +9,7 @@ from django.db.models.functions import Coalesce
 
 from accounts.models import Project
 from annotation.labels.models import Annotation
-from core.exceptions import Conflict
+from core.exceptions import Conflict, InvalidInput
 from jobs.context import JobContext
 from jobs.services import submit
 
@@ -23,7 +23,9 @@ _asked: dict[int, float] = {}
 
 def run_consensus(ctx: JobContext) -> dict[str, Any]:
     """No arguments. The result holds how many consensus rows were written."""
-    project = Project.objects.get(pk=ctx.job.project_id)
+    project = ctx.job.project
+    if project is None:
+        raise InvalidInput("A consensus belongs to a project.")
     written = 0
     while found := catch_up(project=project):
         written += found

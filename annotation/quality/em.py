@@ -113,7 +113,8 @@ class Engine:
         rows = self.rows
         value = np.where(rows.label == FIRST, 1.0, np.where(rows.label == TIE, 0.5, 0.0))
         total = np.bincount(rows.pair, rows.share, rows.pairs)
-        return np.bincount(rows.pair, rows.share * value, rows.pairs) / total
+        found: Vector = np.bincount(rows.pair, rows.share * value, rows.pairs) / total
+        return found
 
     def _first_responsibility(self, p: Vector) -> Vector | None:
         """EM begins at the shares of the labels; noisy-bt at its prior."""
@@ -157,7 +158,8 @@ class Engine:
     def _known(self) -> Vector:
         """P(label | the annotator follows the completions): 0 or 1 in mace, σ in noisy-bt."""
         if self.model == MACE:
-            return (self.rows.label[:, None] == np.arange(2)[None, :]).astype(np.float64)
+            right: Vector = (self.rows.label[:, None] == np.arange(2)[None, :]).astype(np.float64)
+            return right
         sign = np.where(self.rows.label == FIRST, 1.0, -1.0)[:, None]
         found: Vector = 1 / (1 + np.exp(-sign * SPREAD * NODES[None, :]))
         return found

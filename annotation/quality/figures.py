@@ -65,7 +65,7 @@ def agreement_of(entries: Sequence[Entry], wanted: Wanted) -> dict[str, Any]:
     units = _units(entries)
     prompts = {entry.instance: entry.prompt for entry in entries}
     labels = [codes for _, codes in units]
-    return clean(
+    found: dict[str, Any] = clean(
         {
             "alpha": _alpha(units, prompts, wanted.measure),
             "measure": wanted.measure,
@@ -76,6 +76,7 @@ def agreement_of(entries: Sequence[Entry], wanted: Wanted) -> dict[str, Any]:
             "over_time": _over_time(entries, prompts, wanted.measure),
         }
     )
+    return found
 
 
 def _units(entries: Sequence[Entry]) -> list[tuple[int, list[int]]]:
@@ -166,7 +167,7 @@ def annotators_of(
         lengths: characters of a completion, by (instance, position).
     """
     counted = [entry for entry in entries if entry.annotator not in excluded]
-    table: dict[Pair, dict[int, float]] = defaultdict(dict)
+    table: dict[Hashable, dict[int, float]] = defaultdict(dict)
     for entry in counted:
         for pair, p in shares_of(entry).items():
             table[pair][entry.annotator] = p
@@ -219,7 +220,7 @@ def _left(entry: Entry, pair: Pair) -> bool | None:
 def _row(
     who: int,
     entries: Sequence[Entry],
-    table: Mapping[Pair, Mapping[int, float]],
+    table: Mapping[Hashable, Mapping[int, float]],
     lengths: Mapping[tuple[int, int], int],
     wanted: Wanted,
 ) -> dict[str, Any]:
@@ -249,7 +250,7 @@ def _row(
     }
 
 
-def _others(table: Mapping[Pair, Mapping[int, float]], pair: Pair, who: int) -> float | None:
+def _others(table: Mapping[Hashable, Mapping[int, float]], pair: Pair, who: int) -> float | None:
     """The mean P(first) of everybody else on the pair."""
     given = [p for annotator, p in table.get(pair, {}).items() if annotator != who]
     return sum(given) / len(given) if given else None
@@ -281,7 +282,7 @@ def _choice(
 
 
 def _agreement_with_others(
-    who: int, entries: Sequence[Entry], table: Mapping[Pair, Mapping[int, float]]
+    who: int, entries: Sequence[Entry], table: Mapping[Hashable, Mapping[int, float]]
 ) -> tuple[Share | None, list[int]]:
     """How often they side with the majority of the others, where that is not even."""
     same = total = 0

@@ -27,7 +27,7 @@ def is_right(given: Given, accepted: Iterable[Mapping[str, Any]]) -> bool:
 
 def _matches(given: Given, answer: Mapping[str, Any]) -> bool:
     if answer.get("tie_kind") or given.tie_kind:
-        return given.tie_kind == answer.get("tie_kind", "")
+        return bool(given.tie_kind == answer.get("tie_kind", ""))
     if answer.get("scores"):
         return _scores_match(given.scores, answer["scores"], answer.get("within", 0))
     return _sides_match(given, answer.get("ranking", []))

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from accounts.models import Project, User
+from core.exceptions import InvalidInput
 from jobs.context import JobContext
 from jobs.models import Job
 from jobs.services import submit
@@ -15,7 +16,9 @@ KIND = "annotation.quality"
 
 def run_quality(ctx: JobContext) -> dict[str, Any]:
     """Arguments: those of `Settings`. The result holds the report's id."""
-    project = Project.objects.get(pk=ctx.job.project_id)
+    project = ctx.job.project
+    if project is None:
+        raise InvalidInput("A report belongs to a project.")
     report = measure(project, Settings(**ctx.arguments), ctx.job)
     ctx.log(f"{len(report.figures['annotators'])} annotators measured")
     return {"report": report.pk}

@@ -272,3 +272,14 @@ def test_a_quota_that_is_used_up_is_named(page: Client, project: Project, annota
     person.quota = 0
     person.save()
     assert "as many instances as you may" in open_page(page, project)
+
+
+def test_without_a_script_the_reason_for_a_skip_can_be_chosen(client: Client) -> None:
+    project = make_project()
+    client.force_login(make_member(project))
+    make_slot(make_instance(project))
+    page = client.get(reverse("label", args=[project.slug])).content.decode()
+    inside = page.split("<noscript>")[1].split("</noscript>")[0]
+    assert 'name="kind"' in inside
+    assert "unsafe" in inside
+    assert 'name="note"' in inside

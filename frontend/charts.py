@@ -14,6 +14,7 @@ from typing import Any
 import altair as alt
 import vl_convert
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 
 WIDE, NARROW = 720, 290
 MOST_POINTS = 400
@@ -90,7 +91,7 @@ def line_chart(lines: Sequence[Line], *, x: str, y: str, label: str) -> Chart | 
         if not line.faint
         for at, value in line.points[-50:]
     ]
-    return both_widths(chart, label, 250, ["Line", x, y], rows)
+    return both_widths(chart, label, 250, [_("Line"), x, y], rows)
 
 
 def _tight() -> alt.Scale:
@@ -123,9 +124,8 @@ def interval_chart(bars: Sequence[Bar], *, x: str, label: str) -> Chart | None:
         [b.name, f"{100 * b.value:.1f} %", f"{100 * b.low:.1f} – {100 * b.high:.1f} %"]
         for b in bars
     ]
-    return both_widths(
-        alt.layer(rule, dot), label, 30 * len(bars), ["Mix", x, "95 % interval"], rows
-    )
+    interval = _("%(share)s interval") % {"share": "95 %"}
+    return both_widths(alt.layer(rule, dot), label, 30 * len(bars), [_("Mix"), x, interval], rows)
 
 
 def smooth(line: Points, window: int) -> list[tuple[float, float]]:

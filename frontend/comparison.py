@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from routing.rounds.models import Round
 
 from .charts import Bar, Chart, interval_chart
@@ -26,8 +28,8 @@ def comparison_chart(comparison: dict[str, Any], ours: str) -> Chart | None:
         for arm in comparison.get("arms", [])
         if (found := arm["label_accuracy"])
     ]
-    label = "Label accuracy of each mix against held-out human votes, in per cent"
-    return interval_chart(bars, x="label accuracy, %", label=label)
+    label = _("Label accuracy of each mix against held-out human votes, in per cent")
+    return interval_chart(bars, x=_("label accuracy, %"), label=label)
 
 
 def arm_in_use(row: Round | None) -> str:

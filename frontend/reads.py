@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.utils.translation import gettext as _
 
 from accounts.models import Project
 from annotation.consensus.models import Consensus
@@ -38,9 +39,10 @@ def slot_for(annotator: Annotator, key: uuid.UUID) -> Slot:
     Raises:
         NotFound: there is none with this key in the project.
     """
-    slot = Slot.objects.filter(key=key, project=annotator.project_id).first()
+    query = "SELECT * FROM annotation_slot WHERE key = %s AND project_id = %s"
+    slot = next(iter(Slot.objects.raw(query, [key, annotator.project_id])), None)
     if slot is None:
-        raise NotFound("There is no such instance for you: ask for the next one.")
+        raise NotFound(_("There is no such instance for you: ask for the next one."))
     return slot
 
 
@@ -135,7 +137,7 @@ def instance_view(project: Project, instance_id: int) -> InstanceView:
     rows = instances_of(project).select_related("assignment").prefetch_related("signals")
     instance = rows.filter(pk=instance_id).first()
     if instance is None:
-        raise NotFound("There is no such instance in this project.")
+        raise NotFound(_("There is no such instance in this project."))
     labels = current(project).filter(instance=instance)
     calls = JudgeCall.objects.filter(instance=instance).select_related("judge")
     return InstanceView(
@@ -160,7 +162,7 @@ def snapshot_in(project: Project, snapshot_id: int) -> Snapshot:
     """
     snapshot = snapshots_of(project).filter(pk=snapshot_id).first()
     if snapshot is None:
-        raise NotFound("There is no such snapshot in this project.")
+        raise NotFound(_("There is no such snapshot in this project."))
     return snapshot
 
 
@@ -172,5 +174,5 @@ def export_in(project: Project, export_id: int) -> Export:
     """
     export = exports_of(project).filter(pk=export_id).first()
     if export is None:
-        raise NotFound("There is no such export in this project.")
+        raise NotFound(_("There is no such export in this project."))
     return export

@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
-from django.views.i18n import JavaScriptCatalog, set_language
+from django.views.i18n import set_language
 
 from .views import (
     arena,
@@ -51,7 +51,6 @@ urlpatterns: list[URLPattern] = [
     path("new/", projects.project_new, name="project-new"),
     path("new/preview/", projects.project_preview, name="project-preview"),
     path("language/", require_POST(set_language), name="language"),
-    path("texts.js", JavaScriptCatalog.as_view(packages=["frontend"]), name="texts"),
     path("preferences/", preferences.preferences, name="preferences"),
     path(P + "label/", label.label, name="label"),
     path(P + "label/next/", label.label_next, name="label-next"),

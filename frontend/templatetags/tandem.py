@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from annotation.instances.content import text_of
 from annotation.labels.models import Annotation
 from core.content import render_markdown
+from frontend import naming
 from frontend.spoken import spoken
 
 register = template.Library()
@@ -22,6 +23,12 @@ LONGEST_MANIFEST = 6000
 def markdown(text: str) -> SafeString:
     """Untrusted Markdown as sanitised HTML."""
     return render_markdown(text or "")
+
+
+@register.filter
+def named(word: str) -> str:
+    """A state, role or other word that the database keeps in English, in one's language."""
+    return naming.named(str(word))
 
 
 @register.filter

@@ -123,7 +123,7 @@ def arena(request: HttpRequest, guest: Guest) -> HttpResponse:
 def arena_ask(request: HttpRequest, guest: Guest) -> HttpResponse:
     """Begin a round; what is wrong is said beside the prompt, which stays."""
     if guest.arena is None:
-        raise NotFound("This project has no arena.")
+        raise NotFound(_("This project has no arena."))
     prompt = request.POST.get("prompt", "")
     try:
         battle = services.open_battle(

@@ -83,7 +83,7 @@ def contestant_act(request: HttpRequest, slug: str, contestant_id: int) -> HttpR
 def _arena(project: Project) -> Arena:
     arena = selectors.arena_of(project)
     if arena is None:
-        raise NotFound("Save the settings of the arena first.")
+        raise NotFound(_("Save the settings of the arena first."))
     return arena
 
 

@@ -67,7 +67,7 @@ def snapshot_build(request: HttpRequest, slug: str) -> HttpResponse:
         created_by=user,
         unique_key=f"snapshot:{project.pk}",
     )
-    messages.success(request, "The snapshot is being built; this page of its job says how far.")
+    messages.success(request, _("The snapshot is being built; this page of its job says how far."))
     return redirect("job", slug, job.pk)
 
 
@@ -98,6 +98,6 @@ def export_download(request: HttpRequest, slug: str, export_id: int) -> HttpResp
     export = export_in(project, export_id)
     path = Path(settings.MEDIA_ROOT) / export.path
     if not path.is_file():
-        raise NotFound("The file of this export is gone: make the export again.")
+        raise NotFound(_("The file of this export is gone: make the export again."))
     name = f"{project.slug}-{export.snapshot.content_hash[:8]}-{export.shape}.{export.format}"
     return FileResponse(path.open("rb"), as_attachment=True, filename=name)

@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.policies import Action, can, project_for
@@ -43,6 +44,6 @@ def job_detail(request: HttpRequest, slug: str, job_id: int) -> HttpResponse:
 def job_cancel(request: HttpRequest, slug: str, job_id: int) -> HttpResponse:
     project = project_for(user_of(request), slug, Action.CANCEL_JOBS)
     job = services.cancel(job=selectors.job_in(project, job_id))
-    text = "Cancelled." if job.ended else "Asked to stop; it ends at its next check."
+    text = _("Cancelled.") if job.ended else _("Asked to stop; it ends at its next check.")
     messages.success(request, text)
     return redirect("job", slug, job.pk)

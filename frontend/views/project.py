@@ -55,10 +55,10 @@ def _funnel(counts: dict[str, Any], labelled: int, snapshot: Any) -> list[tuple[
     """(name, instances, share in per cent of all) from import to snapshot."""
     total = counts["instances"]
     stages = [
-        ("imported", total),
-        ("routed", total - counts["state"]["new"]),
-        ("labelled", labelled),
-        ("in a snapshot", sum(snapshot.manifest.get("rows", {}).values()) if snapshot else 0),
+        (_("imported"), total),
+        (_("routed"), total - counts["state"]["new"]),
+        (_("labelled"), labelled),
+        (_("in a snapshot"), sum(snapshot.manifest.get("rows", {}).values()) if snapshot else 0),
     ]
     return [(name, count, 100 * count / total if total else 0) for name, count in stages]
 
@@ -91,18 +91,21 @@ def _next_actions(
     if owed or counts["slots"]["open"]:
         number = owed or counts["slots"]["open"]
         actions.append(
-            (f"Label: {number} places wait for people", reverse("label", args=[project.slug]))
+            (_("Label: %(n)s places wait for people") % {"n": number}, _at("label", project))
         )
     if row and row.job and row.job.state == "failed":
         actions.append(
-            (f"Round {row.number} failed: see why", reverse("job", args=[project.slug, row.job.pk]))
+            (
+                _("Round %(number)s failed: see why") % {"number": row.number},
+                reverse("job", args=[project.slug, row.job.pk]),
+            )
         )
     if row and row.summary:
         actions.append(
             (
-                f"Read what round {row.number} found",
+                _("Read what round %(number)s found") % {"number": row.number},
                 reverse("round", args=[project.slug, row.number]),
             )
         )
-        actions.append(("Download the data set", reverse("data", args=[project.slug])))
+        actions.append((_("Download the data set"), _at("data", project)))
     return actions

@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.policies import Action, project_for
@@ -37,7 +38,7 @@ def _share(raw: str) -> float:
     except ValueError:
         share = 0
     if not 0.01 <= share <= 0.99:
-        raise InvalidInput("The budget is a number of per cent between 1 and 99.")
+        raise InvalidInput(_("The budget is a number of per cent between 1 and 99."))
     return share
 
 
@@ -48,7 +49,7 @@ def round_continue(request: HttpRequest, slug: str, number: int) -> HttpResponse
     project = project_for(user_of(request), slug, Action.ROUTE)
     row = selectors.round_in(project, number)
     services.continue_round(row=row, actor=user_of(request))
-    messages.success(request, f"Round {number} goes on.")
+    messages.success(request, _("Round %(number)s goes on.") % {"number": number})
     return redirect("round", slug, number)
 
 

@@ -4,12 +4,14 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.policies import Action, can, project_for
 from annotation.datasets.selectors import snapshots_of
 from core.exceptions import InvalidInput
 from frontend.charts import Chart, Line, line_chart, smooth
+from frontend.naming import named
 from frontend.pages import project_page, user_of
 from frontend.paging import page_of
 from frontend.reads import is_stuck, snapshot_in
@@ -39,7 +41,7 @@ def run_start(request: HttpRequest, slug: str) -> HttpResponse:
     project = project_for(user, slug, Action.TRAIN)
     chosen = request.POST.get("snapshot", "")
     if not (chosen.isascii() and chosen.isdigit() and len(chosen) < 19):
-        raise InvalidInput("Choose a snapshot: a run trains on a frozen data set.")
+        raise InvalidInput(_("Choose a snapshot: a run trains on a frozen data set."))
     run = services.start_run(
         project=project,
         kind=request.POST.get("kind", ""),
@@ -79,11 +81,18 @@ def _charts(run: Run) -> list[Chart]:
     splits = selectors.curve(run)
     steps = {split: splits[split] for split in KINDS if split in splits}
     charts = [
-        line_chart(_lines(steps, figure), x="step", y=figure, label=f"{figure.title()} by step")
-        for figure in ("loss", "accuracy")
+        line_chart(_lines(steps, figure), x=named("step"), y=named(figure), label=label)
+        for figure, label in (
+            ("loss", _("Loss by step")),
+            ("accuracy", _("Accuracy by step")),
+        )
     ]
     warmup = _lines({"warmup": splits.get("warmup", {})}, "loss")
-    charts.append(line_chart(warmup, x="step", y="loss", label="Warm-up: language-model loss"))
+    charts.append(
+        line_chart(
+            warmup, x=named("step"), y=named("loss"), label=_("Warm-up: language-model loss")
+        )
+    )
     return [chart for chart in charts if chart]
 
 
@@ -94,8 +103,9 @@ def _lines(splits: dict[str, dict[str, selectors.Series]], figure: str) -> list[
         points, kind = values.get(figure, []), KINDS.get(split, "other")
         many = len(points) >= 2 * WINDOW
         if many:
-            lines.append(Line(f"{split}, mean of {WINDOW} steps", smooth(points, WINDOW), kind))
-        lines.append(Line(split, points, kind, faint=many))
+            mean = _("%(split)s, mean of %(n)s steps") % {"split": named(split), "n": WINDOW}
+            lines.append(Line(mean, smooth(points, WINDOW), kind))
+        lines.append(Line(named(split), points, kind, faint=many))
     return lines
 
 
@@ -103,7 +113,7 @@ def _figures(run: Run) -> list[tuple[str, str]]:
     """The held-out figures of the report, those with an interval in front and with it."""
     held_out = dict(run.report.get("eval", {}))
     with_interval = [
-        (name, f"{percent(held_out.pop(name), 1)}, 95 % interval {span(held_out.pop(bounds))}")
+        (name, _interval(percent(held_out.pop(name), 1), span(held_out.pop(bounds))))
         for name in ("accuracy", "longer_baseline")
         if held_out.get(bounds := f"{name}_interval")
     ]
@@ -111,12 +121,17 @@ def _figures(run: Run) -> list[tuple[str, str]]:
     return [(name.replace("_", " "), text) for name, text in [*with_interval, *rest]]
 
 
+def _interval(value: str, bounds: str) -> str:
+    words = {"value": value, "share": "95 %", "bounds": bounds}
+    return _("%(value)s, %(share)s interval %(bounds)s") % words
+
+
 @require_POST
 @login_required
 def run_cancel(request: HttpRequest, slug: str, run_id: int) -> HttpResponse:
     project = project_for(user_of(request), slug, Action.TRAIN)
     run = services.cancel_run(run=selectors.run_in(project, run_id), actor=user_of(request))
-    messages.success(request, "Asked to stop; it writes a checkpoint and can be resumed.")
+    messages.success(request, _("Asked to stop; it writes a checkpoint and can be resumed."))
     return redirect("run", slug, run.pk)
 
 
@@ -125,5 +140,5 @@ def run_cancel(request: HttpRequest, slug: str, run_id: int) -> HttpResponse:
 def run_resume(request: HttpRequest, slug: str, run_id: int) -> HttpResponse:
     project = project_for(user_of(request), slug, Action.TRAIN)
     run = services.resume_run(run=selectors.run_in(project, run_id), actor=user_of(request))
-    messages.success(request, "It goes on from its newest checkpoint.")
+    messages.success(request, _("It goes on from its newest checkpoint."))
     return redirect("run", slug, run.pk)

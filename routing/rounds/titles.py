@@ -1,16 +1,18 @@
 """The stages of a round by name: what pages show, without the code that runs them."""
 
+from django.utils.translation import gettext_noop as _
+
 TITLES = {
-    "prepare": "Draw the splits, open the budgets",
-    "embed": "Embed the completions",
-    "seed": "Dual-label the seed and the held-out prompts",
-    "fit": "Fit the router",
-    "route": "Route the rest under the budget",
-    "label": "Collect the labels",
-    "consensus": "Bring the labels together",
-    "snapshot": "Freeze a snapshot",
-    "reward": "Train the reward model",
-    "policy": "Train the policy with DPO",
-    "compare": "Compare with other mixes",
-    "export": "Export the data set",
+    "prepare": _("Draw the splits, open the budgets"),
+    "embed": _("Embed the completions"),
+    "seed": _("Dual-label the seed and the held-out prompts"),
+    "fit": _("Fit the router"),
+    "route": _("Route the rest under the budget"),
+    "label": _("Collect the labels"),
+    "consensus": _("Bring the labels together"),
+    "snapshot": _("Freeze a snapshot"),
+    "reward": _("Train the reward model"),
+    "policy": _("Train the policy with DPO"),
+    "compare": _("Compare with other mixes"),
+    "export": _("Export the data set"),
 }

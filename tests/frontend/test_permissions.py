@@ -33,7 +33,6 @@ project-new         GET     login      yes       yes        yes       yes       
 project-new         POST    login      yes       yes        yes       yes         yes    yes
 project-preview     POST    login      yes       yes        yes       yes         yes    yes
 language            POST    yes        yes       yes        yes       yes         yes    yes
-texts               GET     yes        yes       yes        yes       yes         yes    yes
 preferences         GET     login      yes       yes        yes       yes         yes    yes
 preferences         POST    login      yes       yes        yes       yes         yes    yes
 label               GET     login      404       yes        yes       yes         yes    yes

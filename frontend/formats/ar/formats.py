@@ -1,0 +1,7 @@
+"""Arabic: 3 فبراير 2026، 14:05."""
+
+DATE_FORMAT = "j F Y"
+DATETIME_FORMAT = "j F Y، H:i"
+SHORT_DATE_FORMAT = "j F Y"
+SHORT_DATETIME_FORMAT = "j F Y، H:i"
+TIME_FORMAT = "H:i"

@@ -1,0 +1,80 @@
+"""Words that are kept in the database in English, such as states and roles, in one's language."""
+
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
+
+# What `named` translates; anything else, such as a name somebody gave, stays as it is.
+KNOWN = {
+    # roles
+    _("owner"),
+    _("admin"),
+    _("researcher"),
+    _("reviewer"),
+    _("annotator"),
+    # jobs, runs and the stages of a round
+    _("queued"),
+    _("leased"),
+    _("running"),
+    _("succeeded"),
+    _("failed"),
+    _("cancelled"),
+    _("no job"),
+    _("done"),
+    _("current"),
+    _("waiting"),
+    _("to come"),
+    _("Reward model"),
+    _("Policy"),
+    _("candidate"),
+    _("production"),
+    _("archived"),
+    # instances, their labels and where they went
+    _("new"),
+    _("routed"),
+    _("settled"),
+    _("dropped"),
+    _("gold"),
+    _("flagged"),
+    _("human"),
+    _("judge"),
+    _("both"),
+    _("verifier"),
+    _("drop"),
+    _("seed"),
+    _("audit"),
+    _("explore"),
+    _("mixed"),
+    _("pairwise"),
+    _("listwise"),
+    _("rating"),
+    _("binary"),
+    _("in flight"),
+    _("answered"),
+    _("unparsable"),
+    _("unknown"),
+    _("tie"),
+    _("both good"),
+    _("both bad"),
+    _("cannot judge"),
+    # filters of the list of instances
+    _("State"),
+    _("Destination"),
+    _("Arm"),
+    _("tag"),
+    _("criterion"),
+    _("answer"),
+    _("day"),
+    _("until"),
+    # series and figures of a training run
+    _("loss"),
+    _("accuracy"),
+    _("step"),
+    _("train"),
+    _("eval"),
+    _("warmup"),
+}
+
+
+def named(word: str) -> str:
+    """The word in the language of the page."""
+    return gettext(word) if word in KNOWN else word

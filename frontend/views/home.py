@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from accounts.policies import ALLOWED, Action
+from accounts.policies import ALLOWED, Action, may_create_projects
 from accounts.selectors import memberships_of
 from annotation.projects.selectors import archived_of
 from frontend.pages import user_of
@@ -20,7 +20,12 @@ def home(request: HttpRequest) -> HttpResponse:
         (membership, membership.role in ALLOWED[Action.SEE_PROJECT])
         for membership in memberships_of(user_of(request))
     ]
-    context = {"memberships": memberships, "archived": archived_of(user_of(request))[:20]}
+    user = user_of(request)
+    context = {
+        "memberships": memberships,
+        "archived": archived_of(user)[:20],
+        "may_create": may_create_projects(user),
+    }
     return render(request, "home/page.html", context)
 
 

@@ -10,9 +10,10 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts.policies import may_create_projects
 from annotation.projects.services import create_project
 from annotation.projects.templates import TEMPLATES
-from core.exceptions import InvalidInput
+from core.exceptions import Forbidden, InvalidInput
 from frontend.pages import user_of
 from frontend.wizard import words
 from frontend.wizard.fields import Plan, arguments_of, plan_of, read_plan, rearranged
@@ -25,6 +26,8 @@ BLANK = "blank"
 @login_required
 def project_new(request: HttpRequest) -> HttpResponse:
     """The whole wizard is one form; the button that was pressed says what comes next."""
+    if not may_create_projects(user_of(request)):
+        raise Forbidden(_("This account takes part in a study; projects are made by others."))
     if request.method == "POST":
         return _go_on(request, read_plan(request.POST), request.POST.get("act", "review"))
     chosen = request.GET.get("template", "")

@@ -69,6 +69,11 @@ def can(user: User, action: Action, project: Project) -> bool:
     return role is not None and role in ALLOWED[action]
 
 
+def may_create_projects(user: User) -> bool:
+    """Everybody with a login of their own; not who takes part in a study by a link."""
+    return user.has_usable_password()
+
+
 def project_for(user: User | AnonymousUser, slug: str, action: Action) -> Project:
     """The project, if this user may do this in it.
 

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from accounts.models import Membership, Project
+from accounts.services import create_user
 from annotation.projects.models import Guideline
 from annotation.projects.selectors import criteria_of, protocol_of
 from annotation.projects.templates import TEMPLATES
@@ -159,3 +161,9 @@ def test_what_people_type_is_shown_as_text(person: Client) -> None:
     page = person.post("/new/preview/", fields).content.decode()
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
+
+
+def test_who_came_in_by_a_study_makes_no_projects(client: Client) -> None:
+    client.force_login(create_user(username="study:1:abc", password=None))
+    assert client.get(reverse("project-new")).status_code == 403
+    assert reverse("project-new") not in client.get(reverse("home")).content.decode()

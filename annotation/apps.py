@@ -16,6 +16,8 @@ class AnnotationConfig(AppConfig):
         from annotation.quality import qualification
         from annotation.quality.tasks import KIND as QUALITY
         from annotation.quality.tasks import run_quality
+        from annotation.queue.sending import SEND_KIND
+        from annotation.queue.tasks import run_send
 
         registry.register("annotation.import", run_import)
         registry.register("annotation.judge", run_ask)
@@ -23,6 +25,7 @@ class AnnotationConfig(AppConfig):
         registry.register("annotation.export", run_export)
         registry.register("annotation.arena", run_turn)
         registry.register(KIND, run_consensus)
+        registry.register(SEND_KIND, run_send)
         registry.register(QUALITY, run_quality)
         annotation_submitted.connect(on_labels, dispatch_uid=KIND)
         annotation_submitted.connect(qualification.on_labels, dispatch_uid="qualification")

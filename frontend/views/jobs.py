@@ -32,6 +32,7 @@ def job_detail(request: HttpRequest, slug: str, job_id: int) -> HttpResponse:
         "job": job,
         "log": selectors.log_of(job),
         "stuck": is_stuck(job),
+        "may_send": can(user_of(request), Action.MANAGE_PROJECT, project),
         "may_cancel": not job.ended and can(user_of(request), Action.CANCEL_JOBS, project),
     }
     if request.headers.get("HX-Request"):

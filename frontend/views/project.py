@@ -16,7 +16,6 @@ from annotation.projects.selectors import protocol_of
 from frontend.comparison import comparison_of
 from frontend.pages import project_page, user_of
 from frontend.reads import has_simulated, is_stuck, labelled_instances
-from routing.decisions.selectors import split_of
 from routing.rounds.models import Round
 from routing.rounds.selectors import latest_round, stages_of, waiting_for
 
@@ -35,8 +34,9 @@ def overview(request: HttpRequest, slug: str) -> HttpResponse:
         project,
         "project",
         counts=counts,
+        fresh=counts["state"]["new"],
         funnel=_funnel(counts, labelled_instances(project), snapshot),
-        split=_people_and_judges(split_of(project)),
+        split=_people_and_judges(counts["destination"]),
         agreement=agreement,
         snapshot=snapshot,
         protocol=protocol_of(project),
@@ -63,9 +63,8 @@ def _funnel(counts: dict[str, Any], labelled: int, snapshot: Any) -> list[tuple[
     return [(name, count, 100 * count / total if total else 0) for name, count in stages]
 
 
-def _people_and_judges(split: list[dict[str, Any]]) -> dict[str, Any]:
-    people = sum(row["count"] for row in split if row["destination"] in {"human", "both"})
-    judges = sum(row["count"] for row in split if row["destination"] == "judge")
+def _people_and_judges(sent: dict[str, int]) -> dict[str, Any]:
+    people, judges = sent["human"] + sent["both"], sent["judge"]
     total = people + judges
     return {
         "people": people,
@@ -88,6 +87,9 @@ def _next_actions(
         actions.append((_("Bring instances: nothing is here yet"), _at("upload", project)))
         actions.append((_("Invite the people who will label"), _at("people", project)))
         actions.append((_("See what annotators will be asked"), _at("guideline", project)))
+    if counts["state"]["new"] and not row:
+        text = _("Send the new instances to people, or run the loop")
+        actions.append((text, _at("project", project) + "#send"))
     if owed or counts["slots"]["open"]:
         number = owed or counts["slots"]["open"]
         actions.append(

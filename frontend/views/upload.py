@@ -19,6 +19,7 @@ from accounts.models import Project
 from accounts.policies import Action, project_for
 from annotation.instances import uploads
 from annotation.instances.media import ALLOWED, keep_media
+from annotation.instances.models import InstanceState
 from annotation.instances.receiving import is_too_large
 from annotation.projects.selectors import protocol_of
 from core.exceptions import ApplicationError, InvalidInput
@@ -110,6 +111,7 @@ def _page(
         "allowed": ALLOWED,
         "most": settings.IMPORT_MAX_BYTES // 2**20,
         "most_media": settings.MEDIA_MAX_BYTES // 2**20,
+        "fresh": project.instances.filter(state=InstanceState.NEW).count(),
         "media_count": project.media_files.count(),
         "most_errors": f":{MOST_ERRORS}",
         "imports": jobs_of(project).filter(kind=uploads.IMPORT_KIND)[:RECENT],

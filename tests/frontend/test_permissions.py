@@ -61,6 +61,7 @@ upload              GET     login      404       403        403       yes       
 upload-file         POST    login      404       403        403       yes         yes    yes
 upload-start        POST    login      404       403        403       yes         yes    yes
 media               GET     login      404       yes        yes       yes         yes    yes
+send                POST    login      404       403        403       403         yes    yes
 project-settings    GET     login      404       403        403       403         yes    yes
 settings-save       POST    login      404       403        403       403         yes    yes
 settings-criterion  POST    login      404       403        403       403         yes    yes

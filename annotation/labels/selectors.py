@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from accounts.models import Project
+from annotation.instances.models import Completion
 from annotation.projects.models import Criterion, Protocol
 from annotation.projects.terms import Terms, terms_of
 from annotation.queue.models import Slot, SlotState
@@ -109,8 +110,11 @@ def label_view(slot: Slot, terms: Terms | None = None) -> LabelView:
     if slot.annotator is None or slot.shown_order is None:
         raise ValueError("only a leased slot can be shown")
     terms = terms or terms_of(slot.project)
-    instance, shown = slot.instance, _shown(slot)
-    draft = Draft.objects.filter(slot=slot, annotator=slot.annotator).first()
+    completions = list(_completions(slot))
+    shown = _shown(slot.shown_order, completions)
+    instance = completions[0].instance if completions else slot.instance
+    drafts = Draft.objects.raw(DRAFT, [slot.pk, slot.annotator.pk])
+    draft = next(iter(drafts), None)
     asked = asked_of(slot, slot.annotator, terms.protocol, terms.by_key, len(shown))
     return LabelView(
         slot_key=slot.key,
@@ -128,11 +132,19 @@ def label_view(slot: Slot, terms: Terms | None = None) -> LabelView:
     )
 
 
-def _shown(slot: Slot) -> list[ShownCompletion]:
-    by_position = {each.position: each for each in slot.instance.completions.all()}
+DRAFT = "SELECT * FROM annotation_draft WHERE slot_id = %s AND annotator_id = %s"
+
+
+def _completions(slot: Slot) -> QuerySet[Completion]:
+    """They bring their instance along."""
+    return Completion.objects.filter(instance=slot.instance_id).select_related("instance")
+
+
+def _shown(order: Sequence[int], completions: Sequence[Completion]) -> list[ShownCompletion]:
+    by_position = {each.position: each for each in completions}
     return [
         ShownCompletion(letter_of(place), position, each.text, each.parts, each.messages)
-        for place, position in enumerate(slot.shown_order or [])
+        for place, position in enumerate(order)
         if (each := by_position[position])
     ]
 

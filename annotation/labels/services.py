@@ -15,12 +15,13 @@ What becomes of a submit:
 | of another project, or no slot at all             | NotFound: the two look alike                |
 """
 
+import json
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -54,6 +55,18 @@ __all__ = [
     "undo",
 ]
 
+# The slot is filled, and what the annotator had drafted on any place of the instance goes.
+FILL = """
+WITH filled AS (
+  UPDATE annotation_slot SET
+    annotator_id = %(annotator)s, state = 'submitted', leased_until = NULL,
+    shown_order = %(order)s::jsonb
+  WHERE id = %(slot)s)
+DELETE FROM annotation_draft AS draft USING annotation_slot AS slot
+WHERE draft.annotator_id = %(annotator)s AND draft.slot_id = slot.id
+  AND slot.instance_id = %(instance)s
+"""
+LOCKED = "SELECT * FROM annotation_slot WHERE key = %s AND project_id = %s FOR UPDATE"
 UNDO_WITHIN = timedelta(minutes=10)
 MOST_DRAFT = 64_000
 LOST = "Somebody else has taken this instance after your lease ran out; your draft is kept."
@@ -122,8 +135,8 @@ def _new_rows(
 
 
 def locked_slot(key: uuid.UUID, annotator: Annotator) -> Slot:
-    rows = Slot.objects.select_for_update().filter(key=key, project=annotator.project_id)
-    slot = rows.first()
+    rows = Slot.objects.raw(LOCKED, [key, annotator.project_id])
+    slot = next(iter(rows), None)
     if slot is None:
         raise NotFound("There is no such instance for you: ask for the next one.")
     slot.project = annotator.project
@@ -205,8 +218,14 @@ def _close(slot: Slot, annotator: Annotator, protocol: Protocol) -> None:
     slot.annotator = annotator
     slot.state = SlotState.SUBMITTED
     slot.leased_until = None
-    slot.save(update_fields=["annotator", "state", "leased_until", "shown_order"])
-    Draft.objects.filter(annotator=annotator, slot__instance=slot.instance_id).delete()
+    values = {
+        "slot": slot.pk,
+        "instance": slot.instance_id,
+        "annotator": annotator.pk,
+        "order": json.dumps(slot.shown_order),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(FILL, values)
     finish(slot=slot, protocol=protocol)
     # The budget's row is locked last: see `annotation.queue.openings`.
     settle_subject(project=slot.project, subject=f"slot:{slot.key}")

@@ -4,9 +4,9 @@ An annotator's cursor stands behind all that is theirs already or not for them, 
 reads one or two entries of the index `slot_claim`. `openings` says what moves a cursor back.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -21,11 +21,19 @@ from .barriers import barrier
 from .leases import ASIDE, draw_order, expire_leases, give_back, lease_end
 from .models import Slot, SlotState
 from .openings import start_of
-from .pools import pools_of
 
 # The one in front of the annotator and the next one, already rendered.
 MOST_HELD = 2
 
+# A statement of its own, after the claim: it sees what was set aside until now.
+SHOWN = """
+UPDATE annotation_slot AS slot SET shown_order = %s::jsonb
+FROM annotation_instance AS instance
+WHERE slot.id = %s AND instance.id = slot.instance_id RETURNING instance.state
+"""
+HELD = """
+SELECT * FROM annotation_slot WHERE annotator_id = %s AND state = 'leased' ORDER BY leased_at, id
+"""
 # The next slot of a pool behind a place. OFFSET keeps the two questions from becoming joins: they
 # are asked of one slot after the other, until one is free.
 WALK = """
@@ -44,11 +52,15 @@ WALK = """
 # given back (a claim that failed, a submit that was refused), so the cursor never passes a locked
 # slot: it stops right before `first` unless that is the one chosen.
 CLAIM = """
-WITH first AS (
-  SELECT best.id, best.place FROM unnest(%(pools)s::bigint[]) AS pool (id)
+WITH pool AS (
+  SELECT id FROM annotation_pool
+  WHERE project_id = %(project)s AND cohort IN ('', %(cohort)s)
+    AND requires <@ %(qualifications)s::varchar[]),
+first AS (
+  SELECT best.id, best.place FROM pool
   CROSS JOIN LATERAL (@FIRST) AS best ORDER BY best.place, best.id LIMIT 1),
 chosen AS (
-  SELECT best.id, best.place FROM unnest(%(pools)s::bigint[]) AS pool (id)
+  SELECT best.id, best.place FROM pool
   CROSS JOIN LATERAL (@CHOSEN FOR NO KEY UPDATE OF slot SKIP LOCKED) AS best
   ORDER BY best.place, best.id LIMIT 1),
 leased AS (
@@ -56,7 +68,7 @@ leased AS (
     state = 'leased', annotator_id = %(annotator)s, leased_at = %(now)s,
     leased_until = %(until)s, shown_order = NULL
   WHERE id = (SELECT id FROM chosen)
-  RETURNING id),
+  RETURNING *),
 moved AS (
   UPDATE annotation_annotator SET
     queue_epoch = %(epoch)s,
@@ -64,7 +76,10 @@ moved AS (
     queue_slot = COALESCE(
       (SELECT CASE WHEN id = (SELECT id FROM leased) THEN id ELSE id - 1 END FROM first), 0)
   WHERE id = %(annotator)s)
-SELECT id FROM leased
+SELECT leased.*, (
+  SELECT count(*) FROM annotation_completion AS completion
+  WHERE completion.instance_id = leased.instance_id) AS completion_count
+FROM leased
 """
 for name, place, slot in (
     ("@FIRST", "%(place)s::float8", "%(slot)s"),
@@ -125,11 +140,11 @@ def _held_by(annotator: Annotator, protocol: Protocol, now: datetime) -> list[Sl
 
     A lease that ran out while nobody else wanted the slot starts anew: it is on their screen.
     """
-    rows = Slot.objects.filter(annotator=annotator, state=SlotState.LEASED)
-    held = list(rows.order_by("leased_at", "id"))
+    held = list(Slot.objects.raw(HELD, [annotator.pk]))
     if any(slot.leased_until is None or slot.leased_until <= now for slot in held):
+        rows = Slot.objects.filter(annotator=annotator, state=SlotState.LEASED)
         rows.filter(leased_until__lte=now).update(leased_until=lease_end(protocol, now))
-        held = list(rows.order_by("leased_at", "id"))
+        held = list(Slot.objects.raw(HELD, [annotator.pk]))
     for slot in held:
         slot.project, slot.annotator = annotator.project, annotator
     return held
@@ -142,31 +157,27 @@ def _lease_next(claimant: Claimant) -> Slot | None:
     check = checks.due(annotator, protocol)
     if check is not None or checks.qualifying(annotator, protocol):
         return check
-    pools = list(pools_of(annotator).values_list("pk", flat=True))
-    if not pools:
-        return None
-    return _walk(annotator, protocol, pools)
+    return _walk(annotator, protocol)
 
 
-def _walk(annotator: Annotator, protocol: Protocol, pools: list[int]) -> Slot | None:
+def _walk(annotator: Annotator, protocol: Protocol) -> Slot | None:
     """The next slot by the index; leases that ran out are taken back only if there is none."""
-    slot = _take(annotator, protocol, pools)
+    slot = _take(annotator, protocol)
     if slot is None and expire_leases(project=annotator.project):
         annotator.refresh_from_db(fields=["queue_epoch", "queue_priority", "queue_slot"])
         protocol.refresh_from_db(fields=["queue_epoch"])
-        slot = _take(annotator, protocol, pools)
+        slot = _take(annotator, protocol)
     return slot
 
 
-def _take(annotator: Annotator, protocol: Protocol, pools: list[int]) -> Slot | None:
-    while (key := _claim(annotator, protocol, pools)) is not None:
-        rows = Slot.objects.select_related("instance").prefetch_related("instance__completions")
-        slot = rows.get(pk=key)
+def _take(annotator: Annotator, protocol: Protocol) -> Slot | None:
+    while (slot := _claim(annotator, protocol)) is not None:
         slot.project, slot.annotator = annotator.project, annotator
-        if slot.instance.state not in ASIDE:
-            count = len(slot.instance.completions.all())
-            slot.shown_order = draw_order(protocol, slot, annotator, count)
-            slot.save(update_fields=["shown_order"])
+        slot.shown_order = draw_order(protocol, slot, annotator, vars(slot)["completion_count"])
+        with connection.cursor() as cursor:
+            cursor.execute(SHOWN, [json.dumps(slot.shown_order), slot.pk])
+            (state,) = cursor.fetchone()
+        if state not in ASIDE:
             return slot
         # Locked by somebody at the moment when its instance was set aside.
         give_back(slot.project_id, [slot.pk])
@@ -174,22 +185,21 @@ def _take(annotator: Annotator, protocol: Protocol, pools: list[int]) -> Slot | 
     return None
 
 
-def _claim(annotator: Annotator, protocol: Protocol, pools: list[int]) -> int | None:
+def _claim(annotator: Annotator, protocol: Protocol) -> Slot | None:
+    """The slot with `completion_count` beside its own columns."""
     # A cursor set after the protocol was read (its lock was waited for) is the newer one.
     epoch = max(protocol.queue_epoch, annotator.queue_epoch)
     place, slot = start_of(annotator, epoch)
     now = timezone.now()
-    values: dict[str, Any] = {
+    values = {
         "annotator": annotator.pk,
         "project": annotator.project_id,
-        "pools": pools,
+        "cohort": annotator.cohort,
+        "qualifications": annotator.qualifications,
         "place": place,
         "slot": slot,
         "epoch": epoch,
         "now": now,
         "until": lease_end(protocol, now),
     }
-    with connection.cursor() as cursor:
-        cursor.execute(CLAIM, values)
-        row = cursor.fetchone()
-    return row[0] if row else None
+    return next(iter(Slot.objects.raw(CLAIM, values)), None)

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable
 
-from django.db.models import Exists, OuterRef, Q
+from django.db import connection
 
 from annotation.instances.models import Instance, InstanceState
-from annotation.labels.models import Annotation, AnnotatorKind
 from annotation.projects.models import Protocol
 
 from .adapting import ask_again, take_back
@@ -13,6 +12,23 @@ from .models import Destination, Slot, SlotState
 from .purposes import Purpose
 
 TO_PEOPLE = frozenset({Destination.HUMAN, Destination.BOTH})
+WAIT = """
+SELECT id, project_id, state FROM annotation_instance WHERE id = %s FOR NO KEY UPDATE
+"""
+SETTLE = """
+UPDATE annotation_instance AS instance SET state = 'settled'
+FROM annotation_assignment AS assignment
+WHERE instance.id = ANY(%s::bigint[]) AND instance.state = 'routed'
+  AND assignment.instance_id = instance.id
+  AND (assignment.destination IN ('human', 'both') OR EXISTS (
+    SELECT 1 FROM annotation_annotation AS label
+    JOIN annotation_annotator AS annotator ON annotator.id = label.annotator_id
+    WHERE label.instance_id = instance.id AND annotator.kind = 'judge'))
+  AND NOT EXISTS (
+    SELECT 1 FROM annotation_slot AS slot
+    WHERE slot.instance_id = instance.id AND slot.purpose = 'label'
+      AND slot.state IN ('open', 'leased'))
+"""
 
 
 def finish(*, slot: Slot, protocol: Protocol) -> None:
@@ -23,8 +39,7 @@ def finish(*, slot: Slot, protocol: Protocol) -> None:
     """
     if slot.purpose != Purpose.LABEL:
         return
-    rows = Instance.objects.select_for_update(no_key=True).only("state", "project_id")
-    instance = rows.get(pk=slot.instance_id)
+    (instance,) = Instance.objects.raw(WAIT, [slot.instance_id])
     if instance.state != InstanceState.ROUTED:
         return
     adaptive = protocol.overlap_most is not None and not _awaited(instance)
@@ -60,17 +75,6 @@ def settle_instances(instance_ids: Iterable[int]) -> int:
 
     Every place for a person is filled, and where only a judge was asked, it has answered.
     """
-    unfilled = Slot.objects.filter(
-        instance=OuterRef("pk"),
-        purpose=Purpose.LABEL,
-        state__in=[SlotState.OPEN, SlotState.LEASED],
-    )
-    judged = Annotation.objects.filter(instance=OuterRef("pk"), annotator__kind=AnnotatorKind.JUDGE)
-    ready = Instance.objects.filter(
-        ~Exists(unfilled),
-        Q(assignment__destination__in=TO_PEOPLE) | Exists(judged),
-        pk__in=set(instance_ids),
-        state=InstanceState.ROUTED,
-        assignment__isnull=False,
-    )
-    return ready.update(state=InstanceState.SETTLED)
+    with connection.cursor() as cursor:
+        cursor.execute(SETTLE, [sorted(set(instance_ids))])
+        return cursor.rowcount

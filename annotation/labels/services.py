@@ -218,7 +218,7 @@ def _close(slot: Slot, annotator: Annotator, protocol: Protocol) -> None:
     slot.annotator = annotator
     slot.state = SlotState.SUBMITTED
     slot.leased_until = None
-    values = {
+    values: dict[str, Any] = {
         "slot": slot.pk,
         "instance": slot.instance_id,
         "annotator": annotator.pk,

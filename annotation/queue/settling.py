@@ -77,4 +77,4 @@ def settle_instances(instance_ids: Iterable[int]) -> int:
     """
     with connection.cursor() as cursor:
         cursor.execute(SETTLE, [sorted(set(instance_ids))])
-        return cursor.rowcount
+        return int(cursor.rowcount)

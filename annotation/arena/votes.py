@@ -3,6 +3,9 @@
 import math
 import uuid
 
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
 from annotation.instances.models import Completion, Instance, InstanceState
 from annotation.labels.announcing import announce
 from annotation.labels.answers import MOST_SECONDS, Answer
@@ -10,7 +13,8 @@ from annotation.labels.models import Annotation
 from annotation.projects.models import Criterion, Kind, TieKind
 from annotation.projects.selectors import guideline_of, main_criterion, protocol_of
 from annotation.queue.models import Arm, Assignment, Destination, Slot, SlotState
-from core.exceptions import InvalidInput
+from annotation.queue.pools import pools_for, required
+from core.exceptions import Conflict, InvalidInput
 from core.hashing import content_hash
 
 from .conversation import conversation
@@ -60,9 +64,14 @@ def check_criterion(criterion: Criterion, kind: Kind) -> None:
 def write(
     battle: Battle, answer: Answer, *, client_id: uuid.UUID, seconds: float | None
 ) -> Instance:
-    """The instance with the vote as its one label; call inside the vote's transaction."""
+    """The instance with the vote as its one label; call inside the vote's transaction.
+
+    Raises:
+        Conflict: the visitor sent this client id with another label.
+    """
     project = battle.arena.project
     instance = _instance(battle)
+    terms = ("", required(instance.tags, protocol_of(project).gates))
     # With it a vote that is taken back can be given again on the labelling page.
     Assignment.objects.create(
         instance=instance, destination=Destination.HUMAN, arm=Arm.ROUTED, propensity=1.0
@@ -70,13 +79,15 @@ def write(
     slot = Slot.objects.create(
         project=project,
         instance=instance,
+        # For others, where the vote is taken back and then passed on.
+        pool=pools_for(project, [terms])[terms],
         ordinal=0,
         overlap=1,
         annotator=battle.annotator,
         state=SlotState.SUBMITTED,
         shown_order=battle.shown_order,
     )
-    label = Annotation.objects.create(
+    label = Annotation(
         project=project,
         instance=instance,
         annotator=battle.annotator,
@@ -90,6 +101,11 @@ def write(
         client_id=client_id,
         payload_hash=answer.payload_hash(),
     )
+    try:
+        with transaction.atomic():
+            label.save(force_insert=True)
+    except IntegrityError as error:
+        raise Conflict(_("This form was sent for another round: reload the page.")) from error
     announce([label])
     return instance
 

@@ -38,8 +38,9 @@ def barrier(annotator: Annotator, protocol: Protocol) -> Barrier | None:
 
 
 def taken_by(annotator: Annotator) -> int:
-    """How many instances count against their quota: held or labelled."""
-    return Slot.objects.filter(annotator=annotator, state__in=TAKEN, purpose__in=COUNTED).count()
+    """How many instances count against their quota: held or labelled; no votes in the arena."""
+    rows = Slot.objects.filter(annotator=annotator, state__in=TAKEN, purpose__in=COUNTED)
+    return rows.exclude(instance__battle__annotator=annotator).count()
 
 
 def why_empty(project: Project, annotator: Annotator) -> Barrier:

@@ -182,14 +182,15 @@ def labels_of(participation: Participation) -> int:
     """Instances with a standing label of theirs: what counts for completion.
 
     Hidden gold counts too, or the figure would tell which instances are gold; the qualification
-    round, which everybody sees, does not.
+    round, which everybody sees, does not, nor does a vote in the arena: they ask for those
+    themselves.
     """
     rows = Annotation.objects.filter(
         annotator=participation.annotator_id,
         retracted=False,
         superseded_by__isnull=True,
         purpose__in=COUNTED,
-    )
+    ).exclude(instance__battle__annotator=participation.annotator_id)
     return rows.aggregate(n=Count("slot", distinct=True))["n"] or 0
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, F
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -112,6 +112,7 @@ def _labels_by_day(annotators: list[int]) -> dict[int, dict[date, int]]:
             superseded_by__isnull=True,
             slot__isnull=False,
         )
+        .exclude(instance__battle__annotator=F("annotator"))
         .values("annotator_id", day=TruncDate("created_at", tzinfo=UTC))
         .annotate(number=Count("slot", distinct=True))
         .order_by()

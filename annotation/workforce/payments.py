@@ -2,7 +2,8 @@
 
 Lines are derived from annotations: one for each submit, one against it for each retraction.
 Deriving twice adds nothing. What has no rate yet has no line, so a rate that is valid from an
-earlier day pays it later. Participants of a study earn its reward and nothing by rate.
+earlier day pays it later. Participants of a study earn its reward and nothing by rate; a vote in
+the arena, which everybody may call for as often as they like, earns nothing.
 """
 
 import uuid
@@ -11,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import CharField, Exists, Max, Min, OuterRef, QuerySet, Sum, Value
+from django.db.models import CharField, Exists, F, Max, Min, OuterRef, QuerySet, Sum, Value
 from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -169,7 +170,9 @@ def _without_a_line(project: Project, since: datetime) -> list[Mapping[str, Any]
         annotator__kind=AnnotatorKind.PERSON,
         annotator__simulated=False,
         annotator__participation__isnull=True,
-    )
+        # Visitors of an arena have no account that could be paid.
+        annotator__user__isnull=False,
+    ).exclude(instance__battle__annotator=F("annotator"))
     return list(
         rows.values(
             "annotator_id",

@@ -28,12 +28,12 @@ def terms_for(terms: Iterable[Terms], cohort: str, at: datetime) -> Terms | None
 
 
 def paid_seconds(
-    seconds: float | None, *, most: int, leased_at: datetime | None, submitted_at: datetime
+    seconds: float | None, *, most: int, began: datetime | None, submitted_at: datetime
 ) -> float:
     """Seconds of work that count: what the page measured, at most `most`, and never more than
     the instance was in the person's hands, because the page's figure comes from outside.
     """
-    held = (submitted_at - leased_at).total_seconds() if leased_at else float(most)
+    held = (submitted_at - began).total_seconds() if began else float(most)
     return max(0.0, min(seconds or 0.0, most, held))
 
 

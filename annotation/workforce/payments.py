@@ -12,7 +12,18 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import CharField, Exists, F, Max, Min, OuterRef, QuerySet, Sum, Value
+from django.db.models import (
+    CharField,
+    Exists,
+    F,
+    Max,
+    Min,
+    OuterRef,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+)
 from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -197,6 +208,7 @@ def _lines(
     """The lines of one batch. A retraction takes back what the submit and its edits were paid."""
     before = _edits(submits)
     paid = _paid_before(submits, before)
+    began = _edits_began(submits)
     for row in submits:
         key = (row["annotator_id"], row["client_id"])
         if key in paid:
@@ -204,7 +216,7 @@ def _lines(
         if row["retracted"]:
             line = _taken_back(row, _chain(row, before, paid))
         else:
-            line = _earned(row, terms)
+            line = _earned(row, terms, began.get(row["first"], row["slot__leased_at"]))
         if line is not None:
             line.project = project
             paid[key] = line
@@ -228,6 +240,18 @@ def _edits(submits: list[Mapping[str, Any]]) -> dict[Key, Key]:
         found |= links
         wanted = {earlier for _one, earlier in links.values()}
     return found
+
+
+def _edits_began(submits: list[Mapping[str, Any]]) -> dict[int, datetime]:
+    """When the work on each edit began at the earliest: with what the person sent before it.
+
+    Their lease began long before, and would pay as many edits in a minute as somebody likes.
+    """
+    sent = Annotation.objects.filter(annotator=OuterRef("annotator"), pk__lt=OuterRef("pk"))
+    last = sent.order_by("-pk").values("created_at")[:1]
+    keys = [row["first"] for row in submits if row["supersedes__client_id"] is not None]
+    rows = Annotation.objects.filter(pk__in=keys).annotate(began=Subquery(last))
+    return dict(rows.values_list("pk", "began"))
 
 
 def _paid_before(submits: list[Mapping[str, Any]], before: Mapping[Key, Key]) -> dict[Key, Earning]:
@@ -254,7 +278,7 @@ def _chain(
     return lines
 
 
-def _earned(row: Mapping[str, Any], terms: list[Terms]) -> Earning | None:
+def _earned(row: Mapping[str, Any], terms: list[Terms], began: datetime | None) -> Earning | None:
     """An edit (it supersedes and retracts nothing) is no second label; its time is paid."""
     valid = terms_for(terms, row["annotator__cohort"], row["at"])
     if valid is None:
@@ -263,7 +287,7 @@ def _earned(row: Mapping[str, Any], terms: list[Terms]) -> Earning | None:
     seconds = paid_seconds(
         row["spent"],
         most=valid.most_seconds,
-        leased_at=row["slot__leased_at"],
+        began=began,
         submitted_at=row["at"],
     )
     return Earning(

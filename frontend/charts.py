@@ -14,10 +14,15 @@ from typing import Any
 import altair as alt
 import vl_convert
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
+
+from frontend.numbers import local
 
 WIDE, NARROW = 720, 290
 MOST_POINTS = 400
+# How axes write numbers and dates, where it is not as in English.
+LOCALES = {"de": "de-DE"}
 COLOURS = {
     "ours": "var(--human)",
     "judge": "var(--judge)",
@@ -86,7 +91,7 @@ def line_chart(lines: Sequence[Line], *, x: str, y: str, label: str) -> Chart | 
         )
     )
     rows = [
-        [line.name, f"{at:g}", f"{value:.4f}"]
+        [line.name, local(f"{at:g}"), local(f"{value:.4f}")]
         for line in lines
         if not line.faint
         for at, value in line.points[-50:]
@@ -121,7 +126,11 @@ def interval_chart(bars: Sequence[Bar], *, x: str, label: str) -> Chart | None:
     )
     dot = base.mark_point(filled=True, size=95, opacity=1).encode(x=alt.X("v:Q", scale=scale))
     rows = [
-        [b.name, f"{100 * b.value:.1f} %", f"{100 * b.low:.1f} – {100 * b.high:.1f} %"]
+        [
+            b.name,
+            local(f"{100 * b.value:.1f} %"),
+            local(f"{100 * b.low:.1f} – {100 * b.high:.1f} %"),
+        ]
         for b in bars
     ]
     interval = _("%(share)s interval") % {"share": "95 %"}
@@ -154,7 +163,8 @@ def both_widths(
 def _svg(chart: Any, width: int, height: int) -> SafeString:
     sized = chart.properties(width=width, height=height, padding=4)
     sized = sized.configure(**_config())
-    return mark_safe(_render(json.dumps(sized.to_dict(), sort_keys=True)))  # noqa: S308 - see below
+    spec, locale = json.dumps(sized.to_dict(), sort_keys=True), LOCALES.get(get_language() or "")
+    return mark_safe(_render(spec, locale))  # noqa: S308 - see below
 
 
 def _config() -> dict[str, Any]:
@@ -179,6 +189,6 @@ def _config() -> dict[str, Any]:
 
 
 @lru_cache(maxsize=128)
-def _render(spec: str) -> str:
+def _render(spec: str, locale: str | None) -> str:
     """SVG of a Vega-Lite specification; Vega escapes every text in it."""
-    return str(vl_convert.vegalite_to_svg(spec))
+    return str(vl_convert.vegalite_to_svg(spec, format_locale=locale, time_format_locale=locale))

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from annotation.dashboards.agreement import Week
 from annotation.dashboards.periods import Unit
 from annotation.dashboards.selectors import Bin, Bucket
+from frontend.numbers import local
 
 from .charts import COLOURS, Chart, both_widths
 
@@ -95,7 +96,7 @@ def agreement_chart(weeks: Sequence[Week]) -> Chart | None:
     rows = [
         [
             week.start.strftime("%Y-%m-%d"),
-            f"{week.estimate.value:.2f}",
+            local(f"{week.estimate.value:.2f}"),
             _interval(week),
             str(week.estimate.clusters),
         ]
@@ -107,7 +108,7 @@ def agreement_chart(weeks: Sequence[Week]) -> Chart | None:
 
 def _interval(week: Week) -> str:
     low, high = week.estimate.low, week.estimate.high
-    return f"{low:.2f} – {high:.2f}" if not isnan(low) else "–"
+    return local(f"{low:.2f} – {high:.2f}") if not isnan(low) else "–"
 
 
 def _or(value: float, instead: float) -> float:

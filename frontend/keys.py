@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.exceptions import InvalidInput
 
 # What a key is called where it is shown; others show as they are.
 SHOWN = {
-    " ": "Space",
+    " ": _("Space"),
     "ArrowLeft": "←",
     "ArrowRight": "→",
     "ArrowUp": "↑",
@@ -18,6 +19,8 @@ SHOWN = {
     "Backspace": "⌫",
     "Enter": "⏎",
 }
+# The act "left" leads to A, which lies on the right of a page read from there: keys.js says it too.
+MIRRORED = {"left": "right", "right": "left"}
 # Digits rank and rate; these leave the page or a box.
 RESERVED = frozenset({*"0123456789", "Tab", "Escape", "Enter", "Shift", "Control", "Alt", "Meta"})
 
@@ -67,7 +70,7 @@ def bindings(changed: Mapping[str, str]) -> dict[str, str]:
 
 
 def shown(key: str) -> str:
-    return SHOWN.get(key, key)
+    return str(SHOWN.get(key, key))
 
 
 def changed_keys(given: Mapping[str, str]) -> dict[str, str]:
@@ -79,15 +82,21 @@ def changed_keys(given: Mapping[str, str]) -> dict[str, str]:
     for act in ACTS:
         key = given.get(act.name, act.key)
         if key in RESERVED:
-            raise InvalidInput(f"{shown(key)} is taken by the page itself: choose another key.")
+            raise InvalidInput(
+                gettext("%(key)s is taken by the page itself: choose another key.")
+                % {"key": shown(key)}
+            )
         if len(key) != 1 and key not in SHOWN:
-            raise InvalidInput(f"{key[:20]!r} is no key: press one in the box.")
+            raise InvalidInput(
+                gettext("%(key)r is no key: press one in the box.") % {"key": key[:20]}
+            )
     complete = {act.name: given.get(act.name, act.key) for act in ACTS}
     seen: dict[str, str] = {}
     for name, key in complete.items():
         if key in seen:
             raise InvalidInput(
-                f"{shown(key)} would do two things, {seen[key]!r} and {name!r}: change one."
+                gettext("%(key)s would do two things, %(one)r and %(other)r: change one.")
+                % {"key": shown(key), "one": seen[key], "other": name}
             )
         seen[key] = name
     return {act.name: complete[act.name] for act in ACTS if complete[act.name] != act.key}

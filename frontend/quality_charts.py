@@ -6,6 +6,8 @@ from typing import Any
 import altair as alt
 from django.utils.translation import gettext as _
 
+from frontend.numbers import local
+
 from .charts import COLOURS, Chart, both_widths
 from .quality_rows import Row
 
@@ -38,8 +40,8 @@ def time_chart(agreement: Mapping[str, Any]) -> Chart | None:
     rows = [
         [
             f"{p['from'][:10]} – {p['until'][:10]}",
-            f"{v['v']:.2f}",
-            f"{v['low']:.2f} – {v['high']:.2f}",
+            local(f"{v['v']:.2f}"),
+            local(f"{v['low']:.2f} – {v['high']:.2f}"),
         ]
         for p, v in zip(periods, values, strict=True)
     ]

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from annotation.instances.reading import unstorable
 from annotation.projects.models import Criterion, Kind, Protocol, RationalePolicy, TieKind
 from core.exceptions import InvalidInput
@@ -82,36 +84,44 @@ def check_answers(answers: Sequence[Answer], asked: Asked, seconds: float | None
 def _each_criterion_once(answers: Sequence[Answer], asked: Asked) -> None:
     keys = [answer.criterion_key for answer in answers]
     if unknown := sorted(set(keys) - set(asked.criteria)):
-        raise InvalidInput(f"This project does not ask for {unknown[0]!r}.")
+        raise InvalidInput(_("This project does not ask for %(name)r.") % {"name": unknown[0]})
     if missing := sorted(set(asked.criteria) - set(keys)):
-        raise InvalidInput(f"{missing[0]!r} is not answered yet.")
+        raise InvalidInput(_("%(name)r is not answered yet.") % {"name": missing[0]})
     if len(keys) != len(set(keys)):
-        raise InvalidInput("A criterion is answered twice.")
+        raise InvalidInput(_("A criterion is answered twice."))
 
 
 def _time_is_plausible(seconds: float | None) -> None:
     if seconds is not None and not (math.isfinite(seconds) and 0 <= seconds <= MOST_SECONDS):
-        raise InvalidInput("The time on the instance must be between 0 seconds and a day.")
+        raise InvalidInput(_("The time on the instance must be between 0 seconds and a day."))
 
 
 def _text_can_be_stored(answer: Answer, asked: Asked) -> None:
     if reason := unstorable([answer.rationale, list(answer.reasons), answer.attributes]):
-        raise InvalidInput(f"The answer cannot be stored: {reason}.")
+        raise InvalidInput(_("The answer cannot be stored: %(reason)s.") % {"reason": reason})
     if len(answer.rationale) > MOST_TEXT:
-        raise InvalidInput(f"The rationale is longer than {MOST_TEXT} characters.")
+        raise InvalidInput(
+            _("The rationale is longer than %(most)s characters.") % {"most": MOST_TEXT}
+        )
     if len(canonical_json(answer.attributes)) > MOST_ATTRIBUTES:
-        raise InvalidInput(f"The attributes are longer than {MOST_ATTRIBUTES} characters.")
+        raise InvalidInput(
+            _("The attributes are longer than %(most)s characters.") % {"most": MOST_ATTRIBUTES}
+        )
 
 
 def _answers_what_is_asked(answer: Answer, asked: Asked) -> None:
     if answer.tie_kind == TieKind.CANNOT_JUDGE:
         if answer.ranking or answer.scores or answer.unranked:
-            raise InvalidInput("An answer of 'cannot judge' ranks and scores nothing.")
+            raise InvalidInput(_("An answer of 'cannot judge' ranks and scores nothing."))
     elif asked.kind_of(answer) in SCORED:
         if answer.ranking or answer.unranked or answer.tie_kind:
-            raise InvalidInput(f"{answer.criterion_key!r} takes scores, no ranking.")
+            raise InvalidInput(
+                _("%(criterion)r takes scores, no ranking.") % {"criterion": answer.criterion_key}
+            )
     elif answer.scores:
-        raise InvalidInput(f"{answer.criterion_key!r} takes a ranking, no scores.")
+        raise InvalidInput(
+            _("%(criterion)r takes a ranking, no scores.") % {"criterion": answer.criterion_key}
+        )
 
 
 def _scores_fit(answer: Answer, asked: Asked) -> None:
@@ -119,35 +129,47 @@ def _scores_fit(answer: Answer, asked: Asked) -> None:
     if kind not in SCORED or answer.tie_kind == TieKind.CANNOT_JUDGE:
         return
     if len(answer.scores) != asked.completions:
-        raise InvalidInput(f"Score all {asked.completions} completions on {answer.criterion_key}.")
+        raise InvalidInput(
+            _("Score all %(count)s completions on %(criterion)s.")
+            % {"count": asked.completions, "criterion": answer.criterion_key}
+        )
     values = asked.criteria[answer.criterion_key].values(kind)
     given = [score for score in answer.scores if score is not None]
     if not given:
-        raise InvalidInput(f"Score at least one completion on {answer.criterion_key}.")
+        raise InvalidInput(
+            _("Score at least one completion on %(criterion)s.")
+            % {"criterion": answer.criterion_key}
+        )
     if not all(type(score) is int and score in values for score in given):
-        raise InvalidInput(f"A score must be a whole number from {values[0]} to {values[-1]}.")
+        raise InvalidInput(
+            _("A score must be a whole number from %(low)s to %(high)s.")
+            % {"low": values[0], "high": values[-1]}
+        )
 
 
 def _ranking_fits(answer: Answer, asked: Asked) -> None:
     if answer.tie_kind == TieKind.CANNOT_JUDGE or asked.kind_of(answer) in SCORED:
         return
     if len(answer.ranking) != asked.completions:
-        raise InvalidInput(f"Rank all {asked.completions} completions.")
+        raise InvalidInput(_("Rank all %(count)s completions.") % {"count": asked.completions})
     expected = [1 + sum(other < rank for other in answer.ranking) for rank in answer.ranking]
     if list(answer.ranking) != expected:
-        raise InvalidInput(f"{answer.ranking} is no ranking: 1 is best, and ties share a rank.")
+        raise InvalidInput(
+            _("%(ranking)s is no ranking: 1 is best, and ties share a rank.")
+            % {"ranking": answer.ranking}
+        )
 
 
 def _unranked_are_positions(answer: Answer, asked: Asked) -> None:
     if not answer.unranked:
         return
     if asked.kind_of(answer) != Kind.LISTWISE:
-        raise InvalidInput("Only a ranking of several completions can leave some unranked.")
+        raise InvalidInput(_("Only a ranking of several completions can leave some unranked."))
     known = set(range(asked.completions))
     if len(set(answer.unranked)) != len(answer.unranked) or not known >= set(answer.unranked):
-        raise InvalidInput("The unranked completions must be different positions.")
+        raise InvalidInput(_("The unranked completions must be different positions."))
     if known == set(answer.unranked) and not asked.groups:
-        raise InvalidInput("Rank at least one completion.")
+        raise InvalidInput(_("Rank at least one completion."))
 
 
 def _groups_are_answered(answer: Answer, asked: Asked) -> None:
@@ -155,7 +177,7 @@ def _groups_are_answered(answer: Answer, asked: Asked) -> None:
         return
     ranking, unranked = ranking_of(answer.attributes.get("best_worst"), asked.groups)
     if list(answer.ranking) != ranking or sorted(answer.unranked) != unranked:
-        raise InvalidInput("The ranking does not follow from the best and worst of the groups.")
+        raise InvalidInput(_("The ranking does not follow from the best and worst of the groups."))
 
 
 def _edit_is_of_the_chosen(answer: Answer, asked: Asked) -> None:
@@ -163,13 +185,15 @@ def _edit_is_of_the_chosen(answer: Answer, asked: Asked) -> None:
     if edit is None:
         return
     if not asked.protocol.post_edit:
-        raise InvalidInput("This project takes no edited completions.")
+        raise InvalidInput(_("This project takes no edited completions."))
     position, text = edit.get("position"), edit.get("text")
     if not isinstance(text, str) or not text.strip() or len(text) > MOST_TEXT:
-        raise InvalidInput(f"An edited completion has 1 to {MOST_TEXT} characters.")
+        raise InvalidInput(
+            _("An edited completion has 1 to %(most)s characters.") % {"most": MOST_TEXT}
+        )
     best = {place for place, rank in enumerate(answer.ranking) if rank == 1}
     if position not in (best or set(range(asked.completions))):
-        raise InvalidInput("Only a completion that you chose can be edited.")
+        raise InvalidInput(_("Only a completion that you chose can be edited."))
 
 
 def _steps_are_counted(answer: Answer, asked: Asked) -> None:
@@ -177,43 +201,48 @@ def _steps_are_counted(answer: Answer, asked: Asked) -> None:
     if steps is None:
         return
     if not asked.protocol.mark_steps or not isinstance(steps, list):
-        raise InvalidInput("This project does not ask for wrong steps.")
+        raise InvalidInput(_("This project does not ask for wrong steps."))
     whole = all(step is None or (type(step) is int and 0 <= step < 10_000) for step in steps)
     if len(steps) != asked.completions or not whole:
-        raise InvalidInput("Give the first wrong step of every completion, or none.")
+        raise InvalidInput(_("Give the first wrong step of every completion, or none."))
 
 
 def _tie_is_allowed(answer: Answer, asked: Asked) -> None:
     all_tied = len(answer.ranking) > 1 and set(answer.ranking) == {1} and not answer.unranked
     if all_tied and not answer.tie_kind:
-        raise InvalidInput("Say which kind of tie this is.")
+        raise InvalidInput(_("Say which kind of tie this is."))
     if answer.tie_kind and answer.tie_kind not in asked.protocol.ties:
-        raise InvalidInput(f"This project does not allow {answer.tie_kind!r}.")
+        raise InvalidInput(
+            _("This project does not allow %(tie_kind)r.") % {"tie_kind": answer.tie_kind}
+        )
     if answer.tie_kind and answer.ranking and not all_tied:
-        raise InvalidInput(f"{answer.tie_kind!r} does not go with a preference.")
+        raise InvalidInput(
+            _("%(tie_kind)r does not go with a preference.") % {"tie_kind": answer.tie_kind}
+        )
 
 
 def _strength_is_a_level(answer: Answer, asked: Asked) -> None:
     if answer.strength is None:
         return
     if answer.tie_kind or asked.kind_of(answer) != Kind.PAIRWISE:
-        raise InvalidInput("A strength goes only with a preference between two.")
+        raise InvalidInput(_("A strength goes only with a preference between two."))
     level = answer.strength * asked.protocol.strength_levels
     if not (0 < answer.strength <= 1 and math.isclose(level, round(level), abs_tol=1e-6)):
         raise InvalidInput(
-            f"The strength must be k/{asked.protocol.strength_levels} with k from 1."
+            _("The strength must be k/%(strength_levels)s with k from 1.")
+            % {"strength_levels": asked.protocol.strength_levels}
         )
 
 
 def _confidence_is_in_range(answer: Answer, asked: Asked) -> None:
     if answer.confidence is not None and answer.confidence not in range(1, 6):
-        raise InvalidInput("The confidence must be a whole number from 1 to 5.")
+        raise InvalidInput(_("The confidence must be a whole number from 1 to 5."))
 
 
 def _rationale_follows_policy(answer: Answer, asked: Asked) -> None:
     policy, written = asked.protocol.rationale, bool(answer.rationale.strip())
     if policy == RationalePolicy.NEVER and written:
-        raise InvalidInput("This project takes no rationales.")
+        raise InvalidInput(_("This project takes no rationales."))
     strong = answer.strength == 1 and asked.protocol.strength_levels > 1
     unsure = answer.confidence is not None and answer.confidence <= UNSURE
     cannot = answer.tie_kind == TieKind.CANNOT_JUDGE
@@ -223,13 +252,15 @@ def _rationale_follows_policy(answer: Answer, asked: Asked) -> None:
         RationalePolicy.SAMPLED: asked.rationale_drawn,
     }.get(RationalePolicy(policy), False)
     if due and not written:
-        raise InvalidInput("Say why in a sentence: this project asks for it here.")
+        raise InvalidInput(_("Say why in a sentence: this project asks for it here."))
 
 
 def _reasons_are_offered(answer: Answer, asked: Asked) -> None:
     own = asked.criteria[answer.criterion_key].reasons
     if unknown := sorted(set(answer.reasons) - set(own or asked.protocol.reasons)):
-        raise InvalidInput(f"This project does not offer the reason {unknown[0]!r}.")
+        raise InvalidInput(
+            _("This project does not offer the reason %(name)r.") % {"name": unknown[0]}
+        )
 
 
 STEPS: tuple[Callable[[Answer, Asked], None], ...] = (

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from math import ceil
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from annotation.instances.content import competition_ranks
 from core.exceptions import InvalidInput
 from core.hashing import unit_interval
@@ -48,13 +50,13 @@ def ranking_of(choices: Any, groups: Sequence[Sequence[int]]) -> tuple[list[int]
     """
     given = choices if isinstance(choices, list) else []
     if [each.get("shown") for each in given if isinstance(each, dict)] != [list(g) for g in groups]:
-        raise InvalidInput("Choose the best and the worst of every group.")
+        raise InvalidInput(_("Choose the best and the worst of every group."))
     count = 1 + max(position for group in groups for position in group)
     score = [0] * count
     for choice in given:
         best, worst = choice.get("best"), choice.get("worst")
         if best not in choice["shown"] or worst not in choice["shown"] or best == worst:
-            raise InvalidInput("Choose a best and another worst in every group.")
+            raise InvalidInput(_("Choose a best and another worst in every group."))
         score[best] -= 1
         score[worst] += 1
     ranking = competition_ranks(score)

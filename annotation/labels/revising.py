@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Sequence
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from annotation.projects.selectors import criteria_of, guideline_of, protocol_of
 from annotation.queue.models import Slot, SlotState
@@ -67,6 +68,8 @@ def revise(
 def check_revisable(slot: Slot, annotator: Annotator) -> None:
     """Raises Conflict where the annotator's label on the slot cannot be changed."""
     if slot.annotator_id != annotator.pk or slot.state != SlotState.SUBMITTED:
-        raise Conflict("You have no label on this instance that could be changed.")
+        raise Conflict(_("You have no label on this instance that could be changed."))
     if slot.purpose == Purpose.QUALIFICATION:
-        raise Conflict("An answer of the qualification round stands: you have seen its feedback.")
+        raise Conflict(
+            _("An answer of the qualification round stands: you have seen its feedback.")
+        )

@@ -16,6 +16,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from annotation.instances.models import Instance, InstanceState
 from annotation.labels.models import Annotator
@@ -46,14 +47,14 @@ def add_slot(
         InvalidInput, Conflict: see the table.
     """
     if purpose not in ADDABLE:
-        raise InvalidInput("Only places for labels and reviews are added by hand.")
+        raise InvalidInput(_("Only places for labels and reviews are added by hand."))
     if purpose == Purpose.REVIEW and annotator is None:
-        raise InvalidInput("A review is given to somebody: name the reviewer.")
+        raise InvalidInput(_("A review is given to somebody: name the reviewer."))
     # The row under which an instance's places are counted out.
     row = Instance.objects.select_for_update(no_key=True, of=("self",)).select_related("project")
     locked = row.get(pk=instance.pk)
     if locked.state in ASIDE:
-        raise Conflict("This instance is set aside: restore it before asking again.")
+        raise Conflict(_("This instance is set aside: restore it before asking again."))
     slot = place_on(locked, protocol_of(locked.project), purpose, cohort, annotator)
     if purpose == Purpose.LABEL:
         Instance.objects.filter(pk=locked.pk).update(state=InstanceState.ROUTED)
@@ -91,7 +92,7 @@ def place_on(
         with transaction.atomic():
             slot.save()
     except IntegrityError as error:
-        raise Conflict("This annotator has a place on this instance already.") from error
+        raise Conflict(_("This annotator has a place on this instance already.")) from error
     return slot
 
 

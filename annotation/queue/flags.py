@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Count
+from django.utils.translation import gettext as _
 
 from accounts.models import User
 from annotation.instances.models import Instance, InstanceState
@@ -42,9 +43,11 @@ def skip(*, slot: Slot, annotator: Annotator, kind: str = SkipKind.PASS, note: s
     """
     note = note.strip()
     if kind not in SkipKind.values:
-        raise InvalidInput(f"Say why you skip it: one of {', '.join(SkipKind.values)}.")
+        raise InvalidInput(
+            _("Say why you skip it: one of %(choices)s.") % {"choices": ", ".join(SkipKind.values)}
+        )
     if len(note) > 500 or "\0" in note:
-        raise InvalidInput("A note has at most 500 characters.")
+        raise InvalidInput(_("A note has at most 500 characters."))
     mine = Slot.objects.filter(pk=slot.pk, annotator=annotator, state=SlotState.LEASED)
     held = list(mine.select_for_update().values_list("pk", flat=True))
     if not held:
@@ -128,7 +131,7 @@ def drop(*, instance: Instance, by: User | None) -> Instance:
 def _flagged(instance: Instance) -> Instance:
     row = Instance.objects.select_for_update(no_key=True).get(pk=instance.pk)
     if row.state != InstanceState.FLAGGED:
-        raise Conflict("This instance is not flagged any more: somebody has decided about it.")
+        raise Conflict(_("This instance is not flagged any more: somebody has decided about it."))
     return row
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
 from annotation.labels.models import Annotator
@@ -53,7 +54,7 @@ def qualify(
         row.qualifications = sorted({_name(each, 80) for each in qualifications} - {""})
     if quota is not KEEP:
         if quota is not None and quota < 0:
-            raise InvalidInput("A quota is 0 or more.")
+            raise InvalidInput(_("A quota is 0 or more."))
         row.quota = quota
     if admit and row.qualified_at is None:
         row.qualified_at = timezone.now()
@@ -75,5 +76,5 @@ def qualify(
 def _name(text: str, most: int) -> str:
     name = text.strip()
     if len(name) > most or "\0" in name:
-        raise InvalidInput(f"A name has at most {most} characters.")
+        raise InvalidInput(_("A name has at most %(most)s characters.") % {"most": most})
     return name

@@ -19,6 +19,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.models import Membership, Project, User
 from annotation.labels.models import Annotation, Annotator
@@ -139,7 +140,7 @@ def study_in(project: Project, study_id: int) -> Study:
     """
     row = studies_of(project).select_related("project").filter(pk=study_id).first()
     if row is None:
-        raise NotFound("There is no such study in this project.")
+        raise NotFound(_("There is no such study in this project."))
     return row
 
 
@@ -168,7 +169,7 @@ def participation_of(user: User) -> Participation:
     rows = Participation.objects.select_related("study__project", "annotator", "user")
     row = rows.filter(user=user).first()
     if row is None:
-        raise NotFound("This account takes part in no study.")
+        raise NotFound(_("This account takes part in no study."))
     return row
 
 
@@ -260,7 +261,7 @@ def payout_in(project: Project, payout_id: int) -> Payout:
     """
     row = Payout.objects.select_related("project").filter(project=project, pk=payout_id).first()
     if row is None:
-        raise NotFound("There is no such payout in this project.")
+        raise NotFound(_("There is no such payout in this project."))
     return row
 
 

@@ -11,6 +11,7 @@ from annotation.instances.content import text_of
 from annotation.labels.models import Annotation
 from core.content import render_markdown
 from frontend import naming
+from frontend.numbers import local
 from frontend.spoken import spoken
 
 register = template.Library()
@@ -38,14 +39,14 @@ def money(micros: int | None) -> str:
         return "–"
     units = micros / 1_000_000
     if units and abs(units) < 0.01:
-        return f"{units:.4f}"
-    return f"{units:,.2f}" if abs(units) < 1000 else f"{units:,.0f}"
+        return local(f"{units:.4f}")
+    return local(f"{units:,.2f}" if abs(units) < 1000 else f"{units:,.0f}")
 
 
 @register.filter
 def percent(share: float | str | None, digits: int = 0) -> str:
     """A share between 0 and 1 in per cent; a dash where there is none."""
-    return f"{100 * share:.{digits}f} %" if isinstance(share, int | float) else "–"
+    return local(f"{100 * share:.{digits}f} %") if isinstance(share, int | float) else "–"
 
 
 @register.filter
@@ -53,7 +54,7 @@ def signed(value: float | None, digits: int = 2) -> str:
     """A number with its sign, with a real minus."""
     if value is None:
         return "–"
-    return f"{value:+.{digits}f}".replace("-", MINUS)
+    return local(f"{value:+.{digits}f}").replace("-", MINUS)
 
 
 @register.filter
@@ -77,9 +78,9 @@ def file_size(count: int | None) -> str:
     value = float(count or 0)
     for unit in ("B", "kB", "MB"):
         if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+            return f"{value:.0f} {unit}" if unit == "B" else local(f"{value:.1f} {unit}")
         value /= 1000
-    return f"{value:.1f} GB"
+    return local(f"{value:.1f} GB")
 
 
 @register.filter
@@ -127,7 +128,7 @@ def one_based(positions: list[int]) -> str:
 @register.filter
 def points(share: float) -> str:
     """A share as per cent without its sign, for intervals."""
-    return f"{100 * share:.1f}"
+    return local(f"{100 * share:.1f}")
 
 
 @register.filter
@@ -139,7 +140,7 @@ def per_hundred(gain: float) -> str:
 @register.filter
 def span(interval: list[float]) -> str:
     """A [low, high] interval of shares in per cent, without signs."""
-    return f"{100 * interval[0]:.1f}–{100 * interval[1]:.1f}"
+    return local(f"{100 * interval[0]:.1f}–{100 * interval[1]:.1f}")
 
 
 @register.filter
@@ -149,13 +150,15 @@ def figure(value: Any) -> str:
         return str(value) if value is not None else "–"
     if isinstance(value, list):
         return " – ".join(figure(part) for part in value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}".replace("-", MINUS)
+    text = f"{value:,}" if isinstance(value, int) else f"{value:.3f}".replace("-", MINUS)
+    return local(text)
 
 
 @register.filter
 def counts(values: dict[str, int] | None) -> str:
     """`{"train": 380, "test": 95}` as `380 train · 95 test`."""
-    return " · ".join(f"{count:,} {name}" for name, count in (values or {}).items())
+    pairs = (values or {}).items()
+    return " · ".join(f"{local(f'{count:,}')} {naming.named(name)}" for name, count in pairs)
 
 
 @register.filter

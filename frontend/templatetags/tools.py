@@ -4,6 +4,7 @@ from django import template
 from django.template.context import Context
 from django.utils.html import json_script
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language_bidi
 
 from accounts.models import User
 from accounts.preferences import Preferences, preferences_of
@@ -25,7 +26,8 @@ def key_bindings(context: Context) -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def key(context: Context, act: str) -> str:
-    """What the key of an act is called."""
+    """What the key of an act is called; arrows to the side are mirrored with the page."""
+    act = keys.MIRRORED.get(act, act) if get_language_bidi() else act
     return keys.shown(keys.bindings(_preferences(context).keys)[act])
 
 

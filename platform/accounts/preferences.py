@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from core.exceptions import InvalidInput
 
@@ -61,14 +62,17 @@ def set_preferences(*, user: User, changes: Mapping[str, Any]) -> Preferences:
 def _check(name: str, value: Any) -> None:
     if name in CHOICES:
         if value not in CHOICES[name]:
-            raise InvalidInput(f"{name} is one of {', '.join(CHOICES[name])}.")
+            raise InvalidInput(
+                _("%(name)s is one of %(choices)s.")
+                % {"name": name, "choices": ", ".join(CHOICES[name])}
+            )
     elif name in {"sync", "diff"}:
         if not isinstance(value, bool):
-            raise InvalidInput(f"{name} is yes or no.")
+            raise InvalidInput(_("%(name)s is yes or no.") % {"name": name})
     elif name == "keys":
         _check_keys(value)
     else:
-        raise InvalidInput(f"There is no setting {name!r}.")
+        raise InvalidInput(_("There is no setting %(name)r.") % {"name": name})
 
 
 def _check_keys(value: Any) -> None:
@@ -76,6 +80,6 @@ def _check_keys(value: Any) -> None:
         isinstance(act, str) and isinstance(key, str) and 0 < len(key) <= MOST_KEY
         for act, key in value.items()
     ):
-        raise InvalidInput("Keys are given as an act and the key that does it.")
+        raise InvalidInput(_("Keys are given as an act and the key that does it."))
     if len(set(value.values())) < len(value):
-        raise InvalidInput("One key would do two things: choose another for one of them.")
+        raise InvalidInput(_("One key would do two things: choose another for one of them."))

@@ -1,6 +1,7 @@
 """Reads about people and projects."""
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from core.exceptions import NotFound
 
@@ -25,7 +26,7 @@ def member_in(project: Project, member_id: int) -> Membership:
     rows = Membership.objects.select_related("user", "project", "invitation")
     row = rows.filter(project=project, pk=member_id).first()
     if row is None:
-        raise NotFound("There is no such member in this project.")
+        raise NotFound(_("There is no such member in this project."))
     return row
 
 
@@ -42,5 +43,5 @@ def invitation_in(project: Project, invitation_id: int) -> Invitation:
     """
     row = invitations_of(project).filter(pk=invitation_id).first()
     if row is None:
-        raise NotFound("There is no such invitation in this project.")
+        raise NotFound(_("There is no such invitation in this project."))
     return row

@@ -18,7 +18,9 @@ def create_user(*, username: str, password: str | None, email: str = "") -> User
         InvalidInput: the name is taken (upper and lower case count as the same).
     """
     if User.objects.filter(username__iexact=username).exists():
-        raise InvalidInput(f"The user name {username!r} is taken: choose another.")
+        raise InvalidInput(
+            _("The user name %(username)r is taken: choose another.") % {"username": username}
+        )
     return User.objects.create_user(username=username, password=password, email=email)
 
 

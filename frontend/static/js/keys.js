@@ -26,11 +26,15 @@ export const DEFAULTS = {
   keys: "?",
 };
 
+// "Left" leads to A, which lies on the right where the page is read from there: an arrow always
+// goes where it points.
+const rightToLeft = document.documentElement.dir === "rtl";
+const MIRRORED = rightToLeft ? { left: "right", right: "left" } : {};
 const TEXT = "textarea, select, input:not([type=radio], [type=checkbox])";
 
 // `act(name, event)` returns false where the key shall do what it does in any page.
 export function listen(act, bindings = DEFAULTS) {
-  const acts = new Map(Object.entries(bindings).map(([name, key]) => [key, name]));
+  const acts = new Map(Object.entries(bindings).map(([name, key]) => [key, MIRRORED[name] ?? name]));
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.altKey || event.metaKey || event.isComposing) return;
     if (document.querySelector("dialog[open]")) return;

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from annotation.judges.providers.endpoint import NotBought
 from core.exceptions import InvalidInput
@@ -58,13 +59,13 @@ def check_url(url: str) -> None:
     """
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
+        host, _port = parts.hostname or "", parts.port
     except ValueError:
         host, parts = "", urlsplit("")
     if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
-        raise InvalidInput("The address is an http or https URL such as https://host/v1.")
+        raise InvalidInput(_("The address is an http or https URL such as https://host/v1."))
     if parts.username or parts.password:
-        raise InvalidInput("Keep passwords out of the URL: name the endpoint in the settings.")
+        raise InvalidInput(_("Keep passwords out of the URL: name the endpoint in the settings."))
     if _is_private(host) or host == "localhost":
         raise InvalidInput(
             "This address is not public: an endpoint on a private network is named in the "

@@ -40,7 +40,9 @@ def answer_of(battle: Battle, choice: str) -> Answer:
         InvalidInput: there is no such choice.
     """
     if choice not in choices_of(battle):
-        raise InvalidInput(f"{choice[:20]!r} is no vote: choose one of those shown.")
+        raise InvalidInput(
+            _("%(choice)r is no vote: choose one of those shown.") % {"choice": choice[:20]}
+        )
     key = main_criterion(battle.arena.project).key
     if choice not in SIDES:
         return Answer(key, [1, 1], tie_kind=choice)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from accounts.models import Project
 from core.exceptions import ApplicationError, Conflict, InvalidInput, NotFound
@@ -37,11 +38,16 @@ def keep_media(*, project: Project, name: str, chunks: Iterable[bytes]) -> Media
     values = {"sha256": found.sha256, "content_type": found.content_type, "bytes": found.bytes}
     try:
         with transaction.atomic():
-            row, _ = MediaFile.objects.get_or_create(project=project, name=checked, defaults=values)
+            row, _created = MediaFile.objects.get_or_create(
+                project=project, name=checked, defaults=values
+            )
     except IntegrityError:
         row = MediaFile.objects.get(project=project, name=checked)
     if row.sha256 != found.sha256:
-        raise Conflict(f"{checked}: another file has this name already. Choose a new name.")
+        raise Conflict(
+            _("%(checked)s: another file has this name already. Choose a new name.")
+            % {"checked": checked}
+        )
     return row
 
 
@@ -55,12 +61,19 @@ def checked_name(name: str) -> str:
     plain = unicodedata.normalize("NFC", name)
     shown = plain.encode("ascii", "backslashreplace").decode()[:80]
     if not plain.strip() or len(plain) > MAX_NAME_CHARACTERS:
-        raise InvalidInput(f"{shown}: a name has 1 to {MAX_NAME_CHARACTERS} characters.")
+        raise InvalidInput(
+            _("%(shown)s: a name has 1 to %(max_name_characters)s characters.")
+            % {"shown": shown, "max_name_characters": MAX_NAME_CHARACTERS}
+        )
     if any(unicodedata.category(each) in {"Cc", "Cf", "Cs"} for each in plain):
-        raise InvalidInput(f"{shown}: the name holds a character that cannot be seen.")
+        raise InvalidInput(
+            _("%(shown)s: the name holds a character that cannot be seen.") % {"shown": shown}
+        )
     segments = plain.split("/")
     if "\\" in plain or any(each in {"", ".", ".."} for each in segments):
-        raise InvalidInput(f"{shown}: the name must be a plain one, such as images/cat.png.")
+        raise InvalidInput(
+            _("%(shown)s: the name must be a plain one, such as images/cat.png.") % {"shown": shown}
+        )
     return plain
 
 
@@ -81,7 +94,7 @@ def media_in(project: Project, digest: str) -> MediaFile:
     """
     row = MediaFile.objects.filter(project=project, sha256=digest).first()
     if row is None or not media_path(row.sha256).is_file():
-        raise NotFound("There is no such file in this project.")
+        raise NotFound(_("There is no such file in this project."))
     return row
 
 
@@ -112,7 +125,10 @@ def _store(name: str, chunks: Iterable[bytes]) -> _Stored:
                 file.write(chunk)
         content_type = content_type_of(head)
         if content_type is None:
-            raise InvalidInput(f"{name[:80]} is none of the media shown here: {ALLOWED}.")
+            raise InvalidInput(
+                _("%(name)s is none of the media shown here: %(allowed)s.")
+                % {"name": name[:80], "allowed": ALLOWED}
+            )
         place = media_path(digest.hexdigest())
         place.parent.mkdir(exist_ok=True)
         sync(draft)
@@ -128,5 +144,8 @@ def _bounded(name: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
         size += len(chunk)
         if size > settings.MEDIA_MAX_BYTES:
             most = settings.MEDIA_MAX_BYTES // 2**20
-            raise InvalidInput(f"{name[:80]} is larger than {most} MB, the most for one file.")
+            raise InvalidInput(
+                _("%(name)s is larger than %(most)s MB, the most for one file.")
+                % {"name": name[:80], "most": most}
+            )
         yield chunk

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core import signing
+from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
 from core.exceptions import ApplicationError, InvalidInput, NotFound
@@ -68,7 +69,10 @@ def keep_upload(*, name: str, chunks: Iterable[bytes]) -> Upload:
     """Keep a file until it is imported; raises as `start_import`."""
     suffix = next((each for each in reversed(SUFFIXES) if name.lower().endswith(each)), None)
     if suffix is None:
-        raise InvalidInput(f"{name[:80]}: hand in a file that ends in {' or '.join(SUFFIXES)}.")
+        raise InvalidInput(
+            _("%(name)s: hand in a file that ends in %(choices)s.")
+            % {"name": name[:80], "choices": " or ".join(SUFFIXES)}
+        )
     path = _folder() / f"{uuid.uuid4().hex}{suffix}"
     try:
         _keep(path, chunks)
@@ -91,9 +95,9 @@ def upload_of(ticket: str, project: Project) -> Upload:
     try:
         values = signing.loads(ticket, salt=_SALT, max_age=TICKET_SECONDS)
     except signing.BadSignature as error:
-        raise InvalidInput("The preview is over: hand the file in again.") from error
+        raise InvalidInput(_("The preview is over: hand the file in again.")) from error
     if values.pop("project") != project.pk:
-        raise InvalidInput("The preview was made in another project: hand the file in again.")
+        raise InvalidInput(_("The preview was made in another project: hand the file in again."))
     return Upload(**values)
 
 
@@ -132,7 +136,7 @@ def upload_path(file: str) -> Path:
     """
     path = _folder() / Path(file).name
     if not path.is_file():
-        raise NotFound("The uploaded file is gone: hand it in again.")
+        raise NotFound(_("The uploaded file is gone: hand it in again."))
     return path
 
 
@@ -149,7 +153,9 @@ def _keep(path: Path, chunks: Iterable[bytes]) -> None:
                 file.write(chunk)
                 if file.tell() > settings.IMPORT_MAX_BYTES:
                     most = settings.IMPORT_MAX_BYTES // 2**20
-                    raise InvalidInput(f"The file is larger than {most} MB: split it.")
+                    raise InvalidInput(
+                        _("The file is larger than %(most)s MB: split it.") % {"most": most}
+                    )
     except BaseException:
         path.unlink(missing_ok=True)
         raise

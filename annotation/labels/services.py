@@ -9,10 +9,12 @@ What becomes of a submit:
 | open again (the lease ran out, nobody took it)    | stored: the work is not lost                |
 | taken by another, a sibling of the instance open  | stored in the sibling                       |
 | taken by another, no place left on the instance   | Conflict; the draft is kept                 |
+| no longer theirs, and they are excluded           | Conflict: their label fills nobody's place  |
 | submitted by this annotator, same client id       | the same rows again if the content is the   |
 |                                                   | same, else Conflict                         |
 | submitted by this annotator, another client id    | Conflict: undo first                        |
 | of another project, or no slot at all             | NotFound: the two look alike                |
+| a review, and they are no reviewer any more       | NotFound                                    |
 """
 
 import json
@@ -24,8 +26,10 @@ from typing import Any
 from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.models import Project
+from accounts.policies import Action, can
 from annotation.instances.reading import unstorable
 from annotation.ledger.services import settle_subject
 from annotation.projects.models import Criterion, Protocol
@@ -110,7 +114,7 @@ def submit(
         # A retry of what was undone meanwhile, or the same id for two slots at the same moment.
         if (known := known_submit(annotator, client_id, answers)) is not None:
             return known
-        raise Conflict("You have another place on this instance already.") from error
+        raise Conflict(_("You have another place on this instance already.")) from error
 
 
 def _new_rows(
@@ -137,10 +141,18 @@ def _new_rows(
 def locked_slot(key: uuid.UUID, annotator: Annotator) -> Slot:
     rows = Slot.objects.raw(LOCKED, [key, annotator.project_id])
     slot = next(iter(rows), None)
-    if slot is None:
-        raise NotFound("There is no such instance for you: ask for the next one.")
+    if slot is None or not _may_answer(slot, annotator):
+        raise NotFound(_("There is no such instance for you: ask for the next one."))
     slot.project = annotator.project
     return slot
+
+
+def _may_answer(slot: Slot, annotator: Annotator) -> bool:
+    """A review decides its instance: only for as long as one's role allows it."""
+    if slot.purpose != Purpose.REVIEW:
+        return True
+    user = annotator.user
+    return user is not None and can(user, Action.REVIEW, annotator.project)
 
 
 def known_submit(
@@ -154,7 +166,7 @@ def known_submit(
     if {key: row.payload_hash for key, row in known.items()} != {
         answer.criterion_key: answer.payload_hash() for answer in answers
     }:
-        raise Conflict("This client id was used for other content: send a new id.")
+        raise Conflict(_("This client id was used for other content: send a new id."))
     return list(known.values())
 
 
@@ -164,7 +176,9 @@ def _place_for(slot: Slot, annotator: Annotator) -> Slot:
     if mine and slot.state in (SlotState.LEASED, SlotState.WITHDRAWN):
         return slot
     if mine and slot.state == SlotState.SUBMITTED:
-        raise Conflict("You have labelled this instance already: undo that first.")
+        raise Conflict(_("You have labelled this instance already: undo that first."))
+    if annotator.excluded_at is not None:
+        raise Conflict(_("This instance is no longer yours: ask for the next one."))
     if slot.state == SlotState.OPEN:
         return slot
     sibling = (
@@ -211,7 +225,7 @@ def insert(rows: list[Annotation]) -> None:
             Annotation.objects.bulk_create(rows)
     except IntegrityError as error:
         # The same id, sent for two slots at the same moment.
-        raise Conflict("This client id was used for another instance: send a new id.") from error
+        raise Conflict(_("This client id was used for another instance: send a new id.")) from error
 
 
 def _close(slot: Slot, annotator: Annotator, protocol: Protocol) -> None:
@@ -332,9 +346,9 @@ def save_draft(
         InvalidInput: the payload is larger than 64,000 characters or is no storable text.
     """
     if reason := unstorable(payload):
-        raise InvalidInput(f"The draft cannot be stored: {reason}.")
+        raise InvalidInput(_("The draft cannot be stored: %(reason)s.") % {"reason": reason})
     if len(canonical_json(payload)) > MOST_DRAFT:
-        raise InvalidInput(f"A draft holds at most {MOST_DRAFT} characters.")
+        raise InvalidInput(_("A draft holds at most %(most)s characters.") % {"most": MOST_DRAFT})
     slot = locked_slot(slot_key, annotator)
     if slot.state != SlotState.OPEN and slot.annotator_id != annotator.pk:
         raise Conflict(LOST)

@@ -8,6 +8,8 @@ import math
 import re
 from collections.abc import Callable, Sequence
 
+from django.utils.translation import gettext as _
+
 from core.exceptions import InvalidInput
 
 from .models import Criterion, Kind, Protocol
@@ -31,27 +33,34 @@ def check_protocol(protocol: Protocol, criteria: Sequence[Criterion]) -> None:
 
 def _asks_something(protocol: Protocol, criteria: Sequence[Criterion]) -> None:
     if not criteria:
-        raise InvalidInput("A project needs at least one criterion.")
+        raise InvalidInput(_("A project needs at least one criterion."))
     if len(criteria) > MOST_CRITERIA:
-        raise InvalidInput(f"A project asks at most {MOST_CRITERIA} criteria on one screen.")
+        raise InvalidInput(
+            _("A project asks at most %(most_criteria)s criteria on one screen.")
+            % {"most_criteria": MOST_CRITERIA}
+        )
 
 
 def _numbers_are_in_range(protocol: Protocol, criteria: Sequence[Criterion]) -> None:
     if not 1 <= protocol.overlap <= 50 or not 1 <= (protocol.overlap_most or 1) <= 50:
-        raise InvalidInput("The overlap is from 1 to 50 labels for each instance.")
+        raise InvalidInput(_("The overlap is from 1 to 50 labels for each instance."))
     if not 1 <= protocol.strength_levels <= 4:
-        raise InvalidInput("A preference has 1 to 4 levels of strength.")
+        raise InvalidInput(_("A preference has 1 to 4 levels of strength."))
     if not (0 <= protocol.rationale_share <= 1 and 0 <= protocol.qualify_share <= 1):
-        raise InvalidInput("A share is from 0 to 1.")
+        raise InvalidInput(_("A share is from 0 to 1."))
     for criterion in criteria:
         if not 2 <= criterion.levels <= 11:
-            raise InvalidInput(f"{criterion.name}: a rating has 2 to 11 levels.")
+            raise InvalidInput(
+                _("%(name)s: a rating has 2 to 11 levels.") % {"name": criterion.name}
+            )
 
 
 def _keys_differ(protocol: Protocol, criteria: Sequence[Criterion]) -> None:
     keys = [criterion.key for criterion in criteria]
     if twice := sorted({key for key in keys if keys.count(key) > 1}):
-        raise InvalidInput(f"Two criteria have the key {twice[0]!r}: give each its own.")
+        raise InvalidInput(
+            _("Two criteria have the key %(twice)r: give each its own.") % {"twice": twice[0]}
+        )
 
 
 def _levels_are_named(protocol: Protocol, criteria: Sequence[Criterion]) -> None:
@@ -60,7 +69,9 @@ def _levels_are_named(protocol: Protocol, criteria: Sequence[Criterion]) -> None
         if not names:
             continue
         if criterion.asks(protocol) != Kind.RATING:
-            raise InvalidInput(f"{criterion.name}: only a rating has names for its levels.")
+            raise InvalidInput(
+                _("%(name)s: only a rating has names for its levels.") % {"name": criterion.name}
+            )
         if len(names) != criterion.levels:
             raise InvalidInput(
                 f"{criterion.name} has {criterion.levels} levels and {len(names)} names: "
@@ -77,7 +88,9 @@ def _reasons_differ(protocol: Protocol, criteria: Sequence[Criterion]) -> None:
 
 def _differ(what: str, words: Sequence[str]) -> None:
     if any(not word.strip() for word in words) or len(set(words)) != len(words):
-        raise InvalidInput(f"{what} must be different words, none of them empty.")
+        raise InvalidInput(
+            _("%(what)s must be different words, none of them empty.") % {"what": what}
+        )
 
 
 def _overlap_grows(protocol: Protocol, criteria: Sequence[Criterion]) -> None:
@@ -88,7 +101,7 @@ def _overlap_grows(protocol: Protocol, criteria: Sequence[Criterion]) -> None:
             f"but is {most}."
         )
     if not 0 <= protocol.settle_entropy <= math.log(2):
-        raise InvalidInput("Uncertainty that settles must be between 0 and ln 2 = 0.693 nats.")
+        raise InvalidInput(_("Uncertainty that settles must be between 0 and ln 2 = 0.693 nats."))
 
 
 def _seats_fill_the_overlap(protocol: Protocol, criteria: Sequence[Criterion]) -> None:
@@ -97,11 +110,12 @@ def _seats_fill_the_overlap(protocol: Protocol, criteria: Sequence[Criterion]) -
         raise InvalidInput('A seat is {"cohort": "expert", "count": 2}, with a count from 1.')
     cohorts = [seat["cohort"] for seat in seats]
     if len(set(cohorts)) != len(cohorts):
-        raise InvalidInput("A cohort has its seats in one line: two name the same cohort.")
+        raise InvalidInput(_("A cohort has its seats in one line: two name the same cohort."))
     total = sum(seat["count"] for seat in seats)
     if seats and total != protocol.overlap:
         raise InvalidInput(
-            f"The seats add up to {total}, the overlap is {protocol.overlap}: make them equal."
+            _("The seats add up to %(total)s, the overlap is %(overlap)s: make them equal.")
+            % {"total": total, "overlap": protocol.overlap}
         )
 
 
@@ -120,34 +134,41 @@ def _gates_are_tags(protocol: Protocol, criteria: Sequence[Criterion]) -> None:
                 "'expert'."
             )
     if len(set(protocol.gates)) != len(protocol.gates):
-        raise InvalidInput("A gate is named twice.")
+        raise InvalidInput(_("A gate is named twice."))
 
 
 def _best_worst_ranks(protocol: Protocol, criteria: Sequence[Criterion]) -> None:
     if protocol.best_worst and protocol.kind != Kind.LISTWISE:
-        raise InvalidInput("Best and worst of groups is a way to rank: choose a listwise protocol.")
+        raise InvalidInput(
+            _("Best and worst of groups is a way to rank: choose a listwise protocol.")
+        )
 
 
 def _steps_need_a_pair(protocol: Protocol, criteria: Sequence[Criterion]) -> None:
     if protocol.mark_steps and protocol.kind != Kind.PAIRWISE:
-        raise InvalidInput("Steps are marked on two completions: choose a pairwise protocol.")
+        raise InvalidInput(_("Steps are marked on two completions: choose a pairwise protocol."))
 
 
 def _time_is_sensible(protocol: Protocol, criteria: Sequence[Criterion]) -> None:
     if protocol.least_seconds is not None and not 0 < protocol.least_seconds <= 3600:
-        raise InvalidInput("The least seconds must be more than 0 and at most an hour, or empty.")
+        raise InvalidInput(
+            _("The least seconds must be more than 0 and at most an hour, or empty.")
+        )
     if not 1 <= protocol.lease_minutes <= 24 * 60:
-        raise InvalidInput("A lease lasts from 1 minute to a day.")
+        raise InvalidInput(_("A lease lasts from 1 minute to a day."))
 
 
 def _hidden_checks_leave_work(protocol: Protocol, criteria: Sequence[Criterion]) -> None:
     if protocol.gold_share + protocol.repeat_share > 0.5:
-        raise InvalidInput("Gold and repeats together may be at most half of what people see.")
+        raise InvalidInput(_("Gold and repeats together may be at most half of what people see."))
 
 
 def _locale_is_a_tag(protocol: Protocol, criteria: Sequence[Criterion]) -> None:
     if not LOCALE.fullmatch(protocol.locale):
-        raise InvalidInput(f"{protocol.locale!r} is no locale: write a tag like 'en' or 'pt-BR'.")
+        raise InvalidInput(
+            _("%(locale)r is no locale: write a tag like 'en' or 'pt-BR'.")
+            % {"locale": protocol.locale}
+        )
 
 
 STEPS: tuple[Step, ...] = (

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
 from accounts.services import create_project as create_identity
@@ -190,7 +191,7 @@ def change_criterion(*, project: Project, key: str, by: User | None, **fields: A
     protocol, criteria = _locked(project), list(project.criteria.all())
     criterion = next((row for row in criteria if row.key == key), None)
     if criterion is None:
-        raise NotFound(f"The project has no criterion {key!r}.")
+        raise NotFound(_("The project has no criterion %(key)r.") % {"key": key})
     changed = {name: value for name, value in fields.items() if getattr(criterion, name) != value}
     if not changed:
         return criterion
@@ -216,7 +217,7 @@ def remove_criterion(*, project: Project, key: str, by: User | None) -> None:
     protocol, criteria = _locked(project), list(project.criteria.all())
     criterion = next((row for row in criteria if row.key == key), None)
     if criterion is None:
-        raise NotFound(f"The project has no criterion {key!r}.")
+        raise NotFound(_("The project has no criterion %(key)r.") % {"key": key})
     _not_frozen(project, ["key"], criterion)
     _check(protocol, [row for row in criteria if row.key != key])
     criterion.delete()
@@ -267,7 +268,7 @@ def _locked(project: Project) -> Protocol:
     """The protocol row serialises whoever changes a project."""
     protocol = Protocol.objects.select_for_update().filter(project=project).first()
     if protocol is None:
-        raise NotFound(f"The project {project.slug} has no protocol yet.")
+        raise NotFound(_("The project %(slug)s has no protocol yet.") % {"slug": project.slug})
     return protocol
 
 
@@ -287,7 +288,10 @@ def _not_frozen(project: Project, names: Sequence[str], criterion: Criterion | N
 
 def _only_known(what: str, given: Mapping[str, Any], known: frozenset[str]) -> None:
     if unknown := sorted(set(given) - known):
-        raise InvalidInput(f"A {what} has no {unknown[0]!r}: use {', '.join(sorted(known))}.")
+        raise InvalidInput(
+            _("A %(what)s has no %(name)r: use %(choices)s.")
+            % {"what": what, "name": unknown[0], "choices": ", ".join(sorted(known))}
+        )
 
 
 def _check(protocol: Protocol, criteria: Sequence[Criterion]) -> None:

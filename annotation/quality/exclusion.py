@@ -2,6 +2,7 @@
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.models import User
 from annotation.consensus.services import update
@@ -21,7 +22,7 @@ def exclude(*, annotator: Annotator, because: str, by: User) -> int:
     """
     because = because.strip()
     if not because or len(because) > 200 or "\0" in because:
-        raise InvalidInput("Say why, in at most 200 characters.")
+        raise InvalidInput(_("Say why, in at most 200 characters."))
     _switch(annotator, True)
     Annotator.objects.filter(pk=annotator.pk).update(
         excluded_at=timezone.now(), excluded_because=because

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
 from annotation.consensus.models import Consensus, Scope
@@ -52,9 +53,9 @@ def make_gold(
     _check(row, kind, answers, feedback)
     there = Gold.objects.filter(instance=row).first()
     if there is not None and there.active:
-        raise Conflict("This instance is gold already: retire it first.")
+        raise Conflict(_("This instance is gold already: retire it first."))
     if not labelled and current(row.project).filter(instance=row).exists():
-        raise Conflict("This instance has labels already: promote it, or choose another.")
+        raise Conflict(_("This instance has labels already: promote it, or choose another."))
     Slot.objects.filter(instance=row, purpose=Purpose.LABEL, state__in=WAITING).update(
         state=SlotState.WITHDRAWN, annotator=None, leased_until=None
     )
@@ -62,21 +63,26 @@ def make_gold(
     row.save(update_fields=["state"])
     Consensus.objects.filter(instance=row).delete()
     values = {"kind": kind, "answers": dict(answers), "feedback": feedback.strip(), "active": True}
-    gold, _ = Gold.objects.update_or_create(instance=row, defaults=values)
+    gold, _created = Gold.objects.update_or_create(instance=row, defaults=values)
     record(action="quality.gold", actor=by, project=row.project, target=str(row.pk), kind=kind)
     return gold
 
 
 def _check(instance: Instance, kind: str, answers: Mapping[str, Any], feedback: str) -> None:
     if kind not in GoldKind.values:
-        raise InvalidInput(f"A gold instance is one of {', '.join(GoldKind.values)}.")
+        raise InvalidInput(
+            _("A gold instance is one of %(choices)s.") % {"choices": ", ".join(GoldKind.values)}
+        )
     known = {criterion.key for criterion in criteria_of(instance.project)}
     if unknown := sorted(set(answers) - known):
-        raise InvalidInput(f"This project does not ask for {unknown[0]!r}.")
+        raise InvalidInput(_("This project does not ask for %(name)r.") % {"name": unknown[0]})
     if not answers or not all(each.get("accept") for each in answers.values()):
-        raise InvalidInput("Say which answers are right, for at least one criterion.")
+        raise InvalidInput(_("Say which answers are right, for at least one criterion."))
     if len(feedback) > MOST_FEEDBACK or "\0" in feedback:
-        raise InvalidInput(f"The feedback has at most {MOST_FEEDBACK} characters.")
+        raise InvalidInput(
+            _("The feedback has at most %(most_feedback)s characters.")
+            % {"most_feedback": MOST_FEEDBACK}
+        )
 
 
 @transaction.atomic
@@ -94,7 +100,7 @@ def promote(
     )
     answers = {row.criterion.key: {"accept": [answer]} for row in rows if (answer := _said(row))}
     if not answers:
-        raise InvalidInput("People's labels decide nothing here yet.")
+        raise InvalidInput(_("People's labels decide nothing here yet."))
     return make_gold(
         instance=instance, kind=kind, answers=answers, by=by, feedback=feedback, labelled=True
     )

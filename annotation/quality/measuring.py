@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Max, QuerySet
 from django.db.models.functions import Length
+from django.utils.translation import gettext as _
 
 from accounts.models import Project
 from annotation.consensus.reading import label_of
@@ -37,12 +38,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.model not in MODELS:
-            raise InvalidInput(f"Choose a model of annotators: one of {', '.join(MODELS)}.")
+            raise InvalidInput(
+                _("Choose a model of annotators: one of %(choices)s.")
+                % {"choices": ", ".join(MODELS)}
+            )
         for given in filter(None, (self.since, self.until)):
             try:
                 date.fromisoformat(given)
             except ValueError as error:
-                raise InvalidInput("A day is written as 2026-01-31.") from error
+                raise InvalidInput(_("A day is written as 2026-01-31.")) from error
 
 
 def newest_report(project: Project) -> Report | None:
@@ -65,7 +69,9 @@ def measure(project: Project, settings: Settings, job: Job | None = None) -> Rep
     criteria = criteria_of(project)
     chosen = next((c for c in criteria if c.key == settings.criterion), None)
     if chosen is None and settings.criterion:
-        raise InvalidInput(f"This project does not ask for {settings.criterion!r}.")
+        raise InvalidInput(
+            _("This project does not ask for %(criterion)r.") % {"criterion": settings.criterion}
+        )
     chosen = chosen or criteria[0]
     people = {row.pk: row for row in Annotator.objects.filter(project=project)}
     excluded = {pk for pk, row in people.items() if row.excluded_at}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
 from annotation.instances.models import Instance
@@ -53,7 +54,7 @@ def request_relabel(
     _check(wanted, report, reason, count)
     found = Instance.objects.in_bulk(wanted)
     if any(pk not in found or found[pk].project_id != project.pk for pk in wanted):
-        raise NotFound("There is no such instance in this project.")
+        raise NotFound(_("There is no such instance in this project."))
     refused: dict[int, str] = {}
     rows = []
     for pk in wanted:
@@ -74,13 +75,17 @@ def request_relabel(
 
 def _check(wanted: Collection[int], report: str, reason: str, count: int) -> None:
     if report not in REPORTS:
-        raise InvalidInput(f"No report is called {report[:40]!r}.")
+        raise InvalidInput(_("No report is called %(report)r.") % {"report": report[:40]})
     if not 1 <= count <= MOST_COUNT:
-        raise InvalidInput(f"Ask for 1 to {MOST_COUNT} more labels.")
+        raise InvalidInput(
+            _("Ask for 1 to %(most_count)s more labels.") % {"most_count": MOST_COUNT}
+        )
     if not 1 <= len(wanted) <= MOST_AT_ONCE:
-        raise InvalidInput(f"Choose 1 to {MOST_AT_ONCE} instances.")
+        raise InvalidInput(
+            _("Choose 1 to %(most_at_once)s instances.") % {"most_at_once": MOST_AT_ONCE}
+        )
     if len(reason) > 200 or "\0" in reason:
-        raise InvalidInput("A reason has at most 200 characters.")
+        raise InvalidInput(_("A reason has at most 200 characters."))
 
 
 def _relabel(instance: Instance, report: str, reason: str, by: User) -> Relabel:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from django.db import transaction
 from django.db.models import Max, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
 from annotation.consensus.models import Consensus, Scope
@@ -97,10 +98,10 @@ def majority_answers(instance: Instance) -> list[Answer]:
     for criterion in criteria_of(instance.project):
         row = rows.get(criterion.pk)
         if criterion.asks(protocol) not in {Kind.PAIRWISE, Kind.LISTWISE} or row is None:
-            raise Conflict("There is no majority to accept on every criterion: give your own.")
+            raise Conflict(_("There is no majority to accept on every criterion: give your own."))
         ranking = [1 + sum(other > mine + 1e-9 for other in row.worth) for mine in row.worth]
         if set(ranking) == {1}:
-            raise Conflict("The labels are even: there is no majority to accept.")
+            raise Conflict(_("The labels are even: there is no majority to accept."))
         answers.append(Answer(criterion.key, ranking, rationale="Accepted the majority."))
     return answers
 
@@ -130,10 +131,12 @@ def remark(
     """
     note = note.strip()
     if len(note) > MOST_NOTE or "\0" in note:
-        raise InvalidInput(f"A note has at most {MOST_NOTE} characters.")
+        raise InvalidInput(
+            _("A note has at most %(most_note)s characters.") % {"most_note": MOST_NOTE}
+        )
     if agrees is None and not note:
-        raise InvalidInput("Say whether you agree, or write a note.")
-    row, _ = Remark.objects.update_or_create(
+        raise InvalidInput(_("Say whether you agree, or write a note."))
+    row, _created = Remark.objects.update_or_create(
         annotation=annotation, by=by, defaults={"agrees": agrees, "note": note}
     )
     return row

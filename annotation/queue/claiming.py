@@ -10,6 +10,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.models import Project
 from annotation.labels.models import Annotator
@@ -111,7 +112,7 @@ def claim(*, project: Project, annotator: Annotator, resume: bool = False) -> Sl
     if resume and claimant.held:
         return claimant.held[0]
     if len(claimant.held) >= MOST_HELD:
-        raise Conflict("You hold two instances already: submit or skip one first.")
+        raise Conflict(_("You hold two instances already: submit or skip one first."))
     return _lease_next(claimant)
 
 
@@ -125,7 +126,7 @@ def prefetch(*, project: Project, annotator: Annotator) -> Slot | None:
 def _enter(project: Project, annotator: Annotator) -> Claimant:
     """Lock the annotator (one claim at a time) and see what they hold."""
     if annotator.project_id != project.pk:
-        raise InvalidInput("This annotator belongs to another project.")
+        raise InvalidInput(_("This annotator belongs to another project."))
     # NO KEY: annotations that point at the annotator are written meanwhile.
     locked = Annotator.objects.select_related("project__protocol").select_for_update(
         no_key=True, of=("self",)

@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from django.contrib.auth.models import AnonymousUser
+from django.utils.translation import gettext as _
 
 from core.exceptions import Forbidden, NotFound
 
@@ -87,9 +88,12 @@ def project_for(user: User | AnonymousUser, slug: str, action: Action) -> Projec
         .first()
     )
     if membership is None:
-        raise NotFound("There is no such project, or you are not a member of it.")
+        raise NotFound(_("There is no such project, or you are not a member of it."))
     if Role(membership.role) not in ALLOWED[action]:
-        raise Forbidden(f"Your role here ({membership.role}) may not {action}.")
+        raise Forbidden(
+            _("Your role here (%(role)s) may not %(action)s.")
+            % {"role": membership.role, "action": action}
+        )
     return membership.project
 
 
@@ -109,6 +113,6 @@ def may_grant(user: User, project: Project, *roles: Role) -> None:
     """
     mine = role_of(user, project)
     if mine is None or mine not in ALLOWED[Action.MANAGE_PEOPLE]:
-        raise Forbidden("Your role here may not manage people.")
+        raise Forbidden(_("Your role here may not manage people."))
     if mine != Role.OWNER and set(roles) & _LEAD:
-        raise Forbidden("Only an owner may give or take the roles owner and admin.")
+        raise Forbidden(_("Only an owner may give or take the roles owner and admin."))

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Count, Min, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.models import Project
 from core.exceptions import NotFound
@@ -41,7 +42,7 @@ def job_in(project: Project, job_id: int) -> Job:
     """
     job = jobs_of(project).filter(pk=job_id).first()
     if job is None:
-        raise NotFound("There is no such job in this project.")
+        raise NotFound(_("There is no such job in this project."))
     return job
 
 

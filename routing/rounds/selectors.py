@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from accounts.models import Project
 from core.exceptions import NotFound
@@ -43,7 +44,7 @@ def round_in(project: Project, number: int) -> Round:
     """
     row = rounds_of(project).filter(number=number).first()
     if row is None:
-        raise NotFound("There is no such round in this project.")
+        raise NotFound(_("There is no such round in this project."))
     return row
 
 

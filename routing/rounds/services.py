@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, Max, OuterRef
+from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
 from annotation.queue.models import Slot, SlotState
@@ -48,7 +49,7 @@ def continue_round(*, row: Round, actor: User | None = None) -> Round:
         Conflict: it is running, or it is finished.
     """
     if row.summary:
-        raise Conflict(f"Round {row.number} is finished: start a new one.")
+        raise Conflict(_("Round %(number)s is finished: start a new one.") % {"number": row.number})
     _submit(row, actor)
     return row
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Count, F, Max, QuerySet
 from django.db.models.functions import Mod
+from django.utils.translation import gettext as _
 
 from accounts.models import Project
 from core.exceptions import NotFound
@@ -35,7 +36,7 @@ def run_in(project: Project, run_id: int) -> Run:
     """
     run = runs_of(project).select_related("project").filter(pk=run_id).first()
     if run is None:
-        raise NotFound("There is no such run in this project.")
+        raise NotFound(_("There is no such run in this project."))
     return run
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
 from annotation.datasets.models import Snapshot
@@ -82,7 +83,9 @@ def create_run(
         InvalidInput: as in `start_run`.
     """
     if snapshot.project_id != project.pk:
-        raise InvalidInput("The snapshot belongs to another project: choose one of this project.")
+        raise InvalidInput(
+            _("The snapshot belongs to another project: choose one of this project.")
+        )
     config = fit_config(kind, snapshot, options)
     run = Run.objects.create(
         project=project,
@@ -115,7 +118,7 @@ def cancel_run(*, run: Run, actor: User | None) -> Run:
         Conflict: the run has already ended.
     """
     if run.job is None or run.job.ended:
-        raise Conflict("This run has already ended: there is nothing to cancel.")
+        raise Conflict(_("This run has already ended: there is nothing to cancel."))
     run.job = jobs.cancel(job=run.job)
     record(action="run cancelled", actor=actor, project=run.project, target=f"run {run.pk}")
     return run
@@ -132,9 +135,9 @@ def resume_run(*, run: Run, actor: User | None) -> Run:
         Run.objects.select_for_update(of=("self",)).select_related("project", "job").get(pk=run.pk)
     )
     if run.job is not None and not run.job.ended:
-        raise Conflict("This run is still active: there is nothing to resume.")
+        raise Conflict(_("This run is still active: there is nothing to resume."))
     if ModelVersion.objects.filter(run=run).exists():
-        raise Conflict("This run has succeeded: start a new one to train again.")
+        raise Conflict(_("This run has succeeded: start a new one to train again."))
     run.job = jobs.submit(
         kind=FIT,
         project=run.project,

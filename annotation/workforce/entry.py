@@ -27,7 +27,7 @@ from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.models import Membership, Role
+from accounts.models import Membership, Project, Role, User
 from accounts.services import add_member, create_user
 from accounts.tokens import digest, new_code
 from annotation.labels.models import Annotation, Draft
@@ -207,6 +207,23 @@ def stop(*, participation: Participation) -> Participation:
 
 
 @transaction.atomic
+def send_away(*, user: User, project: Project) -> int:
+    """End the participation of somebody who is taken out, if they are at one: the study is over
+    for them, or a pause long enough would let them in again. Returns the slots opened.
+    """
+    mine = Participation.objects.select_related("study").filter(user=user, study__project=project)
+    if (found := mine.filter(stage=Stage.ACTIVE).first()) is None:
+        return 0
+    study = _locked(found.study)
+    rows = mine.select_related("study__project", "annotator", "user")
+    row = rows.select_for_update(of=("self",)).get(pk=found.pk)
+    if row.stage != Stage.ACTIVE:
+        return 0
+    _note(row, "study.removed", labels=labels_of(row))
+    return _close(row, study, Stage.RETURNED)
+
+
+@transaction.atomic
 def complete(*, participation: Participation) -> Participation:
     """End it with the completion code, after counting the labels. Again: nothing changes.
 
@@ -239,8 +256,11 @@ def _end(participation: Participation, stage: Stage) -> Participation:
     return row
 
 
-def _close(row: Participation, study: Study, stage: Stage) -> None:
-    """Leases open, the account may label no more, the place is free unless it was used."""
+def _close(row: Participation, study: Study, stage: Stage) -> int:
+    """Leases open, the account may label no more, the place is free unless it was used.
+
+    Returns how many slots opened.
+    """
     row.stage, row.ended_at = stage, timezone.now()
     row.save(update_fields=["stage", "ended_at"])
     if stage == Stage.COMPLETED:
@@ -248,7 +268,7 @@ def _close(row: Participation, study: Study, stage: Stage) -> None:
     else:
         Study.objects.filter(pk=study.pk).update(taken=F("taken") - 1)
     Membership.objects.filter(project=study.project_id, user=row.user_id).delete()
-    release_all(row.annotator)
+    return release_all(row.annotator)
 
 
 def _reward(row: Participation) -> None:

@@ -16,6 +16,8 @@ from annotation.queue.services import qualify, release_all
 from audit.services import record
 from core.exceptions import InvalidInput
 
+from .entry import send_away
+
 MOST_QUALIFICATIONS = 40
 
 
@@ -111,14 +113,18 @@ def set_role(*, membership: Membership, role: Role, actor: User) -> Membership:
 def remove(*, membership: Membership, actor: User) -> int:
     """Take somebody out; their labels stay, what they hold opens. Returns the slots opened.
 
+    Of a participant of a study the place is free again, and they have had theirs.
+
     Raises:
         Forbidden, Conflict: as `accounts.services.remove_member`.
     """
-    project, user, key = membership.project, membership.user_id, membership.pk
+    project, user, key = membership.project, membership.user, membership.pk
+    # The study's row is locked before anything else of a participant.
+    opened = send_away(user=user, project=project)
     accounts.remove_member(membership=membership, actor=actor)
-    annotator = Annotator.objects.filter(project=project, user=user).first()
-    opened = release_all(annotator) if annotator else 0
-    _note(actor, project, "member.removed", key, user=user, released=opened)
+    if annotator := Annotator.objects.filter(project=project, user=user).first():
+        opened += release_all(annotator)
+    _note(actor, project, "member.removed", key, user=user.pk, released=opened)
     return opened
 
 

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from accounts.models import Project
+from accounts.models import Project, Role
 from annotation.consensus.models import Consensus, Scope
 from annotation.consensus.services import update
 from annotation.instances.models import Instance, InstanceState
 from annotation.labels.models import Annotation, Annotator
+from annotation.labels.people import annotator_for
 from annotation.labels.selectors import current
 from annotation.labels.services import Answer, submit, undo
 from annotation.quality.gold import known_answers
@@ -40,6 +41,7 @@ from tests.factories import (
     make_annotation,
     make_annotator,
     make_instance,
+    make_member,
     make_project,
     make_slot,
     make_user,
@@ -91,7 +93,9 @@ def test_gold_leaves_the_queue_and_the_data_and_comes_back() -> None:
     slot = claim(project=project, annotator=annotator)
     assert slot is not None
     assert slot.instance_id == instance.pk
-    assert [event.action for event in Event.objects.filter(project=project).order_by("pk")][-2:] == [
+    assert [event.action for event in Event.objects.filter(project=project).order_by("pk")][
+        -2:
+    ] == [
         "quality.gold",
         "quality.gold.retired",
     ]
@@ -230,7 +234,9 @@ def test_exclusion_is_reversible_and_audited() -> None:
     assert share() == 0.5
     with pytest.raises(Conflict):
         include(annotator=bad, by=by)
-    actions = list(Event.objects.filter(project=project).order_by("pk").values_list("action", flat=True))
+    actions = list(
+        Event.objects.filter(project=project).order_by("pk").values_list("action", flat=True)
+    )
     assert [each for each in actions if "cluded" in each] == [
         "quality.excluded",
         "quality.included",
@@ -297,7 +303,7 @@ def test_a_review_decides_once_and_can_be_undone() -> None:
         answer(slot, annotator, ranking)
     update(project=project)
     assert [row.instance_id for row in disagreements(project)] == [instance.pk]
-    reviewer = make_annotator(project)
+    reviewer = annotator_for(project=project, user=make_member(project, Role.REVIEWER))
     place = place_for(instance=instance, reviewer=reviewer)
     assert place_for(instance=instance, reviewer=reviewer) == place
     # Nothing of the queue hands the place out.
@@ -321,7 +327,7 @@ def test_the_majority_is_accepted_unless_there_is_none() -> None:
         for ranking in rankings:
             make_annotation(instance, ranking=ranking)
     update(project=project)
-    reviewer = make_annotator(project)
+    reviewer = annotator_for(project=project, user=make_member(project, Role.REVIEWER))
     rows = accept_majority(
         slot=place_for(instance=clear, reviewer=reviewer),
         reviewer=reviewer,

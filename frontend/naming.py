@@ -74,7 +74,24 @@ KNOWN = {
     _("warmup"),
 }
 
+# What a job does, by its kind.
+JOBS = {
+    "annotation.import": _("Import"),
+    "annotation.send": _("Send to people"),
+    "annotation.judge": _("Ask a judge"),
+    "annotation.snapshot": _("Snapshot"),
+    "annotation.export": _("Export"),
+    "annotation.arena": _("Answers of the arena"),
+    "annotation.consensus": _("Consensus"),
+    "annotation.quality": _("Quality"),
+    "routing.round": _("Round"),
+    "routing.embed": _("Embed completions"),
+    "training.fit": _("Train"),
+    "training.retrain": _("Train again"),
+}
+
 
 def named(word: str) -> str:
     """The word in the language of the page."""
-    return gettext(word) if word in KNOWN else word
+    word = JOBS.get(word, word)
+    return gettext(word) if word in KNOWN or word in JOBS.values() else word

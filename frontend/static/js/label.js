@@ -18,14 +18,14 @@ let clientId = null; // one per submit: made here, so that sending it again stor
 const current = () => stage.querySelector(".slot");
 
 function show(state, text) {
-  const status = current()?.querySelector(".status");
+  const status = stage.querySelector(".status");
   if (!status || status.textContent === text) return;
   status.dataset.state = state;
   status.textContent = text;
 }
 
 const draft = new Draft(urls.draft, show);
-const outbox = new Outbox(urls.project, {
+const outbox = new Outbox(`${urls.person}.${urls.project}`, {
   acknowledged(letter, html) {
     sent.delete(letter.key);
     receive(html);
@@ -157,6 +157,8 @@ function submit() {
 
 function wait() {
   const text = document.createElement("p");
+  text.className = "status";
+  text.setAttribute("role", "status");
   text.textContent = word("fetching");
   const box = document.createElement("div");
   box.className = "waiting";
@@ -168,7 +170,7 @@ function wait() {
 async function settle() {
   if (current()) return;
   display(queue.shift());
-  if (current()) return;
+  if (current() || !urls.next) return;
   const response = await fetch(location.pathname).catch(() => null);
   if (!response?.ok || current()) return;
   const page = new DOMParser().parseFromString(await response.text(), "text/html");

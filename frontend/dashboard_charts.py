@@ -102,7 +102,7 @@ def agreement_chart(weeks: Sequence[Week]) -> Chart | None:
         ]
         for week in known
     ]
-    head = [_("Week of"), "α", _("95 % interval"), _("Prompts")]
+    head = [_("Week of"), "α", _("%(share)s interval") % {"share": "95 %"}, _("Prompts")]
     return both_widths(alt.layer(rule, dot), _("Agreement of people by week"), 220, head, rows)
 
 

@@ -68,6 +68,10 @@ FORMATS: dict[str, type[JsonLines] | type[Csv] | type[files.ParquetFile]] = {
     "csv": Csv,
     "parquet": files.ParquetFile,
 }
+NO_ROWS = (
+    "Nothing in this snapshot makes a row of the shape {shape}: it needs answers of another kind "
+    "(docs/protocols.md says which), or rows that are no ties."
+)
 NAMES = (*SHAPES, *LABEL_SHAPES)
 
 
@@ -94,7 +98,7 @@ def export(
     its file is still there. `progress(done, total)` counts stored rows.
 
     Raises:
-        InvalidInput: the shape or format is unknown.
+        InvalidInput: the shape or format is unknown, or nothing in the snapshot has that shape.
         NotFound: the snapshot's files are gone.
     """
     if shape not in NAMES:
@@ -109,6 +113,9 @@ def export(
     made_of = SHAPES.get(shape) or LABEL_SHAPES[shape]
     with files.whole_file(target) as temporary:
         rows = _write(snapshot, made_of, FORMATS[format], temporary, progress)
+        if not rows:
+            # No reader of data sets opens an empty file.
+            raise InvalidInput(NO_ROWS.format(shape=shape))
     return Export.objects.create(
         snapshot=snapshot,
         shape=shape,

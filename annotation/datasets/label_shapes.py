@@ -125,6 +125,9 @@ def edits(case: Labelled, criteria: Criteria) -> Iterator[dict[str, Any]]:
         seen.add(key)
         chosen = completions[edit["position"]]
         worst = _worst(label, edit["position"])
+        if worst is not None and case.prompt(completions[worst]) != case.prompt(chosen):
+            # It answers another prompt.
+            worst = None
         yield {
             "prompt": case.prompt(chosen),
             "gold": edit["text"],
@@ -149,11 +152,18 @@ def _worst(label: Row, chosen: int) -> int | None:
 
 
 def multipref(case: Labelled, criteria: Criteria) -> Iterator[dict[str, Any]]:
-    """A row per annotator and pair with MultiPref's own columns and values."""
+    """A row per annotator and pair with MultiPref's own columns and values.
+
+    Two answers to different prompts have no row: there is one `text`.
+    """
     completions = case.completions
-    if len(completions) != 2:
-        return
     asked = _of_kind(criteria, Kind.PAIRWISE)
+    if (
+        len(completions) != 2
+        or not asked
+        or case.prompt(completions[0]) != case.prompt(completions[1])
+    ):
+        return
     people = {row["annotator"]: row for row in case.labels if _is_data(row)}
     metadata = json.loads(case.instance["metadata"])
     turns = case.prompt(completions[0])

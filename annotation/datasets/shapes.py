@@ -4,9 +4,9 @@ Every row says where it comes from: snapshot, split, instance, source and whethe
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, takewhile
 from typing import Any
 
 import pyarrow as pa
@@ -85,25 +85,33 @@ def listwise(row: Row) -> Iterator[dict[str, Any]]:
 def trl(row: Row) -> Iterator[dict[str, Any]]:
     """TRL's conversational preference format with an explicit prompt; ties have no row.
 
-    In joint comparison each side is a whole conversation after its own prompt.
+    Where the sides have prompts of their own, `prompt` is the turns that both begin with, and the
+    rest of each stands before its answer. Sides that share no turn have no row: TRL refuses an
+    empty prompt.
     """
-    joint = any(row.get("own_prompts") or ())
-    prompt = json.loads(row["prompt"])
     for i, j in combinations(range(len(row["completions"])), 2):
         p = preference(row, i, j)
-        if abs(p - 0.5) < EVEN:
-            continue
         best, worst = (i, j) if p > 0.5 else (j, i)
+        chosen, rejected = own_prompt(row, best), own_prompt(row, worst)
+        shared = _shared(chosen, rejected)
+        if abs(p - 0.5) < EVEN or not shared:
+            continue
         yield {
-            "prompt": [] if joint else prompt,
-            "chosen": [*_own(row, best), _said(row, best)],
-            "rejected": [*_own(row, worst), _said(row, worst)],
+            "prompt": chosen[:shared],
+            "chosen": [*chosen[shared:], _said(row, best)],
+            "rejected": [*rejected[shared:], _said(row, worst)],
             "score_chosen": row["score"][best],
             "score_rejected": row["score"][worst],
             "p": max(p, 1 - p),
             "margin": row["margin"],
             **_provenance(row),
         }
+
+
+def _shared(first: Sequence[Any], second: Sequence[Any]) -> int:
+    """How many turns two conversations begin with alike."""
+    alike = (one == other for one, other in zip(first, second, strict=False))
+    return sum(1 for _ in takewhile(bool, alike))
 
 
 def whole_prompt(row: Row) -> str:
@@ -116,9 +124,10 @@ def _of(row: Row, field: str, place: int) -> str | None:
     return values[place] if values else None
 
 
-def _own(row: Row, place: int) -> list[dict[str, str]]:
-    """The turns of a side's own prompt, as text; none where the sides share the prompt."""
-    return texts(json.loads(_of(row, "own_prompts", place) or "[]"))
+def own_prompt(row: Row, place: int) -> list[dict[str, str]]:
+    """The turns before a completion, as text: its own where it has some, else the shared ones."""
+    own = _of(row, "own_prompts", place)
+    return texts(json.loads(own or row["prompt"]))
 
 
 def texts(turns: list[dict[str, Any]]) -> list[dict[str, str]]:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import Project
 from annotation.consensus.services import update
-from annotation.datasets.exporters import export
+from annotation.datasets.exporters import NAMES, export
 from annotation.datasets.models import Snapshot
 from annotation.datasets.services import build_snapshot
 from annotation.instances.models import Instance
@@ -210,7 +210,7 @@ def test_a_review_decides(project: Project, pair: Instance, media: Path) -> None
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
-@pytest.mark.parametrize("shape", ["unpaired", "ratings", "edits", "multipref"])
+@pytest.mark.parametrize("shape", NAMES)
 def test_every_format_opens_with_pandas(
     project: Project, pair: Instance, media: Path, shape: str, form: str
 ) -> None:
@@ -229,7 +229,9 @@ def test_a_project_of_ratings_alone_has_labels_and_no_pairs_unless_asked(media: 
     label(instance, people[1], "good", scores=[2, 3, 5])
     plain = built(project)
     assert plain.manifest["rows"] == {}
-    assert rows(plain, media, "pairs") == []
+    with pytest.raises(InvalidInput, match="makes a row of the shape pairs"):
+        rows(plain, media, "pairs")
+    assert not list((media / "exports").rglob("*pairs*"))
     assert len(rows(plain, media, "ratings")) == 3
     asked = built(project, pairs_from_ratings=2)
     assert asked.manifest["query"]["pairs_from_ratings"] == 2
@@ -280,20 +282,38 @@ def test_partial_ranks_are_kept(media: Path) -> None:
     assert noted["unranked"] == [2, 3]
 
 
-def test_each_side_of_a_joint_comparison_carries_its_own_prompt(media: Path) -> None:
+def joint(opening: list[dict[str, str]]) -> Snapshot:
+    """A pair whose sides begin alike and go on with a question of their own."""
     project = make_project()
     instance = make_instance(project, ("spring", "autumn"))
     for completion in instance.completions.all():
-        completion.messages = [{"role": "user", "content": f"About {completion.text}?"}]
+        own = {"role": "user", "content": f"About {completion.text}?"}
+        completion.messages = [*opening, own]
         completion.save()
-    label(instance, make_annotator(project), "overall", (2, 1))
-    snapshot = built(project)
+    edit = {"edit": {"position": 1, "text": "late autumn"}}
+    label(instance, make_annotator(project), "overall", (2, 1), attributes=edit)
+    return built(project)
+
+
+def test_each_side_of_a_joint_comparison_carries_its_own_prompt(media: Path) -> None:
+    snapshot = joint([])
     (row,) = rows(snapshot, media, "pairs")
     assert json.loads(row["prompt_a"])[0]["content"] == "About spring?"
     assert json.loads(row["prompt_b"])[0]["content"] == "About autumn?"
-    (row,) = rows(snapshot, media, "trl")
-    assert row["prompt"] == []
+    (row,) = rows(snapshot, media, "edits")
+    assert row["prompt"][0]["content"] == "About autumn?"
+    assert row["rejected"] is None
+    # Neither format has a place for two prompts.
+    for shape in ("trl", "multipref"):
+        with pytest.raises(InvalidInput, match=shape):
+            rows(snapshot, media, shape)
+
+
+def test_a_conversation_of_several_turns_is_divided_where_the_sides_part(media: Path) -> None:
+    (row,) = rows(joint([{"role": "user", "content": "Hello"}]), media, "trl")
+    assert [turn["content"] for turn in row["prompt"]] == ["Hello"]
     assert [turn["content"] for turn in row["chosen"]] == ["About autumn?", "autumn"]
+    assert [turn["content"] for turn in row["rejected"]] == ["About spring?", "spring"]
 
 
 def test_parts_documents_and_system_prompts_come_along(media: Path) -> None:

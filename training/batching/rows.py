@@ -31,6 +31,18 @@ class Row:
     preference: Preference
     prompt_hash: str
     instance_id: str
+    # The completions answer prompts of their own: `prompt` is at most where these begin alike.
+    own_prompts: bool = False
+
+
+def with_one_prompt(rows: list[Row]) -> tuple[list[Row], int]:
+    """The rows whose completions all answer `prompt`, and how many others there are.
+
+    A batch encodes the prompt of a row once and its completions after it. Trained so, an answer to
+    a prompt of its own would be learnt as an answer to something else.
+    """
+    kept = [row for row in rows if not row.own_prompts]
+    return kept, len(rows) - len(kept)
 
 
 def read_rows(path: Path, need: Need = "labels") -> list[Row]:
@@ -82,6 +94,7 @@ def _row(value: dict[str, Any], fewest: int) -> Row:
         preference=_preference(value, len(completions)),
         prompt_hash=str(value.get("prompt_hash") or value["prompt"]),
         instance_id=str(value.get("instance_id") or ""),
+        own_prompts=any(value.get("own_prompts") or ()),
     )
 
 

@@ -14,7 +14,7 @@ import torch
 
 from core.files import sha256_of
 from training.batching.plan import epoch_steps
-from training.batching.rows import Row, read_rows
+from training.batching.rows import Row, read_rows, with_one_prompt
 from training.batching.tokenise import Encoder, Limits, TokenGroup, best_only, encode_all
 from training.errors import RefusalError
 from training.fit import events
@@ -100,8 +100,13 @@ class Job:
 
 
 def _prepare(config: FitConfig, workdir: Path) -> Job:
-    train_rows = read_rows(Path(config.data.train))
-    held_rows = read_rows(Path(config.data.eval)) if config.data.eval else []
+    train_rows, left_train = _read(Path(config.data.train))
+    held_rows, left_held = _read(Path(config.data.eval)) if config.data.eval else ([], 0)
+    if not train_rows:
+        raise RefusalError(
+            "Every row compares answers to different prompts: training needs one prompt per row.",
+            "Export the pairs, which have the prompt of each side.",
+        )
     tokenizer = tokenizer_for(config, train_rows, workdir)
     model = initial_model(config, tokenizer).to(device_for(config.device))
     causal = config.kind == "policy" or is_causal(model)
@@ -126,7 +131,10 @@ def _prepare(config: FitConfig, workdir: Path) -> Job:
         train=train,
         held_out=held_out,
         rows=held_rows or train_rows,
-        counts={"train": train_counts, "eval": held_counts},
+        counts={
+            "train": train_counts | {"dropped_own_prompts": left_train},
+            "eval": held_counts | {"dropped_own_prompts": left_held},
+        },
         hashes=hashes,
         model=model,
         scorer=make_scorer(
@@ -136,6 +144,14 @@ def _prepare(config: FitConfig, workdir: Path) -> Job:
         checkpoint=newest[0] if newest else None,
         adapters=adapters,
     )
+
+
+def _read(path: Path) -> tuple[list[Row], int]:
+    """Rows to train or measure on, and how many were left out; says so in the log."""
+    rows, left = with_one_prompt(read_rows(path))
+    if left:
+        events.log(f"{path.name}: {left} rows left out, their answers have prompts of their own.")
+    return rows, left
 
 
 def _encode(

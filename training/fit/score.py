@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import torch
 
 from training.batching.plan import sorted_batches
-from training.batching.rows import Need, Row, read_rows
+from training.batching.rows import Need, Row, read_rows, with_one_prompt
 from training.batching.tokenise import Encoder, Limits, encode_all
+from training.errors import RefusalError
 from training.fit import events
 from training.fit.config import read_json
 from training.fit.files import replace_file
@@ -41,12 +42,17 @@ def run(workdir: Path) -> dict[str, Any]:
 
 @torch.no_grad()
 def scored(config: ScoreConfig, need: Need) -> tuple[list[Row], list[Outcome], dict[str, int]]:
-    """Rows of the data with their rewards, in file order, and what was cut.
+    """Rows of the data with their rewards, in file order, and what was cut or left out.
 
     Raises:
-        RefusalError: a reward is not a finite number.
+        RefusalError: no row has one prompt, or a reward is not a finite number.
     """
-    rows = read_rows(Path(config.data), need)
+    rows, left = with_one_prompt(read_rows(Path(config.data), need))
+    if not rows:
+        raise RefusalError(
+            "Every row has answers to different prompts: a score needs one prompt per row.",
+            "Score rows whose completions answer the same prompt.",
+        )
     tokenizer = load_tokenizer(Path(config.model))
     model = load_model(Path(config.model), "reward").to(device_for(config.device)).eval()
     scorer = make_scorer(model, "reward", tokenizer, layout="auto", precision="fp32")
@@ -71,7 +77,7 @@ def scored(config: ScoreConfig, need: Need) -> tuple[list[Row], list[Outcome], d
         if events.stop_wanted():
             raise events.StoppedError(len(found))
     outcomes = numbers_only([found[k] for k in range(len(rows))])
-    return rows, outcomes, encoder.counts.as_dict()
+    return rows, outcomes, encoder.counts.as_dict() | {"dropped_own_prompts": left}
 
 
 def _outcome(row: Row, rewards: Sequence[float], tokens: Sequence[int]) -> Outcome:

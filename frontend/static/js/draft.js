@@ -5,7 +5,11 @@ import { post } from "./outbox.js";
 import { word } from "./words.js";
 
 const PAUSE_MS = 700;
-const nameOf = (slot) => `tandem.draft.${slot.dataset.slot}`;
+// Of one person: a slot may pass on to somebody else who uses the same browser.
+const nameOf = (slot) => {
+  const { person } = document.getElementById("stage").dataset;
+  return `tandem.draft.${person}.${slot.dataset.slot}`;
+};
 
 export class Draft {
   constructor(url, show) {

@@ -1,6 +1,9 @@
 // Submits on their way to the server, in order. They are kept in localStorage until the server
 // has acknowledged them; sending one twice changes nothing, because each has its own client id.
+// A box belongs to one person: in a browser that two share, nothing goes out under another's name.
 
+// Too many at once, or a session that is not the page's any more: a reload helps.
+const WAIT = [403, 429];
 const RETRY_MS = [1000, 2000, 4000, 8000, 15000, 30000];
 
 export class Outbox {
@@ -56,11 +59,11 @@ export class Outbox {
   async send(letter) {
     let response;
     try {
-      response = await post(letter.url, new URLSearchParams(letter.fields));
+      response = await post(letter.url, withToken(letter.fields));
     } catch {
       return this.later();
     }
-    if (response.status >= 500 || response.status === 429) return this.later();
+    if (response.status >= 500 || WAIT.includes(response.status)) return this.later();
     this.failures = 0;
     const text = await response.text();
     if (response.ok) this.handlers.acknowledged(letter, text);
@@ -80,9 +83,19 @@ export class Outbox {
 // A request that is kept alive goes on when the page is left; browsers allow 64 kB of them.
 const MOST_KEPT_ALIVE = 30_000;
 
+// Rejects also where the session has ended: what leads to the login page has stored nothing.
 export async function post(url, body) {
   const keepalive = body.toString().length < MOST_KEPT_ALIVE;
-  return fetch(url, { method: "POST", body, keepalive, headers: { "HX-Request": "true" } });
+  const headers = { "HX-Request": "true" };
+  return fetch(url, { method: "POST", body, keepalive, headers, redirect: "error" });
+}
+
+// A letter of an earlier visit has the token of a session that is over.
+function withToken(fields) {
+  const body = new URLSearchParams(fields);
+  const token = document.querySelector("input[name=csrfmiddlewaretoken]");
+  if (token) body.set("csrfmiddlewaretoken", token.value);
+  return body;
 }
 
 function read(name) {

@@ -45,7 +45,7 @@ def time_chart(agreement: Mapping[str, Any]) -> Chart | None:
         ]
         for p, v in zip(periods, values, strict=True)
     ]
-    head = [_("Labels from – until"), "α", _("95 % interval")]
+    head = [_("Labels from – until"), "α", _("%(share)s interval") % {"share": "95 %"}]
     return both_widths(alt.layer(rule, dot), _("Agreement over time"), 180, head, rows)
 
 
@@ -85,7 +85,7 @@ def skill_chart(rows: Sequence[Row]) -> Chart | None:
     )
     dot = base.mark_point(filled=True, size=95, opacity=1).encode(x=alt.X("v:Q", scale=scale))
     table = [[v["name"], f"{v['v']:.0f} %", f"{v['low']:.0f} – {v['high']:.0f} %"] for v in values]
-    head = [_("Annotator"), _("Reliability"), _("95 % interval")]
+    head = [_("Annotator"), _("Reliability"), _("%(share)s interval") % {"share": "95 %"}]
     return both_widths(
         alt.layer(rule, dot), _("Reliability of annotators"), 26 * len(values), head, table
     )

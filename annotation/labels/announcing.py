@@ -18,5 +18,6 @@ def announce(rows: Sequence[Annotation]) -> None:
             project_id=rows[0].project_id,
             instance_ids=sorted({row.instance_id for row in rows}),
             annotation_ids=[row.pk for row in rows],
+            purposes={row.purpose for row in rows},
         )
     )

@@ -1,7 +1,7 @@
 """Reads about labels, and all that the labelling page shows."""
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any
@@ -101,8 +101,10 @@ class LabelView:
     groups: Sequence[Sequence[int]] = ()
 
 
-def label_view(slot: Slot, terms: Terms | None = None) -> LabelView:
+def label_view(slot: Slot, terms: Terms | None = None, *, with_guideline: bool = True) -> LabelView:
     """What the slot's annotator sees. A constant number of queries.
+
+    A fragment of the page is shown beside a guideline that is there: it takes none.
 
     Raises:
         ValueError: nobody holds the slot.
@@ -110,9 +112,8 @@ def label_view(slot: Slot, terms: Terms | None = None) -> LabelView:
     if slot.annotator is None or slot.shown_order is None:
         raise ValueError("only a leased slot can be shown")
     terms = terms or terms_of(slot.project)
-    completions = list(_completions(slot))
-    shown = _shown(slot.shown_order, completions)
-    instance = completions[0].instance if completions else slot.instance
+    shown = _shown(slot.shown_order, Completion.objects.raw(COMPLETIONS, [slot.instance_id]))
+    instance, guideline = slot.instance, terms.guideline if with_guideline else None
     drafts = Draft.objects.raw(DRAFT, [slot.pk, slot.annotator.pk])
     draft = next(iter(drafts), None)
     asked = asked_of(slot, slot.annotator, terms.protocol, terms.by_key, len(shown))
@@ -123,8 +124,8 @@ def label_view(slot: Slot, terms: Terms | None = None) -> LabelView:
         completions=shown,
         criteria=terms.criteria,
         protocol=terms.protocol,
-        guideline=terms.guideline.text if terms.guideline else "",
-        guideline_version=terms.guideline.version if terms.guideline else 0,
+        guideline=guideline.text if guideline else "",
+        guideline_version=guideline.version if guideline else 0,
         draft=draft.payload if draft else {},
         draft_revision=draft.revision if draft else 0,
         rationale_drawn=asked.rationale_drawn,
@@ -134,13 +135,10 @@ def label_view(slot: Slot, terms: Terms | None = None) -> LabelView:
 
 DRAFT = "SELECT * FROM annotation_draft WHERE slot_id = %s AND annotator_id = %s"
 
-
-def _completions(slot: Slot) -> QuerySet[Completion]:
-    """They bring their instance along."""
-    return Completion.objects.filter(instance=slot.instance_id).select_related("instance")
+COMPLETIONS = "SELECT * FROM annotation_completion WHERE instance_id = %s"
 
 
-def _shown(order: Sequence[int], completions: Sequence[Completion]) -> list[ShownCompletion]:
+def _shown(order: Sequence[int], completions: Iterable[Completion]) -> list[ShownCompletion]:
     by_position = {each.position: each for each in completions}
     return [
         ShownCompletion(letter_of(place), position, each.text, each.parts, each.messages)

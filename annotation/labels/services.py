@@ -83,16 +83,18 @@ def submit(
     client_id: uuid.UUID,
     answers: Sequence[Answer],
     seconds: float | None = None,
+    order: Sequence[int] = (),
     terms: Terms | None = None,
 ) -> list[Annotation]:
     """Store one annotation per criterion; the table above says when.
 
     `client_id` is made by the client once per submit, so that sending it again stores nothing
-    new. `seconds` is the time on the instance. Money set aside for the slot is settled.
+    new. `seconds` is the time on the instance. `order` is what the client says stood where, in
+    canonical positions. Money set aside for the slot is settled.
 
     Raises:
         NotFound, Conflict: see the table.
-        InvalidInput: an answer breaks a rule of the protocol.
+        InvalidInput: an answer breaks a rule of the protocol, or the order is another one.
     """
     terms = terms or terms_of(annotator.project)
     try:
@@ -103,6 +105,8 @@ def submit(
                 if (known := known_submit(annotator, client_id, answers)) is not None:
                     return known
                 slot = _place_for(slot, annotator)
+            if order and list(order) != order_shown(slot, annotator, terms.protocol, len(order)):
+                raise InvalidInput(_("The completions did not stand in this order: reload."))
             rows = _new_rows(slot, annotator, answers, seconds, terms)
             for row in rows:
                 row.client_id = client_id
@@ -134,8 +138,14 @@ def _new_rows(
         for answer in answers
     ]
     for row in rows:
-        row.guideline, row.seconds = terms.guideline, seconds
+        row.guideline_id, row.seconds = terms.guideline_id, seconds
     return rows
+
+
+def order_shown(slot: Slot, annotator: Annotator, protocol: Protocol, count: int) -> list[int]:
+    """Canonical positions as they stood; a slot lost meanwhile is drawn in the same order again."""
+    stored: list[int] | None = slot.shown_order if slot.annotator_id == annotator.pk else None
+    return stored or draw_order(protocol, slot, annotator, count)
 
 
 def locked_slot(key: uuid.UUID, annotator: Annotator) -> Slot:

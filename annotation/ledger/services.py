@@ -16,6 +16,13 @@ from .models import Budget, Entry, EntryState
 
 OPEN = (EntryState.RESERVED, EntryState.UNKNOWN)
 BATCH = 1000
+# Raw, because every submit asks this.
+SET_ASIDE = """
+SELECT entry.* FROM annotation_entry AS entry
+JOIN annotation_budget AS budget ON budget.id = entry.budget_id
+WHERE budget.project_id = %(project)s AND entry.subject = %(subject)s
+  AND entry.state = ANY(%(open)s) LIMIT 1
+"""
 
 
 @transaction.atomic
@@ -115,7 +122,8 @@ def settle_subject(*, project: Project, subject: str, amount: int | None = None)
 
     Returns None where no money is set aside for it in any budget of the project.
     """
-    entry = Entry.objects.filter(budget__project=project, subject=subject, state__in=OPEN).first()
+    values = {"project": project.pk, "subject": subject, "open": [*OPEN]}
+    entry = next(iter(Entry.objects.raw(SET_ASIDE, values)), None)
     if entry is None:
         return None
     return settle(entry=entry, amount=entry.reserved if amount is None else amount)

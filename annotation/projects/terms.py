@@ -8,6 +8,16 @@ from accounts.models import Project
 from .models import Criterion, Guideline, Protocol
 from .selectors import guideline_of, protocol_of
 
+# Raw, because every request of the labelling page asks this.
+PROTOCOL = """
+SELECT protocol.*, (
+  SELECT guideline.id FROM annotation_guideline AS guideline
+  WHERE guideline.project_id = protocol.project_id
+  ORDER BY guideline.version DESC LIMIT 1) AS guideline_id
+FROM annotation_protocol AS protocol WHERE protocol.project_id = %s
+"""
+CRITERIA = "SELECT * FROM annotation_criterion WHERE project_id = %s ORDER BY position, id"
+
 
 @dataclass(frozen=True)
 class Terms:
@@ -16,6 +26,8 @@ class Terms:
     project: Project
     protocol: Protocol
     criteria: list[Criterion]
+    # Of the newest version, whose text `guideline` reads.
+    guideline_id: int | None
 
     @cached_property
     def by_key(self) -> dict[str, Criterion]:
@@ -28,13 +40,17 @@ class Terms:
 
 
 def terms_of(project: Project) -> Terms:
-    """The protocol with the criteria. One query.
+    """The protocol with the criteria. Two queries.
 
     Raises:
         NotFound: the project was made without a protocol.
     """
-    rows = list(Criterion.objects.filter(project=project).select_related("project__protocol"))
-    protocol = rows[0].project.protocol if rows else protocol_of(project)
-    for row in rows:
+    protocol = next(iter(Protocol.objects.raw(PROTOCOL, [project.pk])), None)
+    if protocol is None:
+        # Says what is missing.
+        protocol = protocol_of(project)
+    protocol.project = project
+    criteria = list(Criterion.objects.raw(CRITERIA, [project.pk]))
+    for row in criteria:
         row.project = project
-    return Terms(project, protocol, rows)
+    return Terms(project, protocol, criteria, vars(protocol).get("guideline_id"))

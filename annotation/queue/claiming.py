@@ -8,13 +8,15 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import Project
+from annotation.instances.models import Instance
 from annotation.labels.models import Annotator
 from annotation.projects.models import Protocol
+from annotation.projects.selectors import protocol_of
 from core.exceptions import Conflict, InvalidInput
 
 from . import checks
@@ -30,8 +32,10 @@ MOST_HELD = 2
 SHOWN = """
 UPDATE annotation_slot AS slot SET shown_order = %s::jsonb
 FROM annotation_instance AS instance
-WHERE slot.id = %s AND instance.id = slot.instance_id RETURNING instance.state
+WHERE slot.id = %s AND instance.id = slot.instance_id RETURNING instance.*
 """
+# NO KEY: annotations that point at the annotator are written meanwhile.
+LOCK = "SELECT * FROM annotation_annotator WHERE id = %s FOR NO KEY UPDATE"
 HELD = """
 SELECT * FROM annotation_slot WHERE annotator_id = %s AND state = 'leased' ORDER BY leased_at, id
 """
@@ -117,22 +121,24 @@ def claim(*, project: Project, annotator: Annotator, resume: bool = False) -> Sl
 
 
 @transaction.atomic
-def prefetch(*, project: Project, annotator: Annotator) -> Slot | None:
-    """The slot after the one in front of the annotator, leased so that it is theirs in time."""
-    claimant = _enter(project, annotator)
+def prefetch(
+    *, project: Project, annotator: Annotator, protocol: Protocol | None = None
+) -> Slot | None:
+    """The slot after the one in front of the annotator, leased so that it is theirs in time.
+
+    `protocol` is the project's as this request has read it.
+    """
+    claimant = _enter(project, annotator, protocol)
     return claimant.held[1] if len(claimant.held) > 1 else _lease_next(claimant)
 
 
-def _enter(project: Project, annotator: Annotator) -> Claimant:
+def _enter(project: Project, annotator: Annotator, protocol: Protocol | None = None) -> Claimant:
     """Lock the annotator (one claim at a time) and see what they hold."""
     if annotator.project_id != project.pk:
         raise InvalidInput(_("This annotator belongs to another project."))
-    # NO KEY: annotations that point at the annotator are written meanwhile.
-    locked = Annotator.objects.select_related("project__protocol").select_for_update(
-        no_key=True, of=("self",)
-    )
-    row = locked.get(pk=annotator.pk)
-    protocol = row.project.protocol
+    (row,) = Annotator.objects.raw(LOCK, [annotator.pk])
+    row.project = project
+    protocol = protocol or protocol_of(project)
     return Claimant(row, protocol, _held_by(row, protocol, timezone.now()))
 
 
@@ -175,10 +181,9 @@ def _take(annotator: Annotator, protocol: Protocol) -> Slot | None:
     while (slot := _claim(annotator, protocol)) is not None:
         slot.project, slot.annotator = annotator.project, annotator
         slot.shown_order = draw_order(protocol, slot, annotator, vars(slot)["completion_count"])
-        with connection.cursor() as cursor:
-            cursor.execute(SHOWN, [json.dumps(slot.shown_order), slot.pk])
-            (state,) = cursor.fetchone()
-        if state not in ASIDE:
+        (instance,) = Instance.objects.raw(SHOWN, [json.dumps(slot.shown_order), slot.pk])
+        if instance.state not in ASIDE:
+            slot.instance = instance
             return slot
         # Locked by somebody at the moment when its instance was set aside.
         give_back(slot.project_id, [slot.pk])

@@ -60,7 +60,7 @@ def read_submit(
     return Submitted(
         client_id=read_key(data.get("client_id", "")),
         answers=answers,
-        seconds=_seconds(data.get("seconds", "")),
+        seconds=read_seconds(data.get("seconds", "")),
     )
 
 
@@ -259,7 +259,12 @@ def _signed(raw: str) -> int:
     return -value if raw.startswith("-") else value
 
 
-def _seconds(raw: str) -> float | None:
+def read_seconds(raw: str) -> float | None:
+    """The active time on the instance; None where no script measured it.
+
+    Raises:
+        InvalidInput: it is no number.
+    """
     try:
         return round(float(raw), 1) if raw else None
     except ValueError as error:

@@ -8,9 +8,9 @@ from django.utils.translation import gettext as _
 from annotation.instances.models import Completion
 from annotation.labels.asking import asked_of
 from annotation.labels.models import Annotator
+from annotation.labels.services import order_shown
 from annotation.projects.models import Criterion, Protocol
 from annotation.queue.barriers import Barrier
-from annotation.queue.leases import draw_order
 from annotation.queue.models import Slot
 from core.exceptions import InvalidInput
 
@@ -32,8 +32,7 @@ def shown_to(
         InvalidInput: the form names another order than the one that was shown.
     """
     given = read_order(order)
-    stored = slot.shown_order if slot.annotator_id == annotator.pk else None
-    if given != (stored or draw_order(protocol, slot, annotator, len(given))):
+    if given != order_shown(slot, annotator, protocol, len(given)):
         raise InvalidInput(_("The completions did not stand in this order: reload the page."))
     by_key = {criterion.key: criterion for criterion in criteria}
     texts: list[str] = []

@@ -24,11 +24,13 @@ from annotation.queue.barriers import why_empty
 from annotation.queue.models import Slot
 from core.exceptions import InvalidInput
 from frontend.labelling import (
+    Shown,
     SlotForm,
     flag_kinds,
     key_rows,
     read_draft,
     read_key,
+    read_order,
     read_submit,
     reason_of,
     shown_to,
@@ -91,12 +93,13 @@ def label_next(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _following(request: HttpRequest, annotator: Annotator, terms: Terms) -> HttpResponse:
-    slot = queue.prefetch(project=terms.project, annotator=annotator)
+    slot = queue.prefetch(project=terms.project, annotator=annotator, protocol=terms.protocol)
     return _slot(request, slot, terms) if slot else HttpResponse(status=204)
 
 
 def _slot(request: HttpRequest, slot: Slot, terms: Terms) -> HttpResponse:
-    context = {"form": slot_form(label_view(slot, terms)), "project": terms.project}
+    view = label_view(slot, terms, with_guideline=False)
+    context = {"form": slot_form(view), "project": terms.project}
     return render(request, "label/_slot.html", context)
 
 
@@ -117,16 +120,22 @@ def label_submit(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _submit(data: QueryDict, annotator: Annotator, terms: Terms) -> None:
-    slot = slot_for(annotator, read_key(data.get("slot", "")))
-    protocol, criteria = terms.protocol, terms.criteria
-    shown = shown_to(annotator, slot, protocol, criteria, data.get("order", ""))
+    key, protocol, criteria = read_key(data.get("slot", "")), terms.protocol, terms.criteria
+    order = data.get("order", "")
+    if protocol.post_edit or protocol.best_worst:
+        # What was sent can be read only beside what was shown.
+        slot = slot_for(annotator, key)
+        shown = shown_to(annotator, slot, protocol, criteria, order)
+    else:
+        shown = Shown(read_order(order), [], [])
     sent = read_submit(data, criteria, protocol, shown)
     labels.submit(
-        slot_key=slot.key,
+        slot_key=key,
         annotator=annotator,
         client_id=sent.client_id,
         answers=sent.answers,
         seconds=sent.seconds,
+        order=shown.order,
         terms=terms,
     )
 

@@ -92,7 +92,7 @@ def test_its_queries_do_not_grow(
     slot = Slot.objects.select_related("project", "instance", "annotator").get(
         pk=shown(count, instances).pk
     )
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         label_view(slot)
 
 

@@ -1,5 +1,6 @@
 """The qualification round: feedback after each answer, and who passes."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -80,8 +81,12 @@ def admit(*, annotator: Annotator, by: User) -> None:
     record(action="quality.admitted", actor=by, project=annotator.project, target=str(annotator.pk))
 
 
-def on_labels(*, annotation_ids: list[int], project_id: int, **_: object) -> None:
+def on_labels(
+    *, annotation_ids: list[int], project_id: int, purposes: Collection[str], **_: object
+) -> None:
     """Receives `annotation_submitted`: the last answer of the round decides."""
+    if Purpose.QUALIFICATION not in purposes:
+        return
     rows = Annotation.objects.filter(pk__in=annotation_ids, purpose=Purpose.QUALIFICATION)
     for annotator in Annotator.objects.filter(
         pk__in=rows.values("annotator"), project=project_id, qualified_at__isnull=True

@@ -1,0 +1,69 @@
+"""Every page of a project, for its owner and for an annotator: axe, width, console.
+
+The pages are those of the permission matrix, so that a new route is looked at without being named
+here. Light on a wide screen, dark on a phone: each page once for each.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Page
+from pytest_django import Settings
+
+from tests.frontend.test_permissions import COLUMNS, ROWS, address
+from tests.frontend.world import World, make_world
+
+from .axe import serious
+
+if TYPE_CHECKING:
+    from .conftest import Open
+    from .scene import Scene
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+# Answers that are no page: files and the interface of programs.
+NO_PAGES = {"export-download", "media", "quality-csv", "texts"}
+LOOKS = [(1440, "light"), (390, "dark")]
+
+
+def pages_of(role: str) -> list[str]:
+    """The routes that show a page to this role."""
+    column = 2 + COLUMNS.index(role)
+    rows = [row for row in ROWS if row[1] == "GET" and row[column] == "yes"]
+    return [row[0] for row in rows if row[0] not in NO_PAGES and ":" not in row[0]]
+
+
+@pytest.fixture
+def world(scene: Scene, settings: Settings, tmp_path: Path) -> World:
+    settings.VAR_DIR = tmp_path
+    world = make_world("world")
+    for person in world.people.values():
+        person.set_password(scene.password)
+        person.save()
+    return world
+
+
+def faults(page: Page, width: int) -> list[str]:
+    """What is wrong with the page as it stands; nothing where it is sound."""
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    found = [f"{wide} px wide"] if wide > width else []
+    return found + serious(page)
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+@pytest.mark.parametrize("role", ["owner", "annotator"])
+def test_every_page_is_sound(
+    log_in: Open, world: World, role: str, width: int, scheme: str
+) -> None:
+    """`log_in` fails the test on any message of the console."""
+    look = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme}
+    page = log_in(world.people[role].username, **look)
+    found = {}
+    for route in pages_of(role):
+        response = page.goto(address(route, world))
+        assert response is not None
+        assert response.status == 200, route
+        found[route] = faults(page, width)
+    assert {route: each for route, each in found.items() if each} == {}

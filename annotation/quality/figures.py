@@ -24,13 +24,15 @@ from .bias import (
     tie_rate,
     wilson,
 )
-from .influence import leave_one_out
+from .influence import Influence, leave_one_out
 from .rankings import Ranking, mean_concordance, mean_tau
 from .reliability import Ballot, fit
 
 MOST_PAIRS = 40
 PERIODS = 8
 RESAMPLES = 100
+# Instances kept behind a figure.
+MOST_LISTED = 200
 
 
 @dataclass(frozen=True)
@@ -190,11 +192,19 @@ def annotators_of(
                 **_row(who, found, table, lengths, wanted),
                 "consistent": _consistent(found, again[who]),
                 "skill": skills.get(who),
-                "influence": influence.get(who),
+                "influence": _influence(influence.get(who)),
             }
         )
         for who, found in mine.items()
     }
+
+
+def _influence(found: Influence | None) -> dict[str, Any] | None:
+    """The influence with the instances behind it in place of the pairs."""
+    if found is None:
+        return None
+    instances = list(dict.fromkeys(_instance(pair) for pair in found.flips))
+    return {**asdict(found), "flips": instances[:MOST_LISTED]}
 
 
 def _ballots(entries: Sequence[Entry]) -> list[Ballot]:
@@ -234,7 +244,7 @@ def _row(
     return {
         "labels": len(entries),
         "agree": agrees,
-        "against": against[:200],
+        "against": against[:MOST_LISTED],
         "side": side_bias(choices),
         "length": length_bias(choices),
         "ties": tie_rate(choices),
@@ -309,10 +319,11 @@ def _consistent(entries: Sequence[Entry], repeats: Sequence[Entry]) -> Share | N
         for pair, p in shares_of(entry).items()
         if pair in first
     ]
-    return wilson(sum(_side(a) == _side(b) for a, b in pairs), len(pairs))
+    return wilson(sum(side_of(a) == side_of(b) for a, b in pairs), len(pairs))
 
 
-def _side(p: float) -> int:
+def side_of(p: float) -> int:
+    """1 for the first, −1 for the second, 0 for a tie."""
     return 0 if abs(p - 0.5) < 1e-9 else (1 if p > 0.5 else -1)
 
 
@@ -328,7 +339,7 @@ def matrix_of(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     codes: dict[object, dict[int, int]] = defaultdict(dict)
     for entry in entries:
         for pair, p in shares_of(entry).items():
-            codes[pair][entry.annotator] = _side(p)
+            codes[pair][entry.annotator] = side_of(p)
     found = sorted(together(codes).items(), key=lambda item: -item[1].units)
     return [
         clean({"first": first, "second": second, **asdict(row)})

@@ -1,7 +1,7 @@
 """Instances whose answer is known: making and retiring them, and how annotators do on them."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from core.exceptions import Conflict, InvalidInput
 
 from .bias import Share, wilson
 from .models import Gold, GoldKind
+from .relabelling import Requested, request_relabel
 from .scoring import Given, is_right
 
 MOST_FEEDBACK = 2000
@@ -49,6 +50,9 @@ def make_gold(
         InvalidInput: the kind or a criterion is unknown, or nothing is accepted.
         Conflict: it is gold already, or has labels and `labelled` is not set.
     """
+    # Slots before the instance, as everywhere: a submit holds its slot and waits for the instance.
+    waiting = Slot.objects.filter(instance=instance, purpose=Purpose.LABEL, state__in=WAITING)
+    held = list(waiting.select_for_update().order_by("pk").values_list("pk", flat=True))
     row = Instance.objects.select_for_update(no_key=True).get(pk=instance.pk)
     _check(row, kind, answers, feedback)
     there = Gold.objects.filter(instance=row).first()
@@ -56,7 +60,7 @@ def make_gold(
         raise Conflict(_("This instance is gold already: retire it first."))
     if not labelled and current(row.project).filter(instance=row).exists():
         raise Conflict(_("This instance has labels already: promote it, or choose another."))
-    Slot.objects.filter(instance=row, purpose=Purpose.LABEL, state__in=WAITING).update(
+    Slot.objects.filter(pk__in=held).update(
         state=SlotState.WITHDRAWN, annotator=None, leased_until=None
     )
     row.state = InstanceState.GOLD
@@ -83,6 +87,38 @@ def _check(instance: Instance, kind: str, answers: Mapping[str, Any], feedback: 
             _("The feedback has at most %(most_feedback)s characters.")
             % {"most_feedback": MOST_FEEDBACK}
         )
+
+
+@transaction.atomic
+def accept_also(*, gold: Gold, answers: Mapping[str, Any], by: User | None) -> Gold:
+    """Count more answers as right, beside those that are.
+
+    Args:
+        answers: as in `make_gold`.
+
+    Raises:
+        InvalidInput: a criterion is unknown, or nothing new is accepted.
+        Conflict: it is retired.
+    """
+    row = Gold.objects.select_for_update(no_key=True).get(pk=gold.pk)
+    if not row.active:
+        raise Conflict(_("This gold instance is retired."))
+    _check(row.instance, row.kind, answers, row.feedback)
+    before = dict(row.answers)
+    for key, each in answers.items():
+        there = row.answers.get(key, {}).get("accept", [])
+        fresh = [answer for answer in each["accept"] if answer not in there]
+        row.answers = {**row.answers, key: {"accept": [*there, *fresh]}}
+    if row.answers == before:
+        raise InvalidInput(_("This answer counts as right already."))
+    row.save(update_fields=["answers"])
+    record(
+        action="quality.gold.answers",
+        actor=by,
+        project=row.instance.project,
+        target=str(row.instance_id),
+    )
+    return row
 
 
 @transaction.atomic
@@ -118,18 +154,41 @@ def _said(row: Consensus) -> dict[str, Any] | None:
 
 @transaction.atomic
 def retire_gold(*, gold: Gold, by: User | None) -> None:
-    """The instance is data again; its withdrawn places open and its labels count."""
-    Gold.objects.filter(pk=gold.pk).update(active=False)
-    row = Instance.objects.select_for_update(no_key=True).get(pk=gold.instance_id)
+    """The instance is data again; its withdrawn places open and its labels count.
+
+    Raises:
+        Conflict: it is retired already.
+    """
     slots = Slot.objects.filter(
-        instance=row, purpose=Purpose.LABEL, state=SlotState.WITHDRAWN, annotator__isnull=True
+        instance=gold.instance_id,
+        purpose=Purpose.LABEL,
+        state=SlotState.WITHDRAWN,
+        annotator__isnull=True,
     )
+    held = list(slots.select_for_update().order_by("pk").values_list("pk", flat=True))
+    row = Instance.objects.select_for_update(no_key=True).get(pk=gold.instance_id)
+    if not Gold.objects.filter(pk=gold.pk, active=True).update(active=False):
+        raise Conflict(_("This gold instance is retired."))
     routed = hasattr(row, "assignment")
     row.state = InstanceState.ROUTED if routed else InstanceState.NEW
     row.save(update_fields=["state"])
-    if slots.update(state=SlotState.OPEN):
+    if Slot.objects.filter(pk__in=held).update(state=SlotState.OPEN):
         note_openings(row.project_id, [row.pk])
     record(action="quality.gold.retired", actor=by, project=row.project, target=str(row.pk))
+
+
+@transaction.atomic
+def question_gold(*, gold: Sequence[Gold], by: User) -> Requested:
+    """Retire gold that people doubt, and ask one more person about each instance."""
+    for row in gold:
+        retire_gold(gold=row, by=by)
+    return request_relabel(
+        project=gold[0].instance.project,
+        instance_ids=[row.instance_id for row in gold],
+        report="gold",
+        by=by,
+        reason=_("Doubted as gold"),
+    )
 
 
 def gold_of(project: Project) -> QuerySet[Gold]:
@@ -159,15 +218,13 @@ def known_answers(
     purposes: Collection[str] = CHECKS,
 ) -> dict[int, Known]:
     """By annotator id, gold and qualification together by default; one query."""
-    rows = current(project, purposes=purposes, excluded=True).select_related(
-        "instance__gold", "criterion"
-    )
+    rows = _answers(project, purposes)
     if annotator is not None:
         rows = rows.filter(annotator=annotator)
     marks: dict[int, dict[int, tuple[bool, bool]]] = defaultdict(dict)
     for row in rows.order_by("pk"):
-        gold = getattr(row.instance, "gold", None)
-        if gold is None or row.criterion.key not in gold.answers:
+        gold = row.instance.gold
+        if row.criterion.key not in gold.answers:
             continue
         mine = marks[row.annotator_id]
         before = mine.get(row.instance_id, (True, False))[0]
@@ -176,6 +233,26 @@ def known_answers(
             gold.kind == GoldKind.ATTENTION,
         )
     return {annotator_id: _known(found) for annotator_id, found in marks.items()}
+
+
+def results_of(project: Project, instance_ids: Collection[int]) -> dict[int, Share | None]:
+    """How often these gold instances were answered right, by instance id; one query."""
+    rows = _answers(project, CHECKS).filter(instance__in=instance_ids)
+    marks: dict[int, dict[int, bool]] = defaultdict(dict)
+    for row in rows:
+        if row.criterion.key in row.instance.gold.answers:
+            mine = marks[row.instance_id]
+            mine[row.annotator_id] = mine.get(row.annotator_id, True) and right(
+                row, row.instance.gold
+            )
+    return {pk: wilson(sum(found.values()), len(found)) for pk, found in marks.items()}
+
+
+def _answers(project: Project, purposes: Collection[str]) -> QuerySet[Annotation]:
+    rows = current(project, purposes=purposes, excluded=True).filter(instance__gold__isnull=False)
+    return rows.select_related("instance__gold", "criterion").defer(
+        "rationale", "instance__messages", "instance__context"
+    )
 
 
 def right(row: Annotation, gold: Gold) -> bool:

@@ -5,7 +5,7 @@ Only the units that the annotator labelled are computed anew.
 
 from collections import defaultdict
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -25,6 +25,8 @@ class Influence:
     evened: int
     alone: int
     alpha: float
+    # The pairs whose winner flips.
+    flips: tuple[Hashable, ...] = field(default=(), repr=False)
 
 
 # P(first) of each annotator by pair: 1, 0, ½ for a tie, a judge's p.
@@ -66,7 +68,8 @@ def _influence(  # noqa: PLR0917 - one table row, private
     total: Matrix,
     base: float,
 ) -> Influence:
-    flipped = evened = alone = 0
+    flips: list[Hashable] = []
+    evened = alone = 0
     table = total.copy()
     for key in keys:
         others = {who: p for who, p in pairs[key].items() if who != annotator}
@@ -77,11 +80,13 @@ def _influence(  # noqa: PLR0917 - one table row, private
         if len(others) > 1:
             table += coincidences(_codes(others), (0, 1, 2))
         before, after = _winner(pairs[key]), _winner(others)
-        flipped += {before, after} == {0, 1}
+        if {before, after} == {0, 1}:
+            flips.append(key)
         evened += after == 2 and before != 2
     # Subtraction leaves rounding behind where nothing is left.
     table[np.abs(table) < 1e-9] = 0.0
-    return Influence(len(keys) - alone, flipped, evened, alone, alpha_of(table, "nominal") - base)
+    change = alpha_of(table, "nominal") - base
+    return Influence(len(keys) - alone, len(flips), evened, alone, change, tuple(flips))
 
 
 def _winner(given: Mapping[int, float]) -> int:

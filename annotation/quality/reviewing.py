@@ -1,7 +1,9 @@
 """Review: a label that decides, a verdict on somebody else's, and a note to its annotator."""
 
+import math
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 
 from django.db import transaction
 from django.db.models import Max, QuerySet
@@ -15,7 +17,7 @@ from annotation.instances.models import Instance
 from annotation.labels.models import Annotation, Annotator
 from annotation.labels.selectors import current
 from annotation.labels.services import Answer, submit
-from annotation.projects.models import Kind
+from annotation.projects.models import Kind, RationalePolicy
 from annotation.projects.selectors import criteria_of, protocol_of
 from annotation.queue.models import Slot, SlotState
 from annotation.queue.purposes import Purpose
@@ -25,6 +27,7 @@ from core.exceptions import Conflict, InvalidInput
 from .models import Remark
 
 MOST_NOTE = 1000
+SCORED = (Kind.RATING, Kind.BINARY)
 
 
 @transaction.atomic
@@ -86,38 +89,70 @@ def submit_review(
 
 
 def majority_answers(instance: Instance) -> list[Answer]:
-    """What people's consensus says, as answers to every criterion.
+    """What people's consensus says, as answers to every criterion: the order of the worths, and the
+    mean score rounded to a level.
 
     Raises:
-        Conflict: it leaves a criterion open (no label, or even), or a criterion is rated.
+        Conflict: it leaves a criterion open (no label, or even), or the project asks for more than
+            a consensus knows.
     """
     protocol = protocol_of(instance.project)
-    found = Consensus.objects.filter(instance=instance, scope=Scope.HUMAN)
+    if protocol.mark_steps or protocol.best_worst:
+        raise Conflict(_("This project asks for more than a majority can say: give your own."))
+    found = Consensus.objects.filter(instance=instance, scope=Scope.HUMAN).select_related(
+        "criterion"
+    )
     rows = {row.criterion_id: row for row in found}
     answers = []
     for criterion in criteria_of(instance.project):
         row = rows.get(criterion.pk)
-        if criterion.asks(protocol) not in {Kind.PAIRWISE, Kind.LISTWISE} or row is None:
+        if row is None:
             raise Conflict(_("There is no majority to accept on every criterion: give your own."))
-        ranking = [1 + sum(other > mine + 1e-9 for other in row.worth) for mine in row.worth]
-        if set(ranking) == {1}:
-            raise Conflict(_("The labels are even: there is no majority to accept."))
-        answers.append(Answer(criterion.key, ranking, rationale="Accepted the majority."))
+        kind = criterion.asks(protocol)
+        answers.append(_scored(row, kind) if kind in SCORED else _ranked(row))
     return answers
 
 
+def _ranked(row: Consensus) -> Answer:
+    ranking = [1 + sum(other > mine + 1e-9 for other in row.worth) for mine in row.worth]
+    if set(ranking) == {1}:
+        raise Conflict(_("The labels are even: there is no majority to accept."))
+    return Answer(row.criterion.key, ranking)
+
+
+def _scored(row: Consensus, kind: Kind) -> Answer:
+    means = (row.scores or {}).get("mean", [])
+    if not any(mean is not None for mean in means):
+        raise Conflict(_("There is no majority to accept on every criterion: give your own."))
+    if kind == Kind.BINARY and 0.5 in means:
+        raise Conflict(_("The labels are even: there is no majority to accept."))
+    scores = [None if mean is None else math.floor(mean + 0.5) for mean in means]
+    return Answer(row.criterion.key, scores=scores)
+
+
 @transaction.atomic
-def accept_majority(*, slot: Slot, reviewer: Annotator, client_id: uuid.UUID) -> list[Annotation]:
+def accept_majority(
+    *, slot: Slot, reviewer: Annotator, client_id: uuid.UUID, seconds: float | None = None
+) -> list[Annotation]:
     """A review that says what the majority says.
 
     Raises:
         Conflict: there is no majority, or they have reviewed it already.
     """
-    answers = majority_answers(slot.instance)
-    protocol = protocol_of(reviewer.project)
-    if protocol.rationale == "never":
-        answers = [Answer(answer.criterion_key, answer.ranking) for answer in answers]
-    return submit_review(slot=slot, reviewer=reviewer, client_id=client_id, answers=answers)
+    return submit_review(
+        slot=slot,
+        reviewer=reviewer,
+        client_id=client_id,
+        answers=[_reasoned(each, slot) for each in majority_answers(slot.instance)],
+        seconds=seconds,
+    )
+
+
+def _reasoned(answer: Answer, slot: Slot) -> Answer:
+    """Where the project asks for reasons, the reason is that it is the majority."""
+    if protocol_of(slot.project).rationale == RationalePolicy.NEVER:
+        return answer
+    return replace(answer, rationale=_("Accepted the majority."))
 
 
 @transaction.atomic

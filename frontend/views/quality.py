@@ -1,4 +1,4 @@
-"""Quality: agreement, annotators and what is done about them, gold, relabels."""
+"""Quality: agreement, annotators and what is done about them."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -8,27 +8,24 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import Project
 from accounts.policies import Action, project_for
 from annotation.consensus.services import METHODS, choose_method, method_of
-from annotation.instances.models import Instance
+from annotation.instances.models import Instance, InstanceState
 from annotation.labels.models import Annotator
 from annotation.labels.people import annotator_for
-from annotation.projects.selectors import criteria_of, main_criterion
+from annotation.projects.selectors import criteria_of
 from annotation.quality import services
 from annotation.quality.em import MODELS
-from annotation.quality.gold import gold_of
 from annotation.quality.measuring import Settings, labels_since, newest_report
-from annotation.quality.models import Gold, GoldKind, Report
+from annotation.quality.models import Report
+from annotation.quality.pairs import differing
 from annotation.quality.qualification import standing
-from annotation.quality.relabelling import relabels_of
 from annotation.quality.tasks import KIND, compute
-from core.exceptions import InvalidInput, NotFound
+from core.exceptions import NotFound
 from frontend.pages import project_page, user_of
-from frontend.paging import page_of
 from frontend.qualifying import qualification_of
 from frontend.quality_charts import seconds_chart, skill_chart, time_chart
 from frontend.quality_rows import COLUMNS, PLAIN, Row, rows_of, sorted_rows, table_csv
@@ -181,7 +178,8 @@ def quality_annotator(request: HttpRequest, slug: str, annotator_id: int) -> Htt
         figures=figures,
         chart=seconds_chart(figures.get("seconds", [])),
         against=_instances(project, figures.get("against", [])),
-        wrong=_instances(project, (figures.get("gold") or {}).get("wrong", [])),
+        flips=_instances(project, (figures.get("influence") or {}).get("flips", [])),
+        wrong=_gold(project, (figures.get("gold") or {}).get("wrong", [])),
         standing=standing(annotator) if annotator.kind == "person" else None,
     )
 
@@ -189,6 +187,33 @@ def quality_annotator(request: HttpRequest, slug: str, annotator_id: int) -> Htt
 def _instances(project: Project, keys: list[int]) -> list[Instance]:
     rows = Instance.objects.filter(project=project, pk__in=keys[:MOST_BEHIND])
     return list(rows.order_by("-pk"))
+
+
+def _gold(project: Project, keys: list[int]) -> list[Instance]:
+    """Instances that are gold still: those can be doubted."""
+    return [each for each in _instances(project, keys) if each.state == InstanceState.GOLD]
+
+
+@require_safe
+@login_required
+def quality_pair(request: HttpRequest, slug: str, annotator_id: int, other_id: int) -> HttpResponse:
+    """The instances on which two annotators differ."""
+    project = project_for(user_of(request), slug, Action.SEE_QUALITY)
+    first, second = _annotator(project, annotator_id), _annotator(project, other_id)
+    criteria = criteria_of(project)
+    key = request.GET.get("criterion")
+    criterion = next((each for each in criteria if each.key == key), criteria[0])
+    apart, same = differing(project, criterion, first, second)
+    context = {
+        "first": first,
+        "second": second,
+        "criterion": criterion,
+        "criteria": criteria,
+        "instances": apart[:MOST_BEHIND],
+        "total": len(apart),
+        "same": same,
+    }
+    return project_page(request, "quality/pair.html", project, "quality", **context)
 
 
 @require_POST
@@ -228,94 +253,3 @@ def qualification_feedback(request: HttpRequest, slug: str) -> HttpResponse:
     annotator = annotator_for(project=project, user=user)
     context = {"project": project, **qualification_of(annotator)}
     return render(request, "quality/_feedback.html", context)
-
-
-@require_safe
-@login_required
-def gold(request: HttpRequest, slug: str) -> HttpResponse:
-    project = project_for(user_of(request), slug, Action.SEE_QUALITY)
-    page = page_of(gold_of(project), request)
-    context = {"page": page, "kinds": GoldKind.values, "criterion": main_criterion(project)}
-    return project_page(request, "quality/gold.html", project, "quality", **context)
-
-
-@require_POST
-@login_required
-def gold_make(request: HttpRequest, slug: str) -> HttpResponse:
-    """Gold of an instance: with the answer given, or with what people agree on."""
-    user = user_of(request)
-    project = project_for(user, slug, Action.MANAGE_PROJECT)
-    name = request.POST.get("instance", "").strip()
-    if not name:
-        raise InvalidInput(_("Name the instance by its external id."))
-    instance = Instance.objects.filter(project=project, external_id=name).first()
-    if instance is None:
-        raise NotFound(_("There is no such instance in this project."))
-    kind, feedback = request.POST.get("kind", ""), request.POST.get("feedback", "")
-    if request.POST.get("answer", "").strip():
-        answers = {main_criterion(project).key: {"accept": [_accepted(request.POST["answer"])]}}
-        services.make_gold(
-            instance=instance, kind=kind, answers=answers, by=user, feedback=feedback
-        )
-    else:
-        services.promote(instance=instance, by=user, kind=kind, feedback=feedback)
-    messages.success(request, _("The instance is gold now and no longer data."))
-    return redirect("gold", slug)
-
-
-def _accepted(raw: str) -> dict[str, Any]:
-    """ "1 2" (ranks by completion), or the name of a tie."""
-    words = raw.split()
-    if all(word.isascii() and word.isdigit() and len(word) < 3 for word in words):
-        return {"ranking": [int(word) for word in words]}
-    if raw.strip() in {"tie", "both good", "both bad", "cannot judge"}:
-        return {"tie_kind": raw.strip()}
-    raise InvalidInput(_("Write the ranks of the completions, such as 1 2, or a kind of tie."))
-
-
-@require_POST
-@login_required
-def gold_retire(request: HttpRequest, slug: str, gold_id: int) -> HttpResponse:
-    user = user_of(request)
-    project = project_for(user, slug, Action.MANAGE_PROJECT)
-    row = Gold.objects.filter(instance__project=project, pk=gold_id).first()
-    if row is None:
-        raise NotFound(_("There is no such gold instance in this project."))
-    services.retire_gold(gold=row, by=user)
-    messages.success(request, _("The instance is data again."))
-    return redirect("gold", slug)
-
-
-@require_safe
-@login_required
-def relabels(request: HttpRequest, slug: str) -> HttpResponse:
-    """Instances that wait for one more opinion, or had it."""
-    project = project_for(user_of(request), slug, Action.SEE_QUALITY)
-    done = request.GET.get("done") == "1"
-    context = {"page": page_of(relabels_of(project, done=done), request), "done": done}
-    return project_page(request, "quality/relabels.html", project, "quality", **context)
-
-
-@require_POST
-@login_required
-def relabel(request: HttpRequest, slug: str) -> HttpResponse:
-    """Send the chosen instances to others; from any report, then back to it."""
-    user = user_of(request)
-    project = project_for(user, slug, Action.REVIEW)
-    chosen = request.POST.getlist("instance")
-    if not all(each.isascii() and each.isdigit() and len(each) < 19 for each in chosen):
-        raise NotFound(_("There is no such instance in this project."))
-    asked = services.request_relabel(
-        project=project,
-        instance_ids=[int(each) for each in chosen],
-        report=request.POST.get("report", ""),
-        reason=request.POST.get("reason", ""),
-        by=user,
-    )
-    messages.success(
-        request,
-        ngettext("%d place is open.", "%d places are open.", asked.opened) % asked.opened,
-    )
-    for why in sorted(set(asked.refused.values())):
-        messages.warning(request, why)
-    return redirect("relabels", slug)

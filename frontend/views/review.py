@@ -1,7 +1,6 @@
 """Review: the disagreement queue, one instance with everybody's answers, and single annotators."""
 
 from dataclasses import dataclass
-from uuid import uuid4
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -23,7 +22,7 @@ from annotation.projects.selectors import criteria_of, protocol_of
 from annotation.quality import reviewing, services
 from annotation.queue.models import Slot, SlotState
 from core.exceptions import Conflict, InvalidInput, NotFound
-from frontend.labelling import read_key, read_submit, shown_to, slot_form
+from frontend.labelling import key_rows, read_key, read_seconds, read_submit, shown_to, slot_form
 from frontend.pages import project_page, user_of
 from frontend.spoken import spoken
 
@@ -91,6 +90,7 @@ def _page(
     values = dict(request.POST.lists()) if problem else None
     consensus = Consensus.objects.filter(instance=slot.instance).exclude(scope=Scope.MIXED)
     done = slot.state == SlotState.SUBMITTED
+    why_not = _why_no_majority(slot.instance)
     response = project_page(
         request,
         "review/instance.html",
@@ -104,9 +104,10 @@ def _page(
             (row, _lettered(row, slot))
             for row in consensus.select_related("criterion").order_by("criterion", "scope")
         ],
-        majority=_has_majority(slot.instance),
+        majority=not why_not,
+        why_not=why_not,
+        keys=key_rows(protocol_of(project), criteria_of(project)),
         done=done,
-        accept_id=uuid4(),
     )
     response.status_code = 422 if problem else 200
     return response
@@ -118,11 +119,13 @@ def _lettered(row: Consensus, slot: Slot) -> list[tuple[str, float]]:
     return [(letter_of(place), row.worth[position]) for place, position in enumerate(order)]
 
 
-def _has_majority(instance: Instance) -> bool:
+def _why_no_majority(instance: Instance) -> str:
+    """Why there is no majority to accept; empty where there is."""
     try:
-        return bool(reviewing.majority_answers(instance))
-    except Conflict:
-        return False
+        reviewing.majority_answers(instance)
+    except Conflict as refusal:
+        return refusal.message
+    return ""
 
 
 def _opinions(request: HttpRequest, slot: Slot, reviewer: Annotator) -> list[Opinion]:
@@ -146,15 +149,21 @@ def review_submit(request: HttpRequest, slug: str, instance_id: int) -> HttpResp
     """The reviewer's own label, or what the majority says; then the next of the queue."""
     project = project_for(user_of(request), slug, Action.REVIEW)
     slot, reviewer = _place(request, project, instance_id)
-    if request.POST.get("act") == "accept":
-        key = read_key(request.POST.get("client_id", ""))
-        services.accept_majority(slot=slot, reviewer=reviewer, client_id=key)
-        return _next(request, project)
+    act = _accept if request.POST.get("act") == "accept" else _submit
     try:
-        _submit(request, project, slot, reviewer)
+        act(request, project, slot, reviewer)
     except InvalidInput as refusal:
         return _page(request, project, slot, reviewer, str(refusal))
     return _next(request, project)
+
+
+def _accept(request: HttpRequest, project: Project, slot: Slot, reviewer: Annotator) -> None:
+    services.accept_majority(
+        slot=slot,
+        reviewer=reviewer,
+        client_id=read_key(request.POST.get("client_id", "")),
+        seconds=read_seconds(request.POST.get("seconds", "")),
+    )
 
 
 def _submit(request: HttpRequest, project: Project, slot: Slot, reviewer: Annotator) -> None:

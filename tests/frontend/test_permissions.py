@@ -78,10 +78,15 @@ quality-annotator   GET     login      404       403        yes       yes       
 quality-exclude     POST    login      404       403        403       403         yes    yes
 quality-admit       POST    login      404       403        403       403         yes    yes
 gold                GET     login      404       403        yes       yes         yes    yes
-gold-make           POST    login      404       403        403       403         yes    yes
+gold-find           POST    login      404       403        403       403         yes    yes
+gold-question       POST    login      404       403        403       403         yes    yes
+gold-set            GET     login      404       403        403       403         yes    yes
+gold-set            POST    login      404       403        403       403         yes    yes
+gold-promote        POST    login      404       403        403       403         yes    yes
 gold-retire         POST    login      404       403        403       403         yes    yes
 relabels            GET     login      404       403        yes       yes         yes    yes
 relabel             POST    login      404       403        yes       yes         yes    yes
+quality-pair        GET     login      404       403        yes       yes         yes    yes
 review              GET     login      404       403        yes       yes         yes    yes
 review-instance     GET     login      404       403        yes       yes         yes    yes
 review-submit       POST    login      404       403        yes       yes         yes    yes

@@ -6,6 +6,7 @@ import re
 import uuid
 
 import pytest
+from django.http import HttpResponse
 from django.test import Client
 
 from accounts.models import Project, Role
@@ -13,6 +14,7 @@ from annotation.consensus.models import Consensus, Scope
 from annotation.consensus.services import update
 from annotation.labels.models import Annotation, Annotator
 from annotation.labels.people import annotator_for
+from annotation.projects.models import Criterion
 from annotation.quality.measuring import Settings, measure
 from annotation.quality.models import Gold, Relabel, Remark
 from annotation.quality.services import make_gold
@@ -112,21 +114,144 @@ def test_excluding_and_including_again(chief: Client, project: Project) -> None:
     assert row.labels == 3
 
 
-def test_gold_is_made_promoted_and_retired(chief: Client, project: Project) -> None:
+def gold_page(chief: Client, name: str) -> str:
+    reply = chief.post("/p/quality/quality/gold/find/", {"instance": name})
+    assert reply.status_code == 302
+    return str(reply["Location"])
+
+
+def sending(client: Client, address: str, **fields: object) -> HttpResponse:
+    """Post the form of a page with these answers."""
+    page = client.get(address).content.decode()
+    own = dict(re.findall(r'name="(slot|client_id|order)" value="([^"]*)"', page))
+    return client.post(address, {**own, **fields})
+
+
+def test_gold_is_set_with_several_right_answers_and_retired(
+    chief: Client, project: Project
+) -> None:
     instance = make_instance(project, external_id="known")
-    sent = {"instance": "known", "kind": "gold", "answer": "1 2", "feedback": "Dates."}
-    assert chief.post("/p/quality/quality/gold/make/", sent | {"answer": "one"}).status_code == 422
-    chief.post("/p/quality/quality/gold/make/", sent)
+    assert chief.post("/p/quality/quality/gold/find/", {"instance": "no"}).status_code == 404
+    address = gold_page(chief, "known")
+    sent = {"kind": "attention", "feedback": "Dates."}
+    assert sending(chief, address, **sent).status_code == 422
+    assert sending(chief, address, **sent, **{"answer-overall": "a1"}).status_code == 302
     gold = Gold.objects.get(instance=instance)
-    assert gold.answers == RIGHT
-    assert "known" in chief.get("/p/quality/quality/gold/").content.decode() or gold.active
+    assert (gold.answers, gold.kind, gold.feedback) == (RIGHT, "attention", "Dates.")
+    assert sending(chief, address, **{"answer-overall": "a1"}).status_code == 422
+    sending(chief, address, **{"answer-overall": "tie"})
+    gold.refresh_from_db()
+    assert gold.answers["overall"]["accept"] == [{"ranking": [1, 2]}, {"tie_kind": "tie"}]
+    page = chief.get("/p/quality/quality/gold/").content.decode()
+    assert "overall: A is better / Tie" in page
     chief.post(f"/p/quality/quality/gold/{gold.pk}/retire/")
     gold.refresh_from_db()
     assert not gold.active
-    labelled, _ = in_doubt(project)
-    name = Annotation.objects.filter(instance=labelled)[0].instance.external_id
-    chief.post("/p/quality/quality/gold/make/", {"instance": name, "kind": "gold"})
-    assert Gold.objects.get(instance=labelled).answers == RIGHT
+
+
+def test_gold_of_ranks_and_scores_leaves_open_what_is_not_said(
+    chief: Client, project: Project
+) -> None:
+    project.protocol.kind = "listwise"
+    project.protocol.best_worst = True
+    project.protocol.save()
+    Criterion.objects.create(
+        project=project, key="clear", name="Clear", position=1, kind="rating", levels=5
+    )
+    instance = make_instance(project, ("One.", "Two.", "Three."))
+    address = f"/p/quality/quality/gold/set/{instance.pk}/"
+    sent = {"kind": "gold", "rank-overall-0": "2", "rank-overall-1": "1", "rank-overall-2": ""}
+    assert sending(chief, address, **sent, within="x").status_code == 422
+    sending(chief, address, **sent)
+    gold = Gold.objects.get()
+    assert gold.answers == {"overall": {"accept": [{"ranking": [2, 1, 3]}]}}
+    scores = {f"score-clear-{place}": str(5 - place) for place in range(3)}
+    sending(chief, address, **scores, within="1")
+    gold.refresh_from_db()
+    assert gold.answers["clear"] == {"accept": [{"scores": [5, 4, 3], "within": 1}]}
+    assert "A 5, B 4, C 3 (± 1)" in chief.get(address).content.decode()
+
+
+def test_what_people_agree_on_becomes_gold_by_one_click(chief: Client, project: Project) -> None:
+    instance, _ = in_doubt(project)
+    page = chief.get(f"/p/quality/instances/{instance}/").content.decode()
+    address = f"/p/quality/quality/gold/promote/{instance}/"
+    assert address in page
+    assert chief.post(address).status_code == 302
+    assert Gold.objects.get(instance=instance).answers == RIGHT
+    assert chief.post(address).status_code == 422
+    assert chief.post("/p/quality/quality/gold/promote/999999/").status_code == 404
+
+
+def test_gold_with_labels_is_set_only_knowingly(chief: Client, project: Project) -> None:
+    instance, _ = in_doubt(project)
+    address = f"/p/quality/quality/gold/set/{instance}/"
+    sent = {"kind": "gold", "answer-overall": "b1"}
+    assert sending(chief, address, **sent).status_code == 409
+    assert not Gold.objects.exists()
+    assert sending(chief, address, **sent, labelled="1").status_code == 302
+    assert not Consensus.objects.filter(instance=instance).exists()
+
+
+def test_doubted_gold_is_retired_and_labelled_again(chief: Client, project: Project) -> None:
+    gold = make_gold(instance=make_instance(project), kind="gold", answers=RIGHT, by=None)
+    for annotator in (make_annotator(project), make_annotator(project)):
+        make_annotation(gold.instance, annotator, (2, 1), purpose=Purpose.GOLD)
+    assert "0 % of 2" in chief.get("/p/quality/quality/gold/").content.decode()
+    measure(project, Settings())
+    page = chief.get(f"/p/quality/quality/{annotator.pk}/").content.decode()
+    assert "Retire the marked and relabel them" in page
+    address = "/p/quality/quality/gold/doubt/"
+    assert chief.post(address).status_code == 422
+    assert chief.post(address, {"instance": [make_instance(project).pk]}).status_code == 404
+    reply = chief.post(address, {"instance": [gold.instance_id]})
+    assert reply["Location"] == "/p/quality/quality/relabels/"
+    gold.refresh_from_db()
+    assert not gold.active
+    assert Relabel.objects.get().slot.state == "open"  # type: ignore[union-attr]
+
+
+def marked(page: str, report: str) -> list[int]:
+    """The instances that the list of a report offers to mark."""
+    forms = re.findall(r"<form.*?</form>", page, re.S)
+    form = next(form for form in forms if f'name="report" value="{report}"' in form)
+    return [int(pk) for pk in re.findall(r'name="instance"\s+value="(\d+)"', form)]
+
+
+def test_every_list_of_instances_sends_to_relabel(chief: Client, project: Project) -> None:
+    instance, people = in_doubt(project)
+    agreed = make_instance(project)
+    for person in people:
+        make_annotation(agreed, person)
+    lone = make_instance(project)
+    make_annotation(lone, people[2], (2, 1))
+    for person in people[:1]:
+        make_annotation(lone, person, (1, 2))
+    measure(project, Settings())
+    page = chief.get(f"/p/quality/quality/{people[2].pk}/").content.decode()
+    assert marked(page, "bias") == [lone.pk, instance]
+    pair = f"/p/quality/quality/pair/{people[0].pk}/{people[2].pk}/"
+    assert pair in chief.get("/p/quality/quality/").content.decode()
+    assert marked(chief.get(pair).content.decode(), "agreement") == [lone.pk, instance]
+    same = f"/p/quality/quality/pair/{people[0].pk}/{people[1].pk}/"
+    assert "They differ on nothing" in chief.get(same).content.decode()
+    assert marked(chief.get("/p/quality/instances/").content.decode(), "dashboard") == [
+        lone.pk,
+        agreed.pk,
+        instance,
+    ]
+    assert marked(chief.get("/p/quality/review/").content.decode(), "disagreement")
+
+
+def test_winners_that_flip_without_somebody_are_listed(chief: Client, project: Project) -> None:
+    instance = make_instance(project)
+    judge = make_annotator(project, kind="judge")
+    person = make_annotator(project)
+    make_annotation(instance, judge, (1, 2), attributes={"verdict": {"p": 0.6}})
+    make_annotation(instance, person, (2, 1))
+    measure(project, Settings())
+    page = chief.get(f"/p/quality/quality/{person.pk}/").content.decode()
+    assert marked(page, "exclusion") == [instance.pk]
 
 
 def test_marked_instances_are_sent_to_relabel(chief: Client, project: Project) -> None:
@@ -230,7 +355,7 @@ def test_nothing_the_browser_gets_tells_gold_from_an_ordinary_instance(
     seen: dict[str, list[object]] = {}
     client = Client()
     client.force_login(user)
-    for share, purpose in ((0.0, "label"), (0.5, "gold")):
+    for share, purpose in ((0.01, "label"), (1.0, "gold")):
         project.protocol.gold_share = share
         project.protocol.save(update_fields=["gold_share"])
         seen[purpose] = until(purpose, client, project, annotator)

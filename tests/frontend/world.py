@@ -70,6 +70,7 @@ def _ids(project: Project) -> dict[str, int | str]:
         "export_id": make_export(snapshot).pk,
         "digest": make_media(project).sha256,
         "annotator_id": make_annotator(project, kind="import").pk,
+        "other_id": make_annotator(project, kind="import").pk,
         "gold_id": make_known(project).pk,
     }
 

@@ -132,7 +132,8 @@ function count(by) {
   const done = document.getElementById("done");
   if (!done) return;
   done.textContent = Number(done.textContent) + by;
-  document.getElementById("progress").value = Number(done.textContent);
+  const bar = document.getElementById("progress");
+  if (bar) bar.value = Number(done.textContent);
 }
 
 // ---- acts ----

@@ -5,6 +5,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.utils.text import slugify
@@ -15,6 +16,8 @@ from annotation.instances.reading import Line, read_records
 from annotation.instances.services import ImportReport, import_records
 from annotation.instances.simulation import load_embedded, simulate_labels
 from annotation.projects.services import create_project
+from annotation.projects.templates import TEMPLATES
+from annotation.queue.sending import send_to_people
 from core.exceptions import InvalidInput
 
 from . import services
@@ -30,6 +33,7 @@ REASONS = ("more correct", "follows the instruction", "clearer", "safer", "bette
 SEED = 7
 # Every sixth prompt: few enough that one person reaches the end.
 LIVE_EVERY = 6
+FEWEST_RANKED = 3
 
 
 def accounts_file() -> Path:
@@ -60,13 +64,12 @@ def _keep(passwords: dict[str, str]) -> None:
         json.dump(known | passwords, file, indent=1)
 
 
-def ensure_project(users: dict[str, User], *, slug: str, name: str) -> Project:
+def ensure_project(users: dict[str, User], *, slug: str, name: str, **protocol: Any) -> Project:
     """The project with its three members, made once."""
     project = Project.objects.filter(slug=slug).first()
     if project is None:
-        project = create_project(
-            name=name, slug=slug, owner=users["admin"], guideline=GUIDELINE, reasons=list(REASONS)
-        )
+        protocol = protocol or {"guideline": GUIDELINE, "reasons": list(REASONS)}
+        project = create_project(name=name, slug=slug, owner=users["admin"], **protocol)
     for username, role in ROLES.items():
         add_member(project=project, user=users[username], role=role)
     return project
@@ -111,6 +114,21 @@ def replayed_round(project: Project, user: User) -> tuple[Round, bool]:
     if row is None:
         row = services.start_round(project=project, options={"replay": True}, created_by=user)
     return row, False
+
+
+def ranking_project(users: dict[str, User]) -> Project:
+    """A project of rankings to label in the browser, without a round."""
+    arguments = TEMPLATES["ranking"].arguments()
+    project = ensure_project(users, slug="rankings", name="Your turn: rank these", **arguments)
+    if not project.instances.exists():
+        several = (
+            line
+            for line in embedded_lines()
+            if line.value and len(line.value["responses"]) >= FEWEST_RANKED
+        )
+        import_records(project=project, lines=several, reveal=False)
+        send_to_people(project=project, progress=lambda done, total: None)
+    return project
 
 
 def live_round(users: dict[str, User]) -> Round:

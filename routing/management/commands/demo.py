@@ -28,6 +28,7 @@ class Command(BaseCommand):
             row, finished = demo.replayed_round(project, users["admin"])
             if not finished:
                 row = follow(row, self.stdout)
+            demo.ranking_project(users)
             live = demo.live_round(users)
             if live.job is not None and not live.job.ended:
                 follow(live, self.stdout)

@@ -355,7 +355,7 @@ def test_nothing_the_browser_gets_tells_gold_from_an_ordinary_instance(
     seen: dict[str, list[object]] = {}
     client = Client()
     client.force_login(user)
-    for share, purpose in ((0.01, "label"), (1.0, "gold")):
+    for share, purpose in ((0.01, "label"), (0.5, "gold")):
         project.protocol.gold_share = share
         project.protocol.save(update_fields=["gold_share"])
         seen[purpose] = until(purpose, client, project, annotator)

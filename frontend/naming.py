@@ -65,6 +65,10 @@ KNOWN = {
     _("answer"),
     _("day"),
     _("until"),
+    _("timed"),
+    _("shared"),
+    _("ranked"),
+    _("without"),
     # series and figures of a training run
     _("loss"),
     _("accuracy"),

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.utils.translation import gettext as _
@@ -16,10 +16,11 @@ from annotation.datasets.selectors import exports_of, snapshots_of
 from annotation.instances.models import Instance, InstanceState, RecordedLabel
 from annotation.instances.selectors import instances_of
 from annotation.judges.models import JudgeCall
-from annotation.labels.models import Annotation, Annotator
+from annotation.labels.models import Annotation, Annotator, AnnotatorKind
 from annotation.labels.selectors import current
 from annotation.ledger.models import Budget
 from annotation.queue.models import Arm, Destination, Slot
+from annotation.queue.purposes import Purpose
 from core.exceptions import NotFound
 from jobs.models import Job, State
 from jobs.selectors import health
@@ -70,7 +71,19 @@ def budgets_of(project: Project) -> QuerySet[Budget]:
 
 
 # Filters that pages link to: by a tag, and by the labels that stand on an instance.
-LINKED = ("tag", "annotator", "criterion", "answer", "day", "until")
+LINKED = (
+    "tag",
+    "without",
+    "annotator",
+    "criterion",
+    "answer",
+    "day",
+    "until",
+    "timed",
+    "shared",
+    "ranked",
+)
+OF_INSTANCES = ("tag", "without")
 
 
 def filtered_instances(project: Project, chosen: Mapping[str, str]) -> QuerySet[Instance]:
@@ -85,35 +98,60 @@ def filtered_instances(project: Project, chosen: Mapping[str, str]) -> QuerySet[
             rows = rows.filter(**{field: chosen[name]})
     if tag := chosen.get("tag"):
         rows = rows.filter(tags__contains=[tag])
+    if without := chosen.get("without"):
+        rows = rows.exclude(tags__contains=[without])
     labels = _linked_labels(project, chosen)
     return rows if labels is None else rows.filter(Exists(labels))
 
 
 def _linked_labels(project: Project, chosen: Mapping[str, str]) -> QuerySet[Annotation] | None:
     """The labels one of which an instance must have; None where no filter asks for any."""
-    if not any(chosen.get(name) for name in LINKED if name != "tag"):
+    if not any(chosen.get(name) for name in LINKED if name not in OF_INSTANCES):
         return None
     labels = current(project).filter(instance=OuterRef("pk"))
     if pseudonym := chosen.get("annotator"):
         labels = labels.filter(annotator__pseudonym=pseudonym)
     if criterion := chosen.get("criterion"):
         labels = labels.filter(criterion__key=criterion)
-    if day := _date(chosen.get("day", "")):
-        until = _date(chosen.get("until", "")) or day
-        start = datetime.combine(day, time.min, tzinfo=UTC)
-        end = datetime.combine(until, time.min, tzinfo=UTC) + timedelta(days=1)
-        labels = labels.filter(created_at__gte=start, created_at__lt=end)
+    labels = _of_time(labels, chosen)
+    if chosen.get("timed"):
+        labels = labels.filter(annotator__kind=AnnotatorKind.PERSON, seconds__isnull=False)
+    if chosen.get("ranked"):
+        labels = labels.exclude(ranking=[])
+    if chosen.get("shared"):
+        return _shared(labels)
     answer = chosen.get("answer", "")
     if answer.lstrip("-").isdigit() and len(answer) < 5:
         return labels.filter(scores__contains=[int(answer)])
     return labels.annotate(word=WORD).filter(word=answer) if answer else labels
 
 
-def _date(raw: str) -> date | None:
+def _of_time(labels: QuerySet[Annotation], chosen: Mapping[str, str]) -> QuerySet[Annotation]:
+    """Of the days from `day` to `until`, or from a moment on."""
+    start = _moment(chosen.get("day", ""))
+    if start is None:
+        return labels
+    labels = labels.filter(created_at__gte=start)
+    if len(chosen["day"]) > len("2001-01-01"):
+        return labels
+    last = _moment(chosen.get("until", "")) or start
+    return labels.filter(created_at__lt=last + timedelta(days=1))
+
+
+def _moment(raw: str) -> datetime | None:
     try:
-        return date.fromisoformat(raw)
+        return datetime.fromisoformat(raw).replace(tzinfo=UTC)
     except ValueError:
         return None
+
+
+def _shared(labels: QuerySet[Annotation]) -> QuerySet[Annotation]:
+    """Labels that two people or more gave an instance: what agreement is counted on."""
+    people = labels.filter(
+        annotator__kind__in=(AnnotatorKind.PERSON, AnnotatorKind.IMPORT), purpose=Purpose.LABEL
+    ).exclude(ranking=[], scores=[])
+    counted = people.order_by().values("instance").annotate(n=Count("annotator", distinct=True))
+    return counted.filter(n__gte=2)  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from datetime import datetime
 from django.db import connection
 
 from accounts.models import Project
-from annotation.labels.models import Annotation
 from annotation.projects.models import Criterion, Kind, Protocol
 from annotation.quality.agreement import Estimate, Measure, krippendorff_interval, units_of
 
 from .periods import Period
+from .standing import roughly, share_of
 
 # So many instances of a week are looked at: more would not narrow the interval visibly, and a busy
 # week has hundreds of thousands. Where there are many labels, instances are drawn by their hash
@@ -66,12 +66,6 @@ def weekly_agreement(
         "nominal" if criterion.asks(protocol) in (Kind.PAIRWISE, Kind.LISTWISE) else "ordinal"
     )
     weeks: dict[datetime, tuple[list[list[int]], list[str]]] = defaultdict(lambda: ([], []))
-    labels = Annotation.objects.filter(
-        project=project,
-        criterion=criterion,
-        created_at__gte=period.start,
-        created_at__lt=period.end,
-    ).count()
     with connection.cursor() as cursor:
         cursor.execute(
             SHARED,
@@ -81,7 +75,7 @@ def weekly_agreement(
                 "start": period.start,
                 "end": period.end,
                 "most": MOST_INSTANCES,
-                "every": 1 + labels // MANY,
+                "every": share_of(roughly(project, period, criterion), MANY),
             },
         )
         for week, prompt, _instance, answers in cursor.fetchall():

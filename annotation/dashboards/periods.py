@@ -36,10 +36,13 @@ DEFAULT = "month"
 
 
 def period_of(key: str, now: datetime) -> Period:
-    """The period of that name that ends now; an unknown name gives the default."""
+    """The period of that name that ends now; an unknown name gives the default.
+
+    It begins with a whole bucket, so that the first bar is no shorter than it was.
+    """
     key = key if key in SPANS else DEFAULT
     span, unit = SPANS[key]
-    return Period(key, now - span, now, unit)
+    return Period(key, bucket_of(now - span, unit), now, unit)
 
 
 def bucket_of(at: datetime, unit: Unit) -> datetime:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.models import Project
 from annotation.dashboards import agreement, selectors
 from annotation.dashboards.periods import Period, bucket_of, period_of
+from annotation.dashboards.standing import labels_in
 from annotation.labels.models import Annotation, Annotator
 from annotation.projects.models import Criterion
 from annotation.projects.selectors import criteria_of, main_criterion, protocol_of
@@ -44,7 +45,7 @@ def test_buckets_cover_the_period_with_the_empty_ones(project: Project) -> None:
     for days, who in ((0, person), (0, judge), (0, judge), (2, person), (8, person)):
         label(project, who, ago=timedelta(days=days))
     period = period_of("week", NOW + _MINUTE)
-    found = selectors.throughput(selectors.labels_in(project, period), period)
+    found = selectors.throughput(project, labels_in(project, period), period)
     assert [bucket.start.day for bucket in found] == [5, 6, 7, 8, 9, 10, 11, 12]
     assert [(b.people, b.judges, b.other) for b in found][-3:] == [(1, 0, 0), (0, 0, 0), (1, 2, 0)]
     assert sum(bucket.total for bucket in found) == 4
@@ -64,7 +65,7 @@ def test_what_does_not_stand_is_not_counted(project: Project) -> None:
     label(project, gone)
     label(project, person, purpose="gold")
     period = period_of("day", NOW + timedelta(minutes=1))
-    labels = selectors.labels_in(project, period)
+    labels = labels_in(project, period)
     assert labels.count() == 1
     (overall,) = selectors.distributions(labels, criteria_of(project))
     assert [(each.word, each.count) for each in overall.answers] == [("second", 1)]
@@ -80,7 +81,7 @@ def test_answers_are_counted_by_kind_and_scores_by_completion(project: Project) 
     label(project, person, ranking=[1, 3, 2])
     for scores in ([5, 4], [4, None]):
         label(project, person, ranking=[], scores=scores, criterion=rated)
-    labels = selectors.labels_in(project, period_of("day", NOW + timedelta(minutes=1)))
+    labels = labels_in(project, period_of("day", NOW + timedelta(minutes=1)))
     first, second = selectors.distributions(labels, [main, rated])
     assert [(each.word, each.count) for each in first.answers] == [
         ("first", 2),
@@ -98,7 +99,7 @@ def test_times_are_of_people_and_measured(project: Project) -> None:
     for seconds in (1.0, 4.0, 5.0, 700.0, None):
         label(project, person, seconds=seconds)
     label(project, judge, seconds=3.0)
-    found = selectors.times(selectors.labels_in(project, period_of("day", NOW + _MINUTE)), 5)
+    found = selectors.times(labels_in(project, period_of("day", NOW + _MINUTE)), 5)
     assert found.total == 4
     assert found.median == 4.5
     assert found.hasty == 2

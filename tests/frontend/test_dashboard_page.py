@@ -11,9 +11,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import Project, Role
+from annotation.dashboards import standing
 from annotation.labels.models import Annotator
 from annotation.projects.models import Criterion, Protocol
-from frontend.views import dashboard
+from frontend import dashboard_panels as panels
 from tests.factories import (
     make_annotation,
     make_annotator,
@@ -126,15 +127,70 @@ def test_a_criterion_narrows_the_page(project: Project) -> None:
 def test_a_new_label_is_seen_at_once_unless_figures_are_slow(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dashboard, "SLOW", 1000)
+    monkeypatch.setattr(panels, "SLOW", 1000)
     client, person = reviewer(project), make_annotator(project)
     fill(project, [person], 1)
     assert "1 label<" in re.sub(r"\s*<", "<", page(client, project))
     fill(project, [person], 1)
     assert "2 labels<" in re.sub(r"\s*<", "<", page(client, project))
-    monkeypatch.setattr(dashboard, "SLOW", 0)
+    monkeypatch.setattr(panels, "SLOW", -1)
     fill(project, [person], 1)
     assert "2 labels<" in re.sub(r"\s*<", "<", page(client, project))
+
+
+def test_with_many_labels_the_page_comes_before_its_panels(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(panels, "AT_ONCE", -1)
+    client = reviewer(project)
+    fill(project, [make_annotator(project), make_annotator(project)], 2)
+    text = page(client, project, "?period=week")
+    assert text.count('hx-trigger="load"') == 6
+    assert "Who is active" not in text
+    for address in re.findall(r'hx-get="([^"]+)"', text):
+        piece = client.get(html.unescape(address), headers={"HX-Request": "true"})
+        assert piece.content.decode().strip().startswith("<section")
+        assert piece.context["project"] == project
+    # Where instances are changes without a label: that panel is never kept.
+    assert page(client, project, "?period=week").count('hx-trigger="load"') == 1
+    # Without JavaScript: one panel by its link, all by another.
+    alone = page(client, project, "?panel=people")
+    assert alone.count('hx-trigger="load"') == 5
+    assert "Who is active" in alone
+    assert 'hx-trigger="load"' not in page(client, project, "?now")
+
+
+def test_figures_of_a_sample_say_so(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(project, [make_annotator(project)], 40)
+    assert "estimated from" not in page(reviewer(project), project)
+    cache.clear()
+    monkeypatch.setattr(standing, "roughly", lambda *_: 2 * standing.MANY)
+    text = page(reviewer(project), project, "?now")
+    assert text.count("estimated from 1 in 3 instances") == 2
+    assert 0 < int(re.findall(r"Overall <small>(\d+)", text)[0]) < 40
+
+
+def test_links_of_times_and_agreement_lead_to_what_they_are_counted_on(project: Project) -> None:
+    client, person, other = reviewer(project), make_annotator(project), make_annotator(project)
+    fill(project, [person, other], 2)
+    make_annotation(make_instance(project), person)
+    make_annotation(make_instance(project), make_annotator(project, kind="judge"), seconds=1)
+    alone = make_instance(project)
+    for key in ("overall", "h"):
+        criterion, _ = Criterion.objects.get_or_create(
+            project=project, key=key, defaults={"name": key, "position": 1}
+        )
+        make_annotation(alone, person, criterion=criterion, seconds=3)
+    links = re.findall(r'href="([^"]*/instances/\?[^"]+)"', page(client, project))
+    numbers = {
+        mark: len(client.get(html.unescape(link)).context["page"].rows)
+        for mark in ("timed", "shared")
+        for link in links
+        if f"{mark}=yes" in link
+    }
+    assert numbers == {"timed": 3, "shared": 2}
+    by_hour = re.findall(r'href="([^"]*day=[^"]*T[^"]*)"', page(client, project, "?period=day"))
+    assert len(client.get(html.unescape(by_hour[0])).context["page"].rows) == 5
 
 
 def test_the_number_of_queries_is_constant(project: Project) -> None:

@@ -87,6 +87,9 @@ class Remark(TimeStamped):
     # Null: a note without a verdict.
     agrees = models.BooleanField(null=True)
     note = models.CharField(max_length=1000, blank=True)
+    # The label came by a random draw from all of its annotator's: such verdicts tell how good
+    # their labels are, those given where people differ do not.
+    drawn = models.BooleanField(default=False)
 
     class Meta:
         constraints = [

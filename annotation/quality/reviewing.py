@@ -127,7 +127,7 @@ def _scored(row: Consensus, kind: Kind) -> Answer:
     if kind == Kind.BINARY and 0.5 in means:
         raise Conflict(_("The labels are even: there is no majority to accept."))
     scores = [None if mean is None else math.floor(mean + 0.5) for mean in means]
-    return Answer(row.criterion.key, scores=scores)
+    return Answer(row.criterion.key, [], scores=scores)
 
 
 @transaction.atomic

@@ -18,6 +18,9 @@ from django.utils.translation import gettext as _
 from annotation.judges.providers.endpoint import NotBought
 from core.exceptions import InvalidInput
 
+# NAT64 and IPv4-compatible addresses: the last 32 bits are where the packet goes.
+TRANSLATED = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
+
 
 @dataclass(frozen=True)
 class Address:
@@ -59,7 +62,7 @@ def check_url(url: str) -> None:
     """
     try:
         parts = urlsplit(url)
-        host, _port = parts.hostname or "", parts.port
+        host, _port = (parts.hostname or "").rstrip("."), parts.port
     except ValueError:
         host, parts = "", urlsplit("")
     if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
@@ -79,8 +82,19 @@ def _is_private(host: str) -> bool:
         address = ipaddress.ip_address(host)
     except ValueError:
         return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return not (mapped or address).is_global or address.is_multicast
+    inner = _carried(address) or address
+    return not inner.is_global or inner.is_multicast
+
+
+def _carried(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> ipaddress.IPv4Address | None:
+    """The IPv4 address at which a translating address ends, if it is one."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    if any(address in network for network in TRANSLATED):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour
 
 
 class PublicOnly(httpx.HTTPTransport):

@@ -16,6 +16,9 @@ from .limits import CircuitBreaker, RateLimit
 TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 LONGEST_WAIT = 60.0
 EXCERPT = 300
+# A reply of 32,000 tokens with everything beside it stays far below this.
+MOST_BYTES = 16 * 2**20
+KEPT = ("Content-Type", "Retry-After")
 
 
 class NotBought(Exception):
@@ -56,6 +59,8 @@ class Endpoint:
             transport=transport,
         )
         self._url = f"{base_url.rstrip('/')}/chat/completions"
+        # A timeout is between two bytes; this is for all of them.
+        self._longest = 3 * timeout
         self._attempts = attempts
         self._breaker = breaker or CircuitBreaker()
         self._limit = limit or RateLimit()
@@ -85,10 +90,21 @@ class Endpoint:
                 self._sleep(back_off(attempt) if outcome.wait is None else outcome.wait)
         raise NotBought(f"gave up after {self._attempts} attempts; last: {reason}")
 
+    def _post(self, body: dict[str, Any]) -> httpx.Response:
+        """The whole response, as long as it ends: what streams on for ever is given up."""
+        until, content = time.monotonic() + self._longest, b""
+        with self._client.stream("POST", self._url, json=body) as response:
+            for part in response.iter_bytes():
+                content += part
+                if len(content) > MOST_BYTES or time.monotonic() > until:
+                    raise OutcomeUnknown("the reply does not end")
+        kept = {name: response.headers[name] for name in KEPT if name in response.headers}
+        return httpx.Response(response.status_code, headers=kept, content=content)
+
     def _try(self, body: dict[str, Any]) -> dict[str, Any] | Trouble:
         """The reply, or why another attempt makes sense. Being told to wait is no failure."""
         try:
-            response = self._client.post(self._url, json=body)
+            response = self._post(body)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             self._breaker.failed()
             return Trouble(f"cannot connect: {error}")

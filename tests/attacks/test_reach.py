@@ -1,0 +1,52 @@
+"""Addresses that look public and lead inside, and endpoints that never stop talking."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from annotation.arena.addresses import check_url
+from annotation.judges.providers.endpoint import Endpoint, OutcomeUnknown
+from core.exceptions import InvalidInput
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "[64:ff9b::a9fe:a9fe]",  # NAT64 of 169.254.169.254
+        "[64:ff9b:1::a00:1]",  # local NAT64
+        "[2002:a9fe:a9fe::1]",  # 6to4 of 169.254.169.254
+        "[2001:0:4136:e378:8000:63bf:3fff:fdd2]",  # Teredo
+        "[::7f00:1]",  # IPv4-compatible 127.0.0.1
+        "[::ffff:7f00:1]",
+        "[fe80::1%25eth0]",
+        "127.0.0.1.",
+        "localhost.",
+        "LOCALHOST",
+        "100.64.0.1",
+        "[ff02::1]",
+        "0.0.0.0",
+    ],
+)
+def test_no_address_leads_inside(host: str) -> None:
+    with pytest.raises(InvalidInput):
+        check_url(f"http://{host}/v1")
+
+
+@pytest.mark.parametrize(("size", "longest"), [(17 * 2**20, 600), (10_000, -1)])
+def test_a_reply_that_does_not_end_is_given_up(size: int, longest: float) -> None:
+    """Too many bytes, or too slow altogether however often one drips."""
+    taken = 0
+
+    def drip() -> Iterator[bytes]:
+        nonlocal taken
+        while taken < 4 * size:
+            taken += 65_536
+            yield b" " * 65_536
+
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=drip()))
+    endpoint = Endpoint("https://models.example/v1", transport=transport)
+    endpoint._longest = longest
+    with pytest.raises(OutcomeUnknown, match="does not end"):
+        endpoint.complete({})
+    assert taken <= size + 2 * 65_536

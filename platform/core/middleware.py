@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, Query
 from django.http.request import UnreadablePostError
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.utils.cache import has_vary_header, patch_vary_headers
 
 from .exceptions import ApplicationError
 from .problems import problem_response
@@ -54,6 +55,22 @@ def content_security_policy(get_response: GetResponse) -> GetResponse:
         response.headers.setdefault(
             "Permissions-Policy", "camera=(), microphone=(), geolocation=()"
         )
+        return response
+
+    return middleware
+
+
+def private_pages(get_response: GetResponse) -> GetResponse:
+    """What depends on who asks is kept by nobody in between, and by the browser only to ask again.
+
+    With htmx's header many an address answers with a fragment: the two are kept apart.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if has_vary_header(response, "Cookie"):
+            response.headers.setdefault("Cache-Control", "private, no-cache")
+            patch_vary_headers(response, ["HX-Request"])
         return response
 
     return middleware

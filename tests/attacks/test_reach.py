@@ -25,7 +25,7 @@ from core.exceptions import InvalidInput
         "LOCALHOST",
         "100.64.0.1",
         "[ff02::1]",
-        "0.0.0.0",
+        "0.0.0.0",  # noqa: S104 - an address to refuse
     ],
 )
 def test_no_address_leads_inside(host: str) -> None:

@@ -40,6 +40,9 @@ def place_for(*, instance: Instance, reviewer: Annotator) -> Slot:
     if (slot := mine.first()) is not None:
         return slot
     Instance.objects.select_for_update(no_key=True).get(pk=instance.pk)
+    # Another tab may have made it while this one waited for the instance.
+    if (slot := mine.first()) is not None:
+        return slot
     there = Slot.objects.filter(instance=instance, purpose=Purpose.REVIEW)
     last = there.aggregate(last=Max("ordinal"))["last"]
     ordinal = 0 if last is None else last + 1

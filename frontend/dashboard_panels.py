@@ -9,6 +9,7 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 from django.core.cache import cache
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project
 from annotation.dashboards import agreement, selectors, standing
@@ -112,13 +113,25 @@ def _times(asked: Asked) -> Context:
 
 
 def _people(asked: Asked) -> Context:
-    return {"people": selectors.active_people(asked.project, asked.period.end)}
+    since = asked.period.end - selectors.ACTIVE_FOR
+    return {
+        "people": selectors.active_people(asked.project, asked.period.end),
+        "since": f"{since:%Y-%m-%dT%H:%M}",
+    }
 
 
 def _every(asked: Asked, criterion: Criterion | None) -> int:
     return standing.share_of(standing.roughly(asked.project, asked.period, criterion))
 
 
+TITLES = {
+    "throughput": _("Labels over time"),
+    "stages": _("Where the instances are"),
+    "agreement": _("Agreement of people"),
+    "answers": _("What was answered"),
+    "times": _("Time on the instance"),
+    "people": _("Who is active"),
+}
 # In the order of the page.
 PANELS: dict[str, Callable[[Asked], Context]] = {
     "throughput": _throughput,
@@ -143,6 +156,9 @@ def counted(asked: Asked, name: str) -> Panel:
     """The panel, counted now unless it is kept. The number of queries is constant."""
     if (panel := kept(asked, name)) is not None:
         return panel
+    # Agreement loads it. A chart drawn in another thread meanwhile would meet half a module.
+    import pandas  # noqa: F401, PLC0415
+
     moved, started = asked.moved, monotonic()
     context = PANELS[name](asked)
     panel = Panel(name, asked.period.end, monotonic() - started, context)

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from accounts.policies import ALLOWED, Action, project_for, role_of
 from annotation.dashboards.periods import SPANS, period_of
 from annotation.projects.selectors import criteria_of
-from frontend.dashboard_panels import PANELS, Asked, Panel, counted, kept, span_of
+from frontend.dashboard_panels import PANELS, TITLES, Asked, Panel, counted, kept, span_of
 from frontend.pages import project_page, user_of
 
 
@@ -45,7 +45,7 @@ def dashboard(request: HttpRequest, slug: str) -> HttpResponse:
         project,
         "dashboard",
         periods=list(SPANS),
-        panels=panels.items(),
+        panels=[(name, TITLES[name], panel) for name, panel in panels.items()],
         waiting=len(ready) < len(panels),
         at=min((panel.at for panel in ready), default=None),
         **_shared(asked),

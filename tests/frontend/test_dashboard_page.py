@@ -90,7 +90,7 @@ def test_every_link_leads_to_the_instances_counted(project: Project) -> None:
     assert by_answer == {"first": 2, "second": 1, "both%20bad": 1}
     assert counts["state=settled"] == 2
     assert counts["state=new"] == 3
-    assert counts[f"annotator={person.pseudonym}"] == 2
+    assert next(n for q, n in counts.items() if f"annotator={person.pseudonym}&day=" in q) == 2
     assert next(n for q, n in counts.items() if re.fullmatch(r"day=[\d-]+&until=[\d-]+", q)) == 4
 
 
@@ -146,7 +146,7 @@ def test_with_many_labels_the_page_comes_before_its_panels(
     fill(project, [make_annotator(project), make_annotator(project)], 2)
     text = page(client, project, "?period=week")
     assert text.count('hx-trigger="load"') == 6
-    assert "Who is active" not in text
+    assert "Last seen" not in text
     for address in re.findall(r'hx-get="([^"]+)"', text):
         piece = client.get(html.unescape(address), headers={"HX-Request": "true"})
         assert piece.content.decode().strip().startswith("<section")
@@ -156,7 +156,7 @@ def test_with_many_labels_the_page_comes_before_its_panels(
     # Without JavaScript: one panel by its link, all by another.
     alone = page(client, project, "?panel=people")
     assert alone.count('hx-trigger="load"') == 5
-    assert "Who is active" in alone
+    assert "Last seen" in alone
     assert 'hx-trigger="load"' not in page(client, project, "?now")
 
 

@@ -16,13 +16,12 @@ Figures = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Column:
-    """A column of shares: where its figure lies, and the value that is nothing to worry about."""
+    """A column of shares, and where its figure lies."""
 
     key: str
     name: Any
     help: Any
     find: Callable[[Figures], Figures | None]
-    usual: float | None = None
 
 
 def _at(*path: str) -> Callable[[Figures], Figures | None]:
@@ -44,13 +43,12 @@ COLUMNS = (
     Column("agree", _l("Agrees"), _l("sides with the majority of the others"), _at("agree")),
     Column("skill", _l("Reliability"), _l("by the chosen model"), _skill),
     Column("gold", _l("Gold"), _l("right where the answer is known"), _at("gold", "share")),
-    Column("side", _l("Left"), _l("chose what was shown first"), _at("side"), 0.5),
+    Column("side", _l("Left"), _l("chose what was shown first"), _at("side")),
     Column(
         "length",
         _l("Longer"),
         _l("chose the longer more often than the others expected"),
         _at("length", "above"),
-        0.0,
     ),
     Column("hasty", _l("Hasty"), _l("faster than the least time"), _at("speed", "hasty")),
     Column("consistent", _l("Consistent"), _l("says the same again"), _at("consistent")),
@@ -60,8 +58,8 @@ PLAIN = ("name", "labels", "seconds", "flips")
 
 @dataclass(frozen=True)
 class Cell:
-    """A share with its interval. `few`: not enough labels to tell; `odd`: the interval leaves the
-    usual value out."""
+    """A share with its interval. `few`: not enough labels to tell; `odd`: it stands out among
+    all annotators, see `annotation.quality.unusual`."""
 
     key: str
     found: Figures | None
@@ -98,19 +96,17 @@ def _row(row: Figures, annotator: Annotator) -> Row:
     return Row(
         annotator=annotator,
         figures=row,
-        cells=[_cell(column, column.find(row)) for column in COLUMNS],
+        cells=[_cell(column, row) for column in COLUMNS],
         seconds=(row.get("speed") or {}).get("median"),
         flips=influence.get("flipped"),
     )
 
 
-def _cell(column: Column, found: Figures | None) -> Cell:
+def _cell(column: Column, row: Figures) -> Cell:
+    found = column.find(row)
     known = found if found and found.get("value") is not None else None
     few = bool(known) and not (known or {}).get("can_tell", True)
-    odd = False
-    if known and not few and column.usual is not None and known["low"] is not None:
-        odd = not known["low"] <= column.usual <= known["high"]
-    return Cell(column.key, known, few, odd)
+    return Cell(column.key, known, few, column.key in row.get("unusual", []))
 
 
 def sorted_rows(rows: Sequence[Row], key: str, *, down: bool) -> list[Row]:

@@ -1,12 +1,12 @@
 """What sways an annotator besides the completions: side, length, haste. Pure: numpy only.
 
-Shares come with Wilson's interval, differences with a bootstrap over prompts. A figure from fewer
-labels than `FEW` says "cannot tell yet".
+Shares come with Wilson's interval for clusters, differences with a bootstrap over prompts. A
+figure from fewer labels than `FEW` says "cannot tell yet".
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
@@ -46,10 +46,6 @@ class Share:
     def can_tell(self) -> bool:
         return self.labels >= FEW
 
-    def differs_from(self, expected: float) -> bool:
-        """Enough labels, and the interval leaves the expected value out."""
-        return self.can_tell and not self.low <= expected <= self.high
-
 
 @dataclass(frozen=True)
 class Length:
@@ -80,20 +76,42 @@ def wilson(hits: float, total: float) -> Share | None:
     return Share(p, max(0.0, centre - half), min(1.0, centre + half), round(total))
 
 
+def clustered(values: Sequence[tuple[str, float]]) -> Share | None:
+    """Wilson's interval of a mean of shares that come in clusters, as the pairs of one list do.
+
+    The labels count as so many independent ones as the spread between the clusters leaves
+    (Kish's design effect); where all are the same, as many as there are clusters.
+
+    Args:
+        values: (prompt, share between 0 and 1) per label.
+    """
+    if not values:
+        return None
+    total = len(values)
+    mean = sum(value for _, value in values) / total
+    off: dict[str, float] = {}
+    for prompt, value in values:
+        off[prompt] = off.get(prompt, 0.0) + value - mean
+    spread, alone = sum(each**2 for each in off.values()), total * mean * (1 - mean)
+    effect = max(1.0, spread / alone) if alone > 1e-12 else total / len(off)
+    found = wilson(mean * total / effect, total / effect)
+    return found and replace(found, value=mean, labels=total)
+
+
 def side_bias(choices: Sequence[Choice]) -> Share | None:
     """P(chose what was shown first); ties count for nothing. ½ is no bias."""
-    known = [c.p_left for c in choices if c.p_left is not None and not c.tie]
-    return wilson(sum(known), len(known))
+    known = [(c.prompt, c.p_left) for c in choices if c.p_left is not None and not c.tie]
+    return clustered(known)
 
 
 def tie_rate(choices: Sequence[Choice]) -> Share | None:
-    return wilson(sum(choice.tie for choice in choices), len(choices))
+    return clustered([(choice.prompt, float(choice.tie)) for choice in choices])
 
 
 def length_bias(choices: Sequence[Choice], *, seed: int = 0, resamples: int = 500) -> Length | None:
     """How much an annotator favours the longer completion; None where none is longer."""
     longer = [c for c in choices if c.p_longer is not None and not c.tie]
-    chose = wilson(sum(c.p_longer or 0.0 for c in longer), len(longer))
+    chose = clustered([(c.prompt, c.p_longer or 0.0) for c in longer])
     if chose is None:
         return None
     compared = [c for c in longer if c.expected_longer is not None]

@@ -17,16 +17,17 @@ from .agreement import Estimate, Measure, fleiss_kappa, krippendorff_interval, t
 from .bias import (
     Choice,
     Share,
+    clustered,
     first_listed,
     length_bias,
     side_bias,
     speed,
     tie_rate,
-    wilson,
 )
 from .influence import Influence, leave_one_out
 from .rankings import Ranking, mean_concordance, mean_tau
 from .reliability import Ballot, fit
+from .unusual import unusual
 
 MOST_PAIRS = 40
 PERIODS = 8
@@ -186,7 +187,7 @@ def annotators_of(
     again: dict[int, list[Entry]] = defaultdict(list)
     for entry in repeats:
         again[entry.annotator].append(entry)
-    return {
+    rows = {
         who: clean(
             {
                 **_row(who, found, table, lengths, wanted),
@@ -197,6 +198,8 @@ def annotators_of(
         )
         for who, found in mine.items()
     }
+    marks = unusual(rows)
+    return {who: {**row, "unusual": marks.get(who, [])} for who, row in rows.items()}
 
 
 def _influence(found: Influence | None) -> dict[str, Any] | None:
@@ -295,31 +298,30 @@ def _agreement_with_others(
     who: int, entries: Sequence[Entry], table: Mapping[Hashable, Mapping[int, float]]
 ) -> tuple[Share | None, list[int]]:
     """How often they side with the majority of the others, where that is not even."""
-    same = total = 0
+    same: list[tuple[str, float]] = []
     against = []
     for entry in entries:
         for pair, p in shares_of(entry).items():
             others = _others(table, pair, who)
             if others is None or abs(others - 0.5) < 1e-9 or abs(p - 0.5) < 1e-9:
                 continue
-            total += 1
-            if (p > 0.5) == (others > 0.5):
-                same += 1
-            else:
+            sides = (p > 0.5) == (others > 0.5)
+            same.append((entry.prompt, float(sides)))
+            if not sides:
                 against.append(entry.instance)
-    return wilson(same, total), list(dict.fromkeys(against))
+    return clustered(same), list(dict.fromkeys(against))
 
 
 def _consistent(entries: Sequence[Entry], repeats: Sequence[Entry]) -> Share | None:
     """How often a repeat says the same as the first label, tie or side."""
     first = {pair: p for entry in entries for pair, p in shares_of(entry).items()}
-    pairs = [
-        (first[pair], p)
+    same = [
+        (entry.prompt, float(side_of(first[pair]) == side_of(p)))
         for entry in repeats
         for pair, p in shares_of(entry).items()
         if pair in first
     ]
-    return wilson(sum(side_of(a) == side_of(b) for a, b in pairs), len(pairs))
+    return clustered(same)
 
 
 def side_of(p: float) -> int:

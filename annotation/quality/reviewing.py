@@ -2,8 +2,9 @@
 
 import math
 import uuid
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from django.db import transaction
 from django.db.models import Max, QuerySet
@@ -23,7 +24,9 @@ from annotation.queue.models import Slot, SlotState
 from annotation.queue.purposes import Purpose
 from annotation.queue.services import draw_order, lease_end
 from core.exceptions import Conflict, InvalidInput
+from core.hashing import unit_interval
 
+from .bias import Share, wilson
 from .models import Remark
 
 MOST_NOTE = 1000
@@ -160,9 +163,16 @@ def _reasoned(answer: Answer, slot: Slot) -> Answer:
 
 @transaction.atomic
 def remark(
-    *, annotation: Annotation, by: User, agrees: bool | None = None, note: str = ""
+    *,
+    annotation: Annotation,
+    by: User,
+    agrees: bool | None = None,
+    note: str = "",
+    drawn: bool = False,
 ) -> Remark:
     """A verdict on one annotation, a note to its annotator, or both; a later one replaces it.
+
+    `drawn` says that it was among `labels_to_check`; once it was, it stays so.
 
     Raises:
         InvalidInput: it says nothing, or the note is longer than 1000 characters.
@@ -175,7 +185,10 @@ def remark(
     if agrees is None and not note:
         raise InvalidInput(_("Say whether you agree, or write a note."))
     row, _created = Remark.objects.update_or_create(
-        annotation=annotation, by=by, defaults={"agrees": agrees, "note": note}
+        annotation=annotation,
+        by=by,
+        defaults={"agrees": agrees, "note": note},
+        create_defaults={"agrees": agrees, "note": note, "drawn": drawn},
     )
     return row
 
@@ -209,12 +222,39 @@ def disagreements(
 
 
 def labels_to_check(annotator: Annotator, by: User, count: int = 10) -> list[Annotation]:
-    """The annotator's newest labels that this reviewer has not judged yet."""
+    """A random draw of the annotator's labels that this reviewer has not judged yet: the same on
+    every visit, and nobody can tell beforehand which."""
     rows = current(annotator.project, purposes=(Purpose.LABEL,), excluded=True)
-    return list(
-        rows.filter(annotator=annotator)
-        .exclude(remarks__by=by)
+    rows = rows.filter(annotator=annotator).exclude(remarks__by=by)
+    salt = protocol_of(annotator.project).salt
+    drawn = sorted(
+        rows.values_list("pk", flat=True), key=lambda pk: unit_interval(salt, "check", by.pk, pk)
+    )[:count]
+    found = (
+        rows.filter(pk__in=drawn)
         .select_related("instance", "criterion")
         .prefetch_related("instance__completions")
-        .order_by("-pk")[:count]
+        .in_bulk()
     )
+    return [found[pk] for pk in drawn if pk in found]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Reviewers' verdicts on one annotator: of those on a random draw the share that agree, and
+    how many agree and disagree among the others, which were chosen because people differ."""
+
+    drawn: Share | None
+    agreed: int
+    disagreed: int
+
+
+def checked(annotator: Annotator) -> Checked:
+    """One query. A label that several reviewers judged counts once for each."""
+    verdicts = Counter(
+        Remark.objects.filter(annotation__annotator=annotator, agrees__isnull=False).values_list(
+            "drawn", "agrees"
+        )
+    )
+    right, wrong = verdicts[True, True], verdicts[True, False]
+    return Checked(wilson(right, right + wrong), verdicts[False, True], verdicts[False, False])

@@ -23,6 +23,7 @@ from annotation.quality.measuring import Settings, labels_since, newest_report
 from annotation.quality.models import Report
 from annotation.quality.pairs import differing
 from annotation.quality.qualification import standing
+from annotation.quality.reviewing import checked
 from annotation.quality.tasks import KIND, compute
 from core.exceptions import NotFound
 from frontend.pages import project_page, user_of
@@ -180,6 +181,7 @@ def quality_annotator(request: HttpRequest, slug: str, annotator_id: int) -> Htt
         against=_instances(project, figures.get("against", [])),
         flips=_instances(project, (figures.get("influence") or {}).get("flips", [])),
         wrong=_gold(project, (figures.get("gold") or {}).get("wrong", [])),
+        checked=checked(annotator),
         standing=standing(annotator) if annotator.kind == "person" else None,
     )
 

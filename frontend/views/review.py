@@ -99,7 +99,7 @@ def _page(
         slot=slot,
         instance=slot.instance,
         form=slot_form(label_view(slot), values, problem),
-        opinions=_opinions(request, slot, reviewer),
+        people=_by_annotator(_opinions(request, slot, reviewer)),
         consensus=[
             (row, _lettered(row, slot))
             for row in consensus.select_related("criterion").order_by("criterion", "scope")
@@ -141,6 +141,15 @@ def _opinions(request: HttpRequest, slot: Slot, reviewer: Annotator) -> list[Opi
         agrees, note = (said.agrees, said.note) if said else (None, "")
         found.append(Opinion(label, spoken(label), agrees, note))
     return found
+
+
+def _by_annotator(opinions: list[Opinion]) -> list[tuple[Annotator, list[Opinion]]]:
+    """Each annotator with what they say on every criterion."""
+    found: dict[int, tuple[Annotator, list[Opinion]]] = {}
+    for opinion in opinions:
+        who = opinion.label.annotator
+        found.setdefault(who.pk, (who, []))[1].append(opinion)
+    return list(found.values())
 
 
 @require_POST
@@ -205,11 +214,16 @@ def review_remark(request: HttpRequest, slug: str) -> HttpResponse:
     project = project_for(user, slug, Action.REVIEW)
     annotation = _annotation(project, request.POST.get("annotation", ""))
     agrees = VERDICTS.get(request.POST.get("verdict", ""))
+    drawn = request.POST.get("back") == "check"
     services.remark(
-        annotation=annotation, by=user, agrees=agrees, note=request.POST.get("note", "")
+        annotation=annotation,
+        by=user,
+        agrees=agrees,
+        note=request.POST.get("note", ""),
+        drawn=drawn and annotation in reviewing.labels_to_check(annotation.annotator, user),
     )
     messages.success(request, _("Your remark is kept; its annotator reads the note."))
-    if request.POST.get("back") == "check":
+    if drawn:
         return redirect("review-annotator", slug, annotation.annotator_id)
     return redirect("review-instance", slug, annotation.instance_id)
 
@@ -217,7 +231,7 @@ def review_remark(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 @login_required
 def review_annotator(request: HttpRequest, slug: str, annotator_id: int) -> HttpResponse:
-    """The newest labels of one annotator that this reviewer has not judged yet."""
+    """A random draw of one annotator's labels that this reviewer has not judged yet."""
     user = user_of(request)
     project = project_for(user, slug, Action.REVIEW)
     annotator = Annotator.objects.filter(project=project, pk=annotator_id).first()

@@ -12,12 +12,23 @@ from hypothesis import strategies as st
 
 from annotation.labels.models import Annotation, Annotator
 from annotation.quality.agreement import krippendorff, krippendorff_interval, together
-from annotation.quality.bias import Choice, first_listed, length_bias, side_bias, speed, wilson
+from annotation.quality.bias import (
+    Choice,
+    Share,
+    clustered,
+    first_listed,
+    length_bias,
+    side_bias,
+    speed,
+    wilson,
+)
+from annotation.quality.figures import clean
 from annotation.quality.influence import leave_one_out
 from annotation.quality.measuring import Settings, labels_since, measure
 from annotation.quality.models import Report
 from annotation.quality.rankings import Ranking, concordance, mean_tau, tau_b
 from annotation.quality.tasks import compute
+from annotation.quality.unusual import unusual
 from annotation.queue.purposes import Purpose
 from core.exceptions import Conflict, InvalidInput
 from jobs.runner import run
@@ -98,11 +109,53 @@ def test_wilson_by_hand_and_at_its_ends() -> None:
     assert wilson(0, 0) is None
 
 
+def leaves_out(share: Share, value: float) -> bool:
+    return not share.low <= value <= share.high
+
+
+def test_labels_of_one_prompt_are_not_independent() -> None:
+    """Ten prompts of six pairs each that all go one way are ten labels, not sixty."""
+    apart = clustered([(f"{n}", float(n % 2)) for n in range(60)])
+    same = clustered([(f"{n // 6}", float(n // 6 % 2)) for n in range(60)])
+    always = clustered([(f"{n // 6}", 1.0) for n in range(60)])
+    ten, sixty, all_ten = wilson(5, 10), wilson(30, 60), wilson(10, 10)
+    assert apart is not None
+    assert same is not None
+    assert always is not None
+    assert ten is not None
+    assert sixty is not None
+    assert all_ten is not None
+    assert (apart.low, apart.high) == pytest.approx((sixty.low, sixty.high))
+    assert (same.low, same.high) == pytest.approx((ten.low, ten.high))
+    assert always.low == pytest.approx(all_ten.low)
+    assert (same.value, same.labels) == (0.5, 60)
+
+
+def test_few_of_many_annotators_are_unusual_by_chance() -> None:
+    """Two hundred fair annotators and two with a bias: only the two are marked."""
+    rng = np.random.default_rng(3)
+
+    def row(share: float) -> dict[str, Any]:
+        left = float(rng.binomial(200, share))
+        return clean({"side": wilson(left, 200), "length": None})
+
+    rows = {who: row(0.5) for who in range(200)} | {900: row(0.75), 901: row(0.25)}
+    alone = [
+        who for who, each in rows.items() if not each["side"]["low"] <= 0.5 <= each["side"]["high"]
+    ]
+    assert len(alone) > 6
+    assert unusual(rows) == {900: ["side"], 901: ["side"]}
+    assert unusual({1: {"side": clean(wilson(3, 3))}, 2: {}}) == {}
+
+
 def test_side_bias_leaves_ties_and_unknown_orders_out() -> None:
-    choices = [Choice("p", p_left=1.0)] * 30 + [Choice("p", p_left=0.5, tie=True), Choice("p")]
+    choices = [Choice(f"p{n}", p_left=1.0) for n in range(30)] + [
+        Choice("p", p_left=0.5, tie=True),
+        Choice("p"),
+    ]
     found = side_bias(choices)
     assert found is not None
-    assert (found.value, found.labels, found.differs_from(0.5)) == (1.0, 30, True)
+    assert (found.value, found.labels, leaves_out(found, 0.5)) == (1.0, 30, True)
     assert side_bias([Choice("p")]) is None
 
 
@@ -119,15 +172,15 @@ def test_length_bias_is_what_goes_beyond_the_others() -> None:
     assert fair is not None
     assert fair.above is not None
     assert fair.coefficient is not None
-    assert not fair.above.differs_from(0)
-    assert not fair.coefficient.differs_from(0)
+    assert not leaves_out(fair.above, 0)
+    assert not leaves_out(fair.coefficient, 0)
     assert biased is not None
     assert biased.above is not None
     assert biased.coefficient is not None
     assert biased.above.value == pytest.approx(0.4, abs=0.06)
     # log-odds of 0.9 against 0.5 at a ratio of one.
     assert biased.coefficient.value == pytest.approx(math.log(9), abs=0.5)
-    assert biased.coefficient.differs_from(0)
+    assert leaves_out(biased.coefficient, 0)
 
 
 def test_length_bias_of_who_always_takes_the_longer_is_finite() -> None:
@@ -201,6 +254,8 @@ def test_the_report_finds_who_always_takes_the_left_one() -> None:
     rows = {row["id"]: row for row in report.figures["annotators"]}
     lefty, one = rows[people["lefty"].pk], rows[people["one"].pk]
     assert lefty["side"]["value"] == 1.0
+    assert lefty["unusual"] == ["side"]
+    assert one["unusual"] == []
     assert lefty["speed"]["hasty"]["value"] == 1.0
     assert lefty["skill"]["skill"]["value"] < one["skill"]["skill"]["value"] - 0.3
     assert lefty["skill"]["side"]["value"] > 0.7

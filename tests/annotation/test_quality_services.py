@@ -17,7 +17,13 @@ from annotation.quality.gold import known_answers
 from annotation.quality.models import Gold, Relabel
 from annotation.quality.qualification import feedback_for, standing
 from annotation.quality.relabelling import relabels_of
-from annotation.quality.reviewing import disagreements, labels_to_check, remarks_for
+from annotation.quality.reviewing import (
+    checked,
+    disagreements,
+    labels_to_check,
+    majority_answers,
+    remarks_for,
+)
 from annotation.quality.scoring import Given, is_right
 from annotation.quality.services import (
     accept_majority,
@@ -343,11 +349,61 @@ def test_the_majority_is_accepted_unless_there_is_none() -> None:
         )
 
 
+def test_the_majority_of_rated_criteria_is_the_rounded_mean() -> None:
+    project = make_project(kind="rating")
+    instance, none = make_instance(project), make_instance(project)
+    for scores in ([5, 2], [4, None], [2, None]):
+        make_annotation(instance, ranking=(), scores=scores)
+    update(project=project)
+    reviewer = annotator_for(project=project, user=make_member(project, Role.REVIEWER))
+    place = place_for(instance=instance, reviewer=reviewer)
+    rows = accept_majority(slot=place, reviewer=reviewer, client_id=uuid.uuid4(), seconds=3.5)
+    assert [(row.scores, row.seconds) for row in rows] == [([4, 2], 3.5)]
+    with pytest.raises(Conflict, match="majority"):
+        majority_answers(none)
+    steps = make_project(mark_steps=True)
+    with pytest.raises(Conflict, match="more than a majority"):
+        majority_answers(make_instance(steps))
+
+
+def test_labels_to_check_are_a_random_draw() -> None:
+    project = make_project()
+    annotator, by = make_annotator(project), make_user()
+    rows = [make_annotation(make_instance(project), annotator) for _ in range(30)]
+    drawn = labels_to_check(annotator, by, 10)
+    assert drawn == labels_to_check(annotator, by, 10)
+    newest = rows[:-11:-1]
+    assert set(drawn) != set(newest)
+    assert drawn != labels_to_check(annotator, make_user(), 10)
+    for row in drawn:
+        remark(annotation=row, by=by, agrees=True, drawn=True)
+    rest = labels_to_check(annotator, by, 30)
+    assert set(rest) == set(rows) - set(drawn)
+
+
+def test_verdicts_on_drawn_labels_are_counted_apart() -> None:
+    project = make_project()
+    annotator, by = make_annotator(project), make_user()
+    rows = [make_annotation(make_instance(project), annotator) for _ in range(6)]
+    for number, row in enumerate(rows):
+        remark(annotation=row, by=by, agrees=number not in {0, 4}, drawn=number < 4)
+    found = checked(annotator)
+    assert found.drawn is not None
+    assert (found.drawn.value, found.drawn.labels) == (0.75, 4)
+    assert (found.agreed, found.disagreed) == (1, 1)
+    # A later verdict takes the place of the first, and stays one of the draw.
+    remark(annotation=rows[0], by=by, agrees=True)
+    again = checked(annotator).drawn
+    assert again is not None
+    assert again.value == 1.0
+    assert checked(make_annotator(project)).drawn is None
+
+
 def test_remarks_reach_the_annotator_and_leave_the_list_to_check() -> None:
     project = make_project()
     annotator, by = make_annotator(project), make_user()
     rows = [make_annotation(make_instance(project), annotator) for _ in range(3)]
-    assert labels_to_check(annotator, by, 2) == rows[:0:-1]
+    assert len(labels_to_check(annotator, by, 2)) == 2
     remark(annotation=rows[2], by=by, agrees=False, note="The second is wrong on the date.")
     remark(annotation=rows[1], by=by, agrees=True)
     assert labels_to_check(annotator, by) == [rows[0]]

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from annotation.quality.reliability import MODELS, Ballot, Fit, Prior, fit
 
@@ -32,11 +33,13 @@ def ballots_of(columns: list[str]) -> list[Ballot]:
     ]
 
 
-def simulated(skills: list[tuple[float, float]], pairs: int = 1200, seed: int = 0) -> list[Ballot]:
+def simulated(
+    skills: list[tuple[float, float]], pairs: int = 1200, seed: int = 0, spread: float = 2
+) -> list[Ballot]:
     """Annotators who follow the completions with γ and else choose the left with P(left)."""
     rng = np.random.default_rng(seed)
     found = []
-    for pair, difference in enumerate(rng.normal(0, 2, pairs)):
+    for pair, difference in enumerate(rng.normal(0, spread, pairs)):
         for who, (gamma, left_share) in enumerate(skills):
             left = bool(rng.random() < 0.5)
             follows = 1 / (1 + math.exp(-difference))
@@ -93,6 +96,16 @@ def test_noisy_bradley_terry_recovers_skill_and_side() -> None:
         assert skill.side is not None
         if gamma <= 0.5:
             assert skill.side.value == pytest.approx(2 * left - 1, abs=0.15)
+
+
+@pytest.mark.parametrize("spread", [0.7, 4.0])
+def test_noisy_bradley_terry_orders_annotators_whatever_the_spread_is(spread: float) -> None:
+    """γ and the spread of s_i − s_j cannot be told apart: γ moves with it, its order does not."""
+    planted = [0.95, 0.85, 0.75, 0.6, 0.45, 0.3, 0.1]
+    ballots = simulated([(gamma, 0.5) for gamma in planted], spread=spread)
+    found = skills_of(fit(ballots, model="noisy-bt"))
+    assert spearmanr(planted, found).statistic >= 0.9
+    assert (found[0] < planted[0] - 0.1) == (spread < 2)
 
 
 def test_dawid_skene_shows_a_side_bias_and_one_coin_has_no_side() -> None:

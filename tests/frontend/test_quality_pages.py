@@ -323,7 +323,8 @@ def test_remarks_and_forged_ones(chief: Client, project: Project) -> None:
     }
     reply = chief.post("/p/quality/review/remark/", sent)
     assert reply["Location"] == f"/p/quality/review/annotator/{people[0].pk}/"
-    assert Remark.objects.get().agrees is False
+    said = Remark.objects.get()
+    assert (said.agrees, said.drawn) == (False, True)
     foreign = make_annotation(make_instance(make_project())).pk
     reply = chief.post("/p/quality/review/remark/", {"annotation": foreign, "verdict": "agree"})
     assert reply.status_code == 404

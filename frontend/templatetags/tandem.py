@@ -50,6 +50,12 @@ def percent(share: float | str | None, digits: int = 0) -> str:
 
 
 @register.filter
+def fixed(value: float | None, digits: int = 2) -> str:
+    """A number with so many digits, and a real minus where it is negative."""
+    return "–" if value is None else local(f"{value:.{digits}f}").replace("-", MINUS)
+
+
+@register.filter
 def signed(value: float | None, digits: int = 2) -> str:
     """A number with its sign, with a real minus."""
     if value is None:

@@ -45,7 +45,7 @@ def revise(
         InvalidInput: an answer breaks a rule of the protocol.
     """
     slot = locked_slot(slot_key, annotator)
-    if (known := known_submit(annotator, client_id, answers)) is not None:
+    if (known := known_submit(slot, annotator, client_id, answers)) is not None:
         return known
     check_revisable(slot, annotator)
     protocol = protocol_of(slot.project)

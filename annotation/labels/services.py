@@ -102,7 +102,7 @@ def submit(
             slot = locked_slot(slot_key, annotator)
             # What is theirs and open to an answer was not answered under this id, or was undone.
             if slot.state != SlotState.LEASED or slot.annotator_id != annotator.pk:
-                if (known := known_submit(annotator, client_id, answers)) is not None:
+                if (known := known_submit(slot, annotator, client_id, answers)) is not None:
                     return known
                 slot = _place_for(slot, annotator)
             if order and list(order) != order_shown(slot, annotator, terms.protocol, len(order)):
@@ -116,7 +116,7 @@ def submit(
             return rows
     except IntegrityError as error:
         # A retry of what was undone meanwhile, or the same id for two slots at the same moment.
-        if (known := known_submit(annotator, client_id, answers)) is not None:
+        if (known := known_submit(slot, annotator, client_id, answers)) is not None:
             return known
         raise Conflict(_("You have another place on this instance already.")) from error
 
@@ -166,13 +166,19 @@ def _may_answer(slot: Slot, annotator: Annotator) -> bool:
 
 
 def known_submit(
-    annotator: Annotator, client_id: uuid.UUID, answers: Sequence[Answer]
+    slot: Slot, annotator: Annotator, client_id: uuid.UUID, answers: Sequence[Answer]
 ) -> list[Annotation] | None:
-    """The rows of an earlier submit with this client id, if there was one."""
+    """The rows of an earlier submit with this client id, if there was one.
+
+    Raises:
+        Conflict: it was of another instance or said something else.
+    """
     rows = Annotation.objects.filter(annotator=annotator, client_id=client_id)
     known = {row.criterion.key: row for row in rows.select_related("criterion").order_by("pk")}
     if not known:
         return None
+    if any(row.instance_id != slot.instance_id for row in known.values()):
+        raise Conflict(_("This client id was used for another instance: send a new id."))
     if {key: row.payload_hash for key, row in known.items()} != {
         answer.criterion_key: answer.payload_hash() for answer in answers
     }:

@@ -93,6 +93,16 @@ def test_the_same_client_id_with_other_content_is_a_conflict() -> None:
     assert Annotation.objects.get().ranking == [1, 2]
 
 
+def test_a_client_id_of_another_instance_is_a_conflict_also_with_the_same_answer() -> None:
+    first, client_id = leased(), uuid.uuid4()
+    send(first, client_id=client_id)
+    assert first.annotator is not None
+    other = make_slot(make_instance(first.project), first.annotator)
+    with pytest.raises(Conflict, match="another instance"):
+        submit(slot_key=other.key, annotator=first.annotator, client_id=client_id, answers=[FIRST])
+    assert Annotation.objects.count() == 1
+
+
 def test_two_people_may_use_the_same_client_id() -> None:
     client_id = uuid.uuid4()
     send(leased(), client_id=client_id)

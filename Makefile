@@ -1,6 +1,6 @@
 # `make help` lists what can be asked for.
 .DEFAULT_GOAL := help
-.PHONY: help demo stop install test lint format bench bench-labelling lock clean
+.PHONY: help demo stop install test lint format messages bench bench-labelling lock clean
 
 PORT ?= 8000
 # Not from the environment, where some shells keep the machine's name: that would open the port.
@@ -49,6 +49,11 @@ lint: install ## Check style, types, layers, templates and migrations
 	.venv/bin/lint-imports --no-cache
 	$(VENV) -m djlint --check --lint --quiet frontend
 	$(VENV) -m embedded run -- $(VENV) manage.py makemigrations --check --dry-run
+
+messages: install ## Bring the catalogues of texts up to date and compile them (needs gettext)
+	$(VENV) manage.py makemessages -l de -l ar -i .venv -i tests -i var -i docs \
+		--no-wrap --no-obsolete --add-location file
+	$(VENV) manage.py compilemessages -l de -l ar -i .venv
 
 format: install ## Rewrite sources and templates in the common style
 	$(VENV) -m ruff check --fix .

@@ -3,15 +3,26 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import Count
+from django.core.cache import cache
+from django.db.models import Count, F, Func, IntegerField, QuerySet, Value
+from django.db.models.functions import Length
 from django.utils import timezone
 
+from annotation.arena import leaks
 from annotation.arena.leaderboard import FEW_BATTLES, Standing, Tally, standings
 from annotation.arena.models import Arena, Battle, BattleState
+from annotation.arena.style import Styled, Vote, controlled
+from annotation.dashboards.selectors import excluded_people, newest_label
+from annotation.instances.models import Completion
+from annotation.labels.models import Annotation
 from annotation.labels.selectors import current
 from annotation.projects.selectors import main_criterion
 from frontend.reads import is_stuck
 from jobs.models import State
+
+# Style is taken out of so many of the newest votes: every one of them is read.
+MOST_STYLED = 20_000
+KEPT_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -21,14 +32,22 @@ class Place:
     rank: int
     name: str
     standing: Standing
+    styled: Styled
 
 
 @dataclass(frozen=True)
 class Board:
-    """The leaderboard and the number of votes behind it."""
+    """The leaderboard and the number of votes behind it.
+
+    `named` votes are left out: an answer named a model. `worth`: points of a difference in style
+    of one standard deviation. `criterion` is the key of the one that is voted on.
+    """
 
     places: list[Place]
     votes: int
+    named: int
+    worth: dict[str, float]
+    criterion: str
 
     @property
     def few(self) -> bool:
@@ -36,25 +55,95 @@ class Board:
 
 
 def board_of(arena: Arena) -> Board:
-    """Strengths from the votes that stand. A constant number of queries."""
+    """Strengths from the votes that stand, kept until another comes. Few, constant queries."""
+    project = arena.project
+    key = f"arena-board:{arena.pk}:{newest_label(project)}:{excluded_people(project)}"
+    found: Board | None = cache.get(key)
+    if found is None:
+        found = _board(arena)
+        cache.set(key, found, KEPT_SECONDS)
+    return found
+
+
+def _board(arena: Arena) -> Board:
+    criterion = main_criterion(arena.project)
+    everything = (
+        current(arena.project)
+        .filter(instance__battle__arena=arena, criterion=criterion)
+        .exclude(ranking=[])
+    )
+    labels = everything.exclude(instance__tags__contains=[leaks.TAG])
+    tallies = _tallies(labels)
+    found = standings(tallies)
+    control = controlled(_styled_votes(labels))
+    names = dict(arena.contestants.values_list("pk", "name"))
+    places = [
+        Place(
+            _rank(standing, found),
+            names[standing.contestant],
+            standing,
+            control.ratings[standing.contestant],
+        )
+        for standing in found
+        if standing.contestant in control.ratings
+    ]
+    votes = sum(tally.count for tally in tallies)
+    return Board(places, votes, everything.count() - votes, control.worth, criterion.key)
+
+
+def _tallies(labels: QuerySet[Annotation]) -> list[Tally]:
     side = "instance__battle"
     rows = (
-        current(arena.project)
-        .filter(instance__battle__arena=arena, criterion=main_criterion(arena.project))
-        .exclude(ranking=[])
-        .values_list(f"{side}__first", f"{side}__second", "ranking")
+        labels.values_list(f"{side}__first", f"{side}__second", "ranking")
         .annotate(number=Count("pk"))
         .order_by()
     )
-    tallies = [
+    return [
         Tally(first, second, _winner(ranking), number) for first, second, ranking, number in rows
     ]
-    names = dict(arena.contestants.values_list("pk", "name"))
-    found = standings(tallies)
-    places = [
-        Place(_rank(standing, found), names[standing.contestant], standing) for standing in found
+
+
+def _styled_votes(labels: QuerySet[Annotation]) -> list[Vote]:
+    """The newest votes with the length and the markdown of both answers. Two queries."""
+    side = "instance__battle"
+    rows = list(
+        labels.order_by("-pk").values_list(
+            "instance", f"{side}__first", f"{side}__second", "ranking"
+        )[:MOST_STYLED]
+    )
+    counted = Completion.objects.filter(instance__in=[row[0] for row in rows]).annotate(
+        length=Length("text"), **{name: _number_of(pattern) for name, pattern in MARKDOWN.items()}
+    )
+    styles = {
+        (instance, position): style
+        for instance, position, *style in counted.values_list(
+            "instance", "position", "length", *MARKDOWN
+        )
+    }
+    share = {0: 0.5, 1: 1.0, 2: 0.0}
+    return [
+        Vote(first, second, share[_winner(ranking)], (styles[pk, 0], styles[pk, 1]))
+        for pk, first, second, ranking in rows
     ]
-    return Board(places, sum(tally.count for tally in tallies))
+
+
+# Counted by PostgreSQL: the texts stay where they are.
+MARKDOWN = {
+    "headings": r"^#{1,6} ",
+    "lists": r"^ *([-*+]|[0-9]+[.)]) ",
+    "bold": r"\*\*[^*\n]+\*\*",
+}
+
+
+def _number_of(pattern: str) -> Func:
+    return Func(
+        F("text"),
+        Value(pattern),
+        Value(1),
+        Value("n"),
+        function="regexp_count",
+        output_field=IntegerField(),
+    )
 
 
 def _winner(ranking: Sequence[int]) -> int:

@@ -17,6 +17,7 @@ from annotation.queue.pools import pools_for, required
 from core.exceptions import Conflict, InvalidInput
 from core.hashing import content_hash
 
+from . import leaks
 from .conversation import conversation
 from .models import Battle, Contestant, Reply
 from .sources import ENDPOINT
@@ -133,7 +134,7 @@ def _instance(battle: Battle) -> Instance:
         prompt_hash=content_hash(opening),
         messages=opening,
         metadata={"source": TAG, "turns": last.number + 1},
-        tags=[TAG, "arena: several turns"] if several else [TAG],
+        tags=_tags(battle, several),
         state=InstanceState.SETTLED,
     )
     contestants = (battle.first, battle.second)
@@ -142,6 +143,17 @@ def _instance(battle: Battle) -> Instance:
         for reply, side in zip(replies, sides, strict=True)
     )
     return instance
+
+
+def _tags(battle: Battle, several: bool) -> list[str]:
+    """With a mark on a battle in which an answer names a model: the vote is not blind."""
+    replies = Reply.objects.filter(turn__battle=battle).values_list("text", flat=True)
+    prompts = battle.turns.values_list("prompt", flat=True)
+    contestants = battle.arena.contestants.values_list("name", "model")
+    names = {name for pair in contestants for name in pair}
+    named = leaks.names_model(replies, list(prompts), names)
+    marks = {"arena: several turns": several, leaks.TAG: named}
+    return [TAG, *(mark for mark, holds in marks.items() if holds)]
 
 
 def _completion(

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import Project, User
 from accounts.policies import Action, can, project_for
-from annotation.arena import selectors, services, visitors, votes
+from annotation.arena import leaks, selectors, services, visitors, votes
 from annotation.arena.answering import give_up
 from annotation.arena.models import Arena, Battle, BattleState
 from annotation.labels.models import Annotator
@@ -216,6 +216,7 @@ def _start_page(
         can_play=selectors.can_play(guest.arena),
         unfinished=selectors.unfinished(guest.annotator) if guest.annotator else None,
         board=board,
+        named_tag=leaks.TAG,
     )
 
 

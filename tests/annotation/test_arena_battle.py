@@ -77,7 +77,9 @@ def test_a_vote_becomes_an_instance_and_a_label(
     assert [c.text for c in instance.completions.all()] == [f"answer 1 of model-{n}" for n in names]
     assert {c.licence for c in instance.completions.all()} == {"apache-2.0"}
     assert instance.messages == [{"role": "user", "content": "Hello?"}]
-    assert (instance.metadata, instance.tags) == ({"source": "arena", "turns": 1}, ["arena"])
+    assert instance.metadata == {"source": "arena", "turns": 1}
+    # The answers say who speaks: that vote is not blind.
+    assert instance.tags == ["arena", "arena: names a model"]
     # B is what was shown second, wherever it stands canonically.
     assert label.ranking.index(1) == battle.shown_order[1]
     assert label.shown_order == battle.shown_order

@@ -154,11 +154,13 @@ def letter_of(place: int) -> str:
 
 
 def progress_of(annotator: Annotator) -> Progress:
-    """One query for what is done and held, and what is left for them."""
+    """One query for what is done and held, and what is left for them: no more than their quota."""
     mine = Slot.objects.filter(annotator=annotator).aggregate(
         done=Count("pk", filter=Q(state=SlotState.SUBMITTED)),
         held=Count("pk", filter=Q(state=SlotState.LEASED)),
     )
     left = left_for(annotator)
-    held = mine["held"] if left.exact else 0
-    return Progress(done=mine["done"], open=held + left.instances, exact=left.exact)
+    open_ = left.instances + (mine["held"] if left.exact else 0)
+    if annotator.quota is None or annotator.quota - mine["done"] > open_:
+        return Progress(done=mine["done"], open=open_, exact=left.exact)
+    return Progress(done=mine["done"], open=max(0, annotator.quota - mine["done"]))

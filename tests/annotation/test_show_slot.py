@@ -130,3 +130,13 @@ def test_the_project_is_counted_in_few_queries(
     assert (counts["destination"]["both"], counts["arm"]["audit"]) == (3, 3)
     assert counts["slots"] == {"open": 5, "leased": 1, "submitted": 0, "withdrawn": 0}
     assert counts["recorded"] == {"human": 3, "judge": 0}
+
+
+@pytest.mark.parametrize(("quota", "total"), [(None, 3), (2, 2), (9, 3), (0, 1)])
+def test_no_more_is_left_than_the_quota_allows(quota: int | None, total: int) -> None:
+    project = make_project()
+    me = make_annotator(project, quota=quota)
+    make_slot(make_instance(project), state="submitted", annotator=me)
+    for _ in range(2):
+        make_slot(make_instance(project))
+    assert progress_of(me).total == total

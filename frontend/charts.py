@@ -14,15 +14,12 @@ from typing import Any
 import altair as alt
 import vl_convert
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from frontend.numbers import local
 
 WIDE, NARROW = 720, 290
 MOST_POINTS = 400
-# How axes write numbers and dates, where it is not as in English.
-LOCALES = {"de": "de-DE"}
 COLOURS = {
     "ours": "var(--human)",
     "judge": "var(--judge)",
@@ -163,8 +160,8 @@ def both_widths(
 def _svg(chart: Any, width: int, height: int) -> SafeString:
     sized = chart.properties(width=width, height=height, padding=4)
     sized = sized.configure(**_config())
-    spec, locale = json.dumps(sized.to_dict(), sort_keys=True), LOCALES.get(get_language() or "")
-    return mark_safe(_render(spec, locale))  # noqa: S308 - see below
+    spec = json.dumps(sized.to_dict(), sort_keys=True)
+    return mark_safe(_render(spec, local("."), local(",")))  # noqa: S308 - see below
 
 
 def _config() -> dict[str, Any]:
@@ -189,6 +186,7 @@ def _config() -> dict[str, Any]:
 
 
 @lru_cache(maxsize=128)
-def _render(spec: str, locale: str | None) -> str:
+def _render(spec: str, decimal: str, thousands: str) -> str:
     """SVG of a Vega-Lite specification; Vega escapes every text in it."""
-    return str(vl_convert.vegalite_to_svg(spec, format_locale=locale, time_format_locale=locale))
+    figures = {"decimal": decimal, "thousands": thousands, "grouping": [3], "currency": ["", ""]}
+    return str(vl_convert.vegalite_to_svg(spec, format_locale=figures))

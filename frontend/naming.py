@@ -69,6 +69,7 @@ KNOWN = {
     _("shared"),
     _("ranked"),
     _("without"),
+    _("slot"),
     # series and figures of a training run
     _("loss"),
     _("accuracy"),

@@ -102,4 +102,5 @@ def _fit(design: Floats, shares: Floats) -> tuple[Floats, Floats]:
         weights = weights + step
         if np.abs(step).max() < ENOUGH:
             break
-    return weights, np.linalg.inv(curve)
+    spread = np.asarray(np.linalg.inv(curve), dtype=np.float64)
+    return np.asarray(weights), spread

@@ -150,11 +150,12 @@ def _place(word: str) -> tuple[int, int, str]:
 
 @dataclass(frozen=True)
 class Stage:
-    """How many instances are at a stage; `state` filters the list of instances, if it can."""
+    """How many instances are at a stage; the list filters them by `state`, or else by `slot`."""
 
     name: str
     count: int
     state: str
+    slot: str = ""
 
 
 def funnel(project: Project) -> list[Stage]:
@@ -166,8 +167,8 @@ def funnel(project: Project) -> list[Stage]:
     return [
         Stage("new", states.get(InstanceState.NEW, 0), InstanceState.NEW),
         Stage("routed", states.get(InstanceState.ROUTED, 0), InstanceState.ROUTED),
-        Stage("leased", at.get(SlotState.LEASED, 0), ""),
-        Stage("submitted", at.get(SlotState.SUBMITTED, 0), ""),
+        Stage("leased", at.get(SlotState.LEASED, 0), "", SlotState.LEASED),
+        Stage("submitted", at.get(SlotState.SUBMITTED, 0), "", SlotState.SUBMITTED),
         Stage("settled", states.get(InstanceState.SETTLED, 0), InstanceState.SETTLED),
         Stage("dropped", states.get(InstanceState.DROPPED, 0), InstanceState.DROPPED),
         Stage("flagged", states.get(InstanceState.FLAGGED, 0), InstanceState.FLAGGED),

@@ -21,6 +21,7 @@ from tests.factories import (
     make_instance,
     make_member,
     make_project,
+    make_slot,
 )
 
 pytestmark = pytest.mark.django_db
@@ -78,7 +79,7 @@ def test_every_link_leads_to_the_instances_counted(project: Project) -> None:
     fill(project, [person], 2)
     make_annotation(make_instance(project), make_annotator(project), [1, 1], tie_kind="both bad")
     make_annotation(make_instance(project), make_annotator(project), [2, 1])
-    make_instance(project)
+    make_slot(make_instance(project), person)
     links = set(re.findall(r'href="([^"]*/instances/\?[^"]+)"', page(client, project)))
     counts = {}
     for link in links:
@@ -90,6 +91,7 @@ def test_every_link_leads_to_the_instances_counted(project: Project) -> None:
     assert by_answer == {"first": 2, "second": 1, "both%20bad": 1}
     assert counts["state=settled"] == 2
     assert counts["state=new"] == 3
+    assert (counts["slot=leased"], counts["slot=submitted"]) == (1, 0)
     assert next(n for q, n in counts.items() if f"annotator={person.pseudonym}&day=" in q) == 2
     assert next(n for q, n in counts.items() if re.fullmatch(r"day=[\d-]+&until=[\d-]+", q)) == 4
 

@@ -220,7 +220,7 @@ def study(request: HttpRequest, slug: str, study_id: int) -> HttpResponse:
         "people",
         study=row,
         page=page_of(selectors.participations_of(row), request),
-        states=sorted(NEXT[StudyState(row.state)]),
+        states=sorted(NEXT[StudyState(row.state)], reverse=True),
         fresh_link=request.session.pop(FRESH, ""),
     )
 

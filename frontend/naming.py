@@ -70,6 +70,25 @@ KNOWN = {
     _("ranked"),
     _("without"),
     _("slot"),
+    # places, gold, studies and earnings
+    _("submitted"),
+    _("open"),
+    _("withdrawn"),
+    _("attention"),
+    _("qualification"),
+    _("draft"),
+    _("active"),
+    _("paused"),
+    _("closed"),
+    _("completed"),
+    _("returned"),
+    _("timed out"),
+    _("label"),
+    _("hour"),
+    _("bonus"),
+    _("study"),
+    _("person"),
+    _("import"),
     # series and figures of a training run
     _("loss"),
     _("accuracy"),
@@ -97,6 +116,11 @@ JOBS = {
 
 
 def named(word: str) -> str:
-    """The word in the language of the page."""
-    word = JOBS.get(word, word)
-    return gettext(word) if word in KNOWN or word in JOBS.values() else word
+    """The word in the language of the page; a capital, as Django gives to choices, stays one."""
+    if word in KNOWN:
+        return gettext(word)
+    small = word[:1].lower() + word[1:]
+    if small not in KNOWN:
+        return word
+    text = gettext(small)
+    return text[:1].upper() + text[1:]

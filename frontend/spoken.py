@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 
 from annotation.labels.models import Annotation
 from annotation.labels.selectors import letter_of
+from frontend.naming import named
 
 
 def letters(annotation: Annotation, count: int, *, canonical: bool) -> list[str]:
@@ -22,7 +23,7 @@ def spoken(annotation: Annotation, *, canonical: bool = False) -> str:
     With `canonical` completions go by number instead of the letters their annotator saw.
     """
     if annotation.tie_kind:
-        return annotation.get_tie_kind_display()
+        return named(annotation.get_tie_kind_display())
     count = len(annotation.scores or annotation.ranking)
     names = letters(annotation, count, canonical=canonical)
     if annotation.scores:

@@ -113,10 +113,11 @@ def _page(
     return response
 
 
-def _lettered(row: Consensus, slot: Slot) -> list[tuple[str, float]]:
-    """The worths under the letters of the screen."""
+def _lettered(row: Consensus, slot: Slot) -> list[tuple[str, float | None]]:
+    """The mean scores, or the worths, under the letters of the screen."""
+    figures = row.scores["mean"] if row.scores else row.worth
     order = slot.shown_order or []
-    return [(letter_of(place), row.worth[position]) for place, position in enumerate(order)]
+    return [(letter_of(place), figures[position]) for place, position in enumerate(order)]
 
 
 def _why_no_majority(instance: Instance) -> str:

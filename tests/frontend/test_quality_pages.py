@@ -13,13 +13,11 @@ from accounts.models import Project, Role
 from annotation.consensus.models import Consensus, Scope
 from annotation.consensus.services import update
 from annotation.labels.models import Annotation, Annotator
-from annotation.labels.people import annotator_for
 from annotation.projects.models import Criterion
 from annotation.quality.measuring import Settings, measure
 from annotation.quality.models import Gold, Relabel, Remark
 from annotation.quality.services import make_gold
 from annotation.queue.purposes import Purpose
-from annotation.queue.services import AssignmentItem, assign
 from jobs.models import Job
 from tests.factories import (
     make_annotation,
@@ -328,61 +326,6 @@ def test_remarks_and_forged_ones(chief: Client, project: Project) -> None:
     foreign = make_annotation(make_instance(make_project())).pk
     reply = chief.post("/p/quality/review/remark/", {"annotation": foreign, "verdict": "agree"})
     assert reply.status_code == 404
-
-
-KEYS = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|csrfmiddlewaretoken\" value=\"[^\"]+\"")
-ORDER = re.compile(r'name="order" value="[01],[01]"')
-TEXTS = re.compile(r"(Question|First completion|Second completion) \d+[.?]")
-
-
-def bare(body: str) -> str:
-    """A page without what differs between any two instances: keys, tokens, texts, order, counts."""
-    body = TEXTS.sub("TEXT", ORDER.sub("ORDER", KEYS.sub("KEY", body)))
-    body = re.sub(r'(id="done">|id="total">|value="|max=")\d+', r"\1N", body)
-    return re.sub(r'nonce="?[^" ]+"?', "", body)
-
-
-def test_nothing_the_browser_gets_tells_gold_from_an_ordinary_instance(
-    project: Project,
-) -> None:
-    """Page, submit, headers and cookies of the two."""
-    user = make_member(project, Role.ANNOTATOR, "labeller")
-    for _ in range(4):
-        make_gold(instance=make_instance(project), kind="gold", answers=RIGHT, by=None)
-    instances = [make_instance(project) for _ in range(12)]
-    items = [AssignmentItem(each.pk, "human", "routed", 1.0) for each in instances]
-    assign(project=project, items=items)
-    annotator = annotator_for(project=project, user=user)
-    seen: dict[str, list[object]] = {}
-    client = Client()
-    client.force_login(user)
-    for share, purpose in ((0.01, "label"), (0.5, "gold")):
-        project.protocol.gold_share = share
-        project.protocol.save(update_fields=["gold_share"])
-        seen[purpose] = until(purpose, client, project, annotator)
-    assert seen["label"] == seen["gold"]
-
-
-def until(purpose: str, client: Client, project: Project, annotator: Annotator) -> list[object]:
-    """Label on until a slot of this purpose is in front; its page and the reply to its submit."""
-    for _ in range(11):
-        page = client.get("/p/quality/label/")
-        held = annotator.slots.filter(state="leased").order_by("leased_at").first()
-        assert held is not None
-        reply = send(client, page.content.decode())
-        # The reply holds the next slot: only its status, headers and form are compared.
-        if held.purpose == purpose:
-            names = sorted(re.findall(r'name="([^"]+)"', page.content.decode()))
-            return [
-                page.status_code,
-                sorted(page.headers),
-                bare(page.content.decode()),
-                names,
-                reply.status_code,
-                sorted(reply.headers),
-                sorted(client.cookies),
-            ]
-    raise AssertionError(f"no {purpose} slot came")
 
 
 def send(client: Client, page: str, answer: str = "a1") -> object:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -76,7 +75,7 @@ class Watcher:
             self.post("submit", form)
         raise AssertionError(f"no {purpose} slot came")
 
-    def post(self, act: str, form: dict[str, str], **fields: str) -> HttpResponse:
+    def post(self, act: str, form: dict[str, str], **fields: str) -> Any:
         return self.client.post(
             f"/p/hidden/label/{act}/",
             {**form, "answer-overall": "a1", "seconds": "9", **fields},
@@ -84,7 +83,7 @@ class Watcher:
         )
 
 
-def traits(reply: HttpResponse) -> dict[str, Any]:
+def traits(reply: Any) -> dict[str, Any]:
     """What a reply shows, without what differs between any two of the same kind."""
     body = reply.content.decode()
     return {
@@ -115,37 +114,37 @@ def counted(body: str) -> str:
     return re.sub(r'(id="done">|id="total">|value="|max=")\d+', r"\1N", body)
 
 
-def page(watcher: Watcher, form: dict[str, str]) -> HttpResponse:
+def page(watcher: Watcher, form: dict[str, str]) -> Any:
     return watcher.client.get("/p/hidden/label/")
 
 
-def draft(watcher: Watcher, form: dict[str, str]) -> HttpResponse:
+def draft(watcher: Watcher, form: dict[str, str]) -> Any:
     return watcher.post("draft", form, revision="1")
 
 
-def submit(watcher: Watcher, form: dict[str, str]) -> HttpResponse:
+def submit(watcher: Watcher, form: dict[str, str]) -> Any:
     return watcher.post("submit", form)
 
 
-def wrong_submit(watcher: Watcher, form: dict[str, str]) -> HttpResponse:
+def wrong_submit(watcher: Watcher, form: dict[str, str]) -> Any:
     return watcher.post("submit", form, **{"answer-overall": ""})
 
 
-def repeated_submit(watcher: Watcher, form: dict[str, str]) -> HttpResponse:
+def repeated_submit(watcher: Watcher, form: dict[str, str]) -> Any:
     watcher.post("submit", form)
     return watcher.post("submit", form)
 
 
-def undo(watcher: Watcher, form: dict[str, str]) -> HttpResponse:
+def undo(watcher: Watcher, form: dict[str, str]) -> Any:
     watcher.post("submit", form)
     return watcher.post("undo", {})
 
 
-def skip(watcher: Watcher, form: dict[str, str]) -> HttpResponse:
+def skip(watcher: Watcher, form: dict[str, str]) -> Any:
     return watcher.post("skip", form, kind="pass")
 
 
-def following(watcher: Watcher, form: dict[str, str]) -> HttpResponse:
+def following(watcher: Watcher, form: dict[str, str]) -> Any:
     return watcher.post("next", {})
 
 
@@ -154,7 +153,7 @@ ACTS = [page, draft, submit, wrong_submit, repeated_submit, undo, skip, followin
 
 @pytest.mark.parametrize("act", ACTS)
 def test_no_reply_tells_gold_from_an_ordinary_instance(
-    act: Callable[[Watcher, dict[str, str]], HttpResponse], project: Project
+    act: Callable[[Watcher, dict[str, str]], Any], project: Project
 ) -> None:
     watcher = Watcher(project)
     seen: dict[str, dict[str, Any]] = {}

@@ -4,9 +4,9 @@ import csv
 import io
 import re
 import uuid
+from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 
 from accounts.models import Project, Role
@@ -118,7 +118,7 @@ def gold_page(chief: Client, name: str) -> str:
     return str(reply["Location"])
 
 
-def sending(client: Client, address: str, **fields: object) -> HttpResponse:
+def sending(client: Client, address: str, **fields: object) -> Any:
     """Post the form of a page with these answers."""
     page = client.get(address).content.decode()
     own = dict(re.findall(r'name="(slot|client_id|order)" value="([^"]*)"', page))

@@ -68,7 +68,8 @@ def navigation(
     """
     if current in LABELLING_PAGES:
         return _places(LABELLING, project, role, current), []
-    bar, inside = [], []
+    bar: list[Place] = []
+    inside: list[Place] = []
     for section in SECTIONS:
         places = _places(section, project, role, current)
         if places:

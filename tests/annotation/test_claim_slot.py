@@ -1,17 +1,16 @@
 """Claiming slots: who gets which, in what order, and that the index serves it."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.models import Project
 from annotation.instances.models import Instance
 from annotation.labels.models import Annotator
 from annotation.projects.selectors import protocol_of
-from annotation.queue import claiming
 from annotation.queue.models import Assignment, Skip, Slot, SlotState
 from annotation.queue.selectors import open_to, slots_by_state
 from annotation.queue.services import (
@@ -229,8 +228,8 @@ def test_the_order_is_drawn_per_annotator_and_stays() -> None:
 )
 def test_the_database_refuses_a_wrong_slot(constraint: str, wrong: dict[str, Any]) -> None:
     slot = make_slot(make_instance(make_project()), overlap=2)
+    fields = {"pool": slot.pool} | wrong
     with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
-        fields = {"pool": slot.pool} | wrong
         Slot.objects.create(project=slot.project, instance=slot.instance, **fields)
 
 

@@ -6,7 +6,8 @@ from annotation.labels.answers import SCORED
 from annotation.projects.models import Guideline, Kind
 from annotation.projects.selectors import criteria_of, protocol_of
 from annotation.projects.services import create_project
-from annotation.projects.templates import TEMPLATES, Template
+from annotation.projects.templates import TEMPLATES
+from annotation.projects.templating import Template
 from tests.factories import make_user
 
 pytestmark = pytest.mark.django_db

@@ -137,7 +137,8 @@ def test_few_of_many_annotators_are_unusual_by_chance() -> None:
 
     def row(share: float) -> dict[str, Any]:
         left = float(rng.binomial(200, share))
-        return clean({"side": wilson(left, 200), "length": None})
+        cleaned: dict[str, Any] = clean({"side": wilson(left, 200), "length": None})
+        return cleaned
 
     rows = {who: row(0.5) for who in range(200)} | {900: row(0.75), 901: row(0.25)}
     alone = [
@@ -345,6 +346,7 @@ def test_the_job_keeps_a_report_and_runs_once_at_a_time() -> None:
     run(job.pk, owner="test", heartbeat=False)
     job.refresh_from_db()
     assert job.state == "succeeded", job.error
+    assert job.result is not None
     assert (
         Report.objects.get(pk=job.result["report"]).newest_annotation == Annotation.objects.get().pk
     )

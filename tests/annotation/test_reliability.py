@@ -4,6 +4,7 @@ The annotators here are simulated: their answers are drawn from known parameters
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,14 +54,24 @@ def skills_of(found: Fit) -> list[float]:
 
 
 def test_one_coin_is_that_of_the_published_implementation() -> None:
-    exact = {"prior": Prior(0, 0, 0), "even": False, "rounds": 1000, "tolerance": 1e-12}
+    exact: dict[str, Any] = {
+        "prior": Prior(0, 0, 0),
+        "even": False,
+        "rounds": 1000,
+        "tolerance": 1e-12,
+    }
     found = fit(ballots_of(SMALL), model="one-coin", **exact)
     assert [round(p) for p in found.posterior.values()] == [1, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0]
     assert skills_of(found) == pytest.approx([1, 0.8333, 0.6667, 0.4167], abs=1e-4)
 
 
 def test_dawid_skene_is_that_of_the_published_implementation() -> None:
-    exact = {"prior": Prior(0, 0, 0), "even": False, "rounds": 1000, "tolerance": 1e-12}
+    exact: dict[str, Any] = {
+        "prior": Prior(0, 0, 0),
+        "even": False,
+        "rounds": 1000,
+        "tolerance": 1e-12,
+    }
     found = fit(ballots_of(SMALL), model="dawid-skene", **exact)
     confusion = np.array([skill.confusion for skill in found.skills.values()])
     expected = [

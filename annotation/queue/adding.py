@@ -7,6 +7,7 @@
 | a review of nobody in particular       | InvalidInput: reviews are given to somebody           |
 | of somebody who has a place there      | Conflict, for labels; a review is their own business  |
 | on an instance that is set aside       | Conflict: restore it first                            |
+| a label on one that was never sent out | it is from now on: to people, with this one place     |
 | on an instance that is settled         | routed again until the label is there; a review       |
 |                                        | changes no state                                      |
 """
@@ -25,7 +26,7 @@ from annotation.projects.selectors import protocol_of
 from core.exceptions import Conflict, InvalidInput
 
 from .leases import ASIDE, draw_order, lease_end
-from .models import Slot, SlotState
+from .models import Arm, Assignment, Destination, Slot, SlotState
 from .openings import note_opening
 from .pools import pools_for, required
 from .purposes import Purpose
@@ -57,8 +58,18 @@ def add_slot(
         raise Conflict(_("This instance is set aside: restore it before asking again."))
     slot = place_on(locked, protocol_of(locked.project), purpose, cohort, annotator)
     if purpose == Purpose.LABEL:
+        _note_sent(locked)
         Instance.objects.filter(pk=locked.pk).update(state=InstanceState.ROUTED)
     return slot
+
+
+def _note_sent(instance: Instance) -> None:
+    """Without an assignment the instance would never settle. A person chose it, no router: the
+    label is certain, and like that of a sending by hand it is in the seed's arm."""
+    Assignment.objects.get_or_create(
+        instance=instance,
+        defaults={"destination": Destination.HUMAN, "arm": Arm.SEED, "propensity": 1.0},
+    )
 
 
 def place_on(

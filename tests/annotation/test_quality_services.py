@@ -38,7 +38,7 @@ from annotation.quality.services import (
     retire_gold,
     submit_review,
 )
-from annotation.queue.models import Slot, SlotState
+from annotation.queue.models import Assignment, Slot, SlotState
 from annotation.queue.purposes import Purpose
 from annotation.queue.services import AssignmentItem, assign, claim
 from audit.models import Event
@@ -280,6 +280,22 @@ def test_a_relabel_opens_a_place_for_somebody_else() -> None:
     answer(slot, second, [2, 1])
     assert not relabels_of(project).exists()
     assert relabels_of(project, done=True).count() == 1
+
+
+def test_a_relabel_of_what_was_never_sent_out_settles_with_its_label() -> None:
+    project = make_project()
+    instance, annotator = make_instance(project), make_annotator(project)
+    assert instance.state == InstanceState.NEW
+    ask = {"project": project, "instance_ids": [instance.pk], "by": project_owner(project)}
+    assert request_relabel(report="influence", count=2, **ask).opened == 2  # type: ignore[arg-type]
+    sent = Assignment.objects.get(instance=instance)
+    assert (sent.destination, sent.arm, sent.propensity) == ("human", "seed", 1.0)
+    for person, state in ((annotator, "routed"), (make_annotator(project), "settled")):
+        slot = claim(project=project, annotator=person)
+        assert slot is not None
+        answer(slot, person, [1, 2])
+        instance.refresh_from_db()
+        assert instance.state == state
 
 
 def test_relabels_of_gold_are_refused_and_foreign_ones_unknown() -> None:

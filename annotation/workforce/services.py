@@ -13,8 +13,9 @@ from accounts.policies import may_grant
 from annotation.labels.models import Annotator
 from annotation.labels.people import annotator_for
 from annotation.queue.services import qualify, release_all
+from audit.models import Event
 from audit.services import record
-from core.exceptions import InvalidInput
+from core.exceptions import Forbidden, InvalidInput
 
 from .entry import send_away
 
@@ -61,8 +62,26 @@ def join(*, token: str, user: User) -> Membership:
 
     Raises:
         NotFound, Gone: as `accounts.invitations.join`.
+        Forbidden: they were removed from the project after the link was made.
     """
-    return _welcomed(invitations.join(token=token, user=user))
+    membership = invitations.join(token=token, user=user)
+    if membership.invitation is not None and _sent_away(membership.invitation, user):
+        raise Forbidden(
+            _(
+                "You were removed from this project: this link does not let you in again. Ask its "
+                "owner for a new one."
+            )
+        )
+    return _welcomed(membership)
+
+
+def _sent_away(invitation: Invitation, user: User) -> bool:
+    return Event.objects.filter(
+        project=invitation.project_id,
+        action="member.removed",
+        data__user=user.pk,
+        created_at__gt=invitation.created_at,
+    ).exists()
 
 
 @transaction.atomic

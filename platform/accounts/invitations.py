@@ -7,6 +7,8 @@ What becomes of somebody who comes with a token:
 | open                              | a membership; one seat less                          |
 | open, and they are a member       | nothing changes, no seat is taken                    |
 | expired, used up or revoked       | Gone: the text says what to do                       |
+| of somebody who may no longer     | Gone: a link is worth no more than who stands for it |
+| give its role                     |                                                      |
 | unknown                           | NotFound                                             |
 """
 
@@ -23,7 +25,7 @@ from django.utils.translation import gettext as _
 from core.exceptions import Conflict, Gone, InvalidInput, NotFound
 
 from .models import Invitation, Membership, Project, Role, User
-from .policies import may_grant
+from .policies import may_grant, may_grant_any
 from .services import create_user
 from .tokens import digest, new_token
 
@@ -104,11 +106,21 @@ def _open(invitation: Invitation) -> Invitation:
         "revoked": _("This invitation link was withdrawn."),
         "expired": _("This invitation link has expired."),
         "used up": _("All seats of this invitation link are taken."),
+        "void": _("This invitation link is void: who made it may no longer invite people."),
     }
-    if reason := reasons.get(invitation.state):
+    state = invitation.state
+    if state == "open" and not _stands(invitation):
+        state = "void"
+    if reason := reasons.get(state):
         ask = _("Ask the person who sent it for a new link.")
-        raise Gone(f"{reason} {ask}", state=invitation.state)
+        raise Gone(f"{reason} {ask}", state=state)
     return invitation
+
+
+def _stands(invitation: Invitation) -> bool:
+    """Whether who made the link may still give its role."""
+    maker = invitation.created_by
+    return maker is not None and invitation.role in may_grant_any(maker, invitation.project)
 
 
 @transaction.atomic

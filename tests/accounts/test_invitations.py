@@ -133,6 +133,22 @@ def test_a_link_gives_no_more_than_its_maker_may(project: Project, owner: User) 
         link(project, owner, role=Role.OWNER)
 
 
+def test_a_link_is_void_once_its_maker_may_not_give_its_role(project: Project, owner: User) -> None:
+    second = services.add_member(project=project, user=make_user("bob"), role=Role.OWNER)
+    admins = link(project, second.user, role=Role.ADMIN)[1]
+    annotators = link(project, second.user)[1]
+    services.change_role(membership=second, role=Role.ADMIN, actor=owner)
+    with pytest.raises(Gone, match="void"):
+        invitations.join(token=admins, user=make_user("carol"))
+    assert invitations.join(token=annotators, user=make_user("dave")).role == Role.ANNOTATOR
+    services.remove_member(membership=second, actor=owner)
+    with pytest.raises(Gone, match="void"):
+        invitations.invitation_by(annotators)
+    with pytest.raises(Gone, match="void"):
+        invitations.sign_up(token=annotators, username="erin", password=PASSWORD)
+    assert project.memberships.count() == 2
+
+
 @pytest.mark.parametrize(
     "fields",
     [

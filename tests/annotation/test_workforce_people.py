@@ -86,6 +86,23 @@ def test_a_removed_member_holds_nothing_and_keeps_their_labels(
     assert (event.actor, event.data["released"]) == (owner, 2)
 
 
+def test_a_removed_member_comes_back_by_a_new_link_only(project: Project, owner: User) -> None:
+    def link() -> str:
+        day = timedelta(days=1)
+        made = {"project": project, "actor": owner, "role": Role.ANNOTATOR, "valid_for": day}
+        return services.invite(seats=5, **made)[1]  # type: ignore[arg-type]
+
+    old, person = link(), make_user("dave")
+    services.remove(membership=services.join(token=old, user=person), actor=owner)
+    with pytest.raises(Forbidden, match="removed from this project"):
+        services.join(token=old, user=person)
+    assert not Membership.objects.filter(user=person).exists()
+    assert project.invitations.get().used == 1
+    assert services.join(token=old, user=make_user("erin")).project == project
+    assert services.join(token=link(), user=person).user == person
+    assert services.join(token=old, user=person).user == person
+
+
 def test_everything_a_person_holds_opens_at_once(member: Membership, owner: User) -> None:
     holding(member)
     other = Membership.objects.get(

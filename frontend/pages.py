@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project, Role, User
 from accounts.policies import ALLOWED, Action, role_of
+from annotation.arena.selectors import has_arena
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def navigation(
 ) -> tuple[list[Place], list[Place]]:
     """The pages this role may see: the bar, and the pages of the section one is in.
 
-    Labelling pages have a short bar of their own.
+    Labelling pages have a short bar of their own. At most one query.
     """
     if current in LABELLING_PAGES:
         return _places(LABELLING, project, role, current), []
@@ -85,14 +86,19 @@ def _places(
     return [
         Place(str(name), reverse(route, args=[project.slug]), route == current)
         for name, route, action in doors
-        if role in ALLOWED[action]
+        if role in ALLOWED[action] and (route != "arena" or _shows_arena(project, role))
     ]
+
+
+def _shows_arena(project: Project, role: Role | None) -> bool:
+    """An arena that nobody has made is seen by those only who could make it."""
+    return role in ALLOWED[Action.MANAGE_PROJECT] or has_arena(project)
 
 
 def project_page(
     request: HttpRequest, template: str, project: Project, current: str, **context: Any
 ) -> HttpResponse:
-    """Render a page of a project with its navigation. One query for the role."""
+    """Render a page of a project with its navigation. Two queries: the role, and the arena."""
     role = role_of(user_of(request), project)
     nav, inside = navigation(project, role, current)
     if request.session.get("participation"):

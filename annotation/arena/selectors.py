@@ -20,6 +20,10 @@ def arena_of(project: Project) -> Arena | None:
     return Arena.objects.select_related("project", "budget").filter(project=project).first()
 
 
+def has_arena(project: Project) -> bool:
+    return Arena.objects.filter(project=project).exists()
+
+
 def public_arena(slug: str) -> Arena | None:
     """The arena at this address, if it is open to anybody."""
     return (

@@ -65,6 +65,18 @@ def vote(client: Client, battle: Battle, **fields: str) -> Any:
     return client.post(address(battle.arena.project, "arena-vote", battle.key), values)
 
 
+def test_an_arena_that_nobody_made_is_in_no_annotators_navigation(arena: Arena) -> None:
+    plain = make_project()
+    for role, project, seen in (
+        (Role.ANNOTATOR, arena.project, True),
+        (Role.ANNOTATOR, plain, False),
+        (Role.RESEARCHER, plain, False),
+        (Role.OWNER, plain, True),
+    ):
+        page = member(project, role).get(address(project, "label")).content.decode()
+        assert (f'href="{address(project)}"' in page) == seen, role
+
+
 def test_a_member_asks_waits_votes_and_learns_the_names(arena: Arena) -> None:
     client = member(arena.project)
     battle = ask(client, arena.project)

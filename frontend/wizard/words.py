@@ -29,7 +29,7 @@ SCALES = (
     ("7", gettext_lazy("7 points: up to much better, tie")),
 )
 TIES: Names = {
-    TieKind.TIE: gettext_lazy("all equal"),
+    TieKind.TIE: gettext_lazy("all tied"),
     TieKind.BOTH_GOOD: gettext_lazy("both good"),
     TieKind.BOTH_BAD: gettext_lazy("both bad"),
     TieKind.CANNOT_JUDGE: gettext_lazy("cannot judge"),

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 
 from annotation.labels.models import Annotator
+from core.spreadsheets import as_text
 
 Figures = Mapping[str, Any]
 
@@ -141,7 +142,7 @@ def table_csv(rows: Sequence[Row], report_id: int) -> str:
 def _plain(row: Row) -> list[Any]:
     who = row.annotator
     return [
-        _safe(who.pseudonym),
+        as_text(who.pseudonym),
         who.kind,
         who.simulated,
         state_of(who),
@@ -157,10 +158,6 @@ def _shares(row: Row) -> list[Any]:
         for cell in row.cells
         for name in ("value", "low", "high", "labels")
     ]
-
-
-def _safe(text: str) -> str:
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
 
 
 def state_of(annotator: Annotator) -> str:

@@ -13,6 +13,7 @@ from django.conf import settings
 
 from core.exceptions import InvalidInput, NotFound
 from core.files import sha256_of
+from core.spreadsheets import as_text
 from jobs.models import Job
 
 from . import files
@@ -23,9 +24,6 @@ from .shapes import SHAPES, Shape
 BATCH = 256
 Progress = Callable[[int, int], object]
 Row = dict[str, Any]
-
-# A spreadsheet reads a cell that starts with one of these as a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 class Sink(Protocol):
@@ -79,9 +77,7 @@ def safe_cell(value: Any) -> Any:
     """A CSV cell that no spreadsheet runs as a formula; numbers stay numbers."""
     if isinstance(value, (list, dict)):
         value = json.dumps(value, ensure_ascii=False)
-    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
-        return f"'{value}"
-    return value
+    return as_text(value) if isinstance(value, str) else value
 
 
 def export(

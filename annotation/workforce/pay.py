@@ -59,12 +59,3 @@ def decimal(micros: int) -> str:
     """
     exact = Decimal(micros).scaleb(-6)
     return str(exact.quantize(Decimal("0.01")) if micros % 10_000 == 0 else exact.normalize())
-
-
-def cell(text: str) -> str:
-    """A text for a spreadsheet: what a formula could start with gets an apostrophe before it.
-
-    >>> cell("=1+1"), cell("p-01ab")
-    ("'=1+1", 'p-01ab')
-    """
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r", "\n"} else text

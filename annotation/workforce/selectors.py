@@ -25,9 +25,10 @@ from accounts.models import Membership, Project, User
 from annotation.labels.models import Annotation, Annotator
 from annotation.queue.models import Slot, SlotState
 from core.exceptions import NotFound
+from core.spreadsheets import as_text
 
 from .models import Earning, Participation, Payout, Rate, Stage, Study
-from .pay import cell, decimal
+from .pay import decimal
 from .payments import unpaid
 
 # Somebody who labelled within this time is at work.
@@ -286,15 +287,15 @@ def payroll(payout: Payout) -> list[tuple[str, ...]]:
     lines = Earning.objects.filter(payout_line__payout=payout)
     return [
         (
-            cell(one.annotator.pseudonym),
-            cell(one.account),
+            as_text(one.annotator.pseudonym),
+            as_text(one.account),
             one.first.date().isoformat(),
             one.last.date().isoformat(),
             str(one.labels),
             f"{one.seconds / 3600:.4f}",
             decimal(one.amount),
             one.currency,
-            cell(payout.reference or f"{payout.project.slug}-{payout.pk}"),
+            as_text(payout.reference or f"{payout.project.slug}-{payout.pk}"),
         )
         for one in balances(lines)
     ]

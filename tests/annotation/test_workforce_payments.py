@@ -19,8 +19,9 @@ from annotation.labels.services import Answer, submit, undo
 from annotation.queue.models import Slot
 from annotation.workforce import payments, selectors
 from annotation.workforce.models import Earning, Payout, PayoutLine
-from annotation.workforce.pay import Terms, amount, cell, decimal, paid_seconds, terms_for
+from annotation.workforce.pay import Terms, amount, decimal, paid_seconds, terms_for
 from core.exceptions import Conflict, InvalidInput
+from core.spreadsheets import as_text
 from tests.factories import (
     make_annotation,
     make_annotator,
@@ -389,7 +390,7 @@ def test_paid_seconds(seconds: float | None, held: int, expected: float) -> None
 
 @pytest.mark.parametrize("text", ["=1", "+1", "-1", "@x", "\t=1", "\r=1"])
 def test_no_cell_starts_a_formula(text: str) -> None:
-    assert cell(text) == f"'{text}"
+    assert as_text(text) == f"'{text}"
 
 
 @pytest.mark.parametrize(

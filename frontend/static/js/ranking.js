@@ -75,7 +75,7 @@ function silently(slot, crit, value) {
   }
 }
 
-export function untie(slot, crit) {
+function untie(slot, crit) {
   const plain = crit.querySelector(".as-ranked input");
   if (plain) plain.checked = true;
 }

@@ -204,9 +204,16 @@ def remarks_for(annotator: Annotator) -> QuerySet[Remark]:
 
 
 def disagreements(
-    project: Project, *, criterion: int | None = None, tag: str = ""
+    project: Project,
+    *,
+    criterion: int | None = None,
+    tag: str = "",
+    new_to: Annotator | None = None,
 ) -> QuerySet[Consensus]:
-    """People's consensus of two labels or more that no review decided, most uncertain first."""
+    """People's consensus of two labels or more that no review decided, most uncertain first.
+
+    `new_to` leaves out what this reviewer has submitted: who could not judge it decided nothing.
+    """
     rows = (
         Consensus.objects.filter(
             instance__project=project, scope=Scope.HUMAN, labels__gte=2, entropy__gt=0
@@ -218,6 +225,9 @@ def disagreements(
         rows = rows.filter(criterion=criterion)
     if tag:
         rows = rows.filter(instance__tags__contains=[tag])
+    if new_to is not None:
+        done = {"purpose": Purpose.REVIEW, "state": SlotState.SUBMITTED}
+        rows = rows.exclude(instance__in=new_to.slots.filter(**done).values("instance"))
     return rows.order_by("-entropy", "-labels", "pk")
 
 

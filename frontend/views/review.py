@@ -164,7 +164,7 @@ def review_submit(request: HttpRequest, slug: str, instance_id: int) -> HttpResp
         act(request, project, slot, reviewer)
     except InvalidInput as refusal:
         return _page(request, project, slot, reviewer, str(refusal))
-    return _next(request, project)
+    return _next(request, project, slot, reviewer)
 
 
 def _accept(request: HttpRequest, project: Project, slot: Slot, reviewer: Annotator) -> None:
@@ -189,9 +189,12 @@ def _submit(request: HttpRequest, project: Project, slot: Slot, reviewer: Annota
     )
 
 
-def _next(request: HttpRequest, project: Project) -> HttpResponse:
-    messages.success(request, _("Your review decides this instance."))
-    row = _queue(project, None).first()
+def _next(request: HttpRequest, project: Project, slot: Slot, reviewer: Annotator) -> HttpResponse:
+    if _queue(project, None).filter(instance=slot.instance_id).exists():
+        messages.info(request, _("Your answer is kept. It leaves open what you could not judge."))
+    else:
+        messages.success(request, _("Your review decides this instance."))
+    row = reviewing.disagreements(project, new_to=reviewer).first()
     if row is None:
         return redirect("review", project.slug)
     return redirect("review-instance", project.slug, row.instance_id)

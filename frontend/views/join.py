@@ -25,7 +25,6 @@ from core.exceptions import Conflict, InvalidInput, NotFound
 from frontend.address import address_of
 
 WINDOW = timedelta(minutes=15)
-BACKEND = "django.contrib.auth.backends.ModelBackend"
 # Failures per window: of an address (a whole institute may share one), and for one name from it.
 MOST_PER_ADDRESS, MOST_PER_NAME, MOST_JOINS = 100, 10, 60
 
@@ -98,7 +97,7 @@ def join_accept(request: HttpRequest) -> HttpResponse:
     except (InvalidInput, Conflict) as error:
         context = {**_invited(invitation), "error": error, "username": username}
         return render(request, "join/page.html", context, status=422)
-    log_in(request, membership.user, backend=BACKEND)
+    log_in(request, membership.user)
     return _inside(request, membership)
 
 

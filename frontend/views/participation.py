@@ -19,7 +19,7 @@ from core.exceptions import Conflict, NotFound
 from frontend.address import address_of
 from frontend.pages import user_of
 
-from .join import BACKEND, WINDOW, without_referrer
+from .join import WINDOW, without_referrer
 
 MOST_ENTRIES, MOST_CODES = 60, 10
 
@@ -103,7 +103,7 @@ def _come_back(request: HttpRequest, mine: Participation) -> HttpResponse:
 
 
 def _inside(request: HttpRequest, participation: Participation, code: str) -> HttpResponse:
-    log_in(request, participation.user, backend=BACKEND)
+    log_in(request, participation.user)
     request.session["participation"] = participation.pk
     request.session["return_code"] = code
     return redirect("study-ready")

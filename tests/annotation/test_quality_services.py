@@ -287,7 +287,7 @@ def test_a_relabel_of_what_was_never_sent_out_settles_with_its_label() -> None:
     instance, annotator = make_instance(project), make_annotator(project)
     assert instance.state == InstanceState.NEW
     ask = {"project": project, "instance_ids": [instance.pk], "by": project_owner(project)}
-    assert request_relabel(report="influence", count=2, **ask).opened == 2  # type: ignore[arg-type]
+    assert request_relabel(report="influence", count=2, **ask).opened == 2
     sent = Assignment.objects.get(instance=instance)
     assert (sent.destination, sent.arm, sent.propensity) == ("human", "seed", 1.0)
     for person, state in ((annotator, "routed"), (make_annotator(project), "settled")):

@@ -9,10 +9,12 @@ from django.urls import reverse
 
 from accounts.models import Membership, Project
 from accounts.services import create_user
-from annotation.projects.models import Guideline
+from annotation.projects.models import Guideline, Kind, TieKind
 from annotation.projects.selectors import criteria_of, protocol_of
 from annotation.projects.templates import TEMPLATES
-from tests.factories import make_user
+from frontend.labelling.scales import beside
+from frontend.wizard.words import TIES
+from tests.factories import make_project, make_user
 
 pytestmark = pytest.mark.django_db
 EACH = pytest.mark.parametrize("key", TEMPLATES)
@@ -161,6 +163,12 @@ def test_what_people_type_is_shown_as_text(person: Client) -> None:
     page = person.post("/new/preview/", fields).content.decode()
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
+
+
+def test_a_full_tie_is_called_the_same_where_it_is_chosen_and_where_it_is_given() -> None:
+    protocol = protocol_of(make_project(kind=Kind.LISTWISE, ties=[TieKind.TIE]))
+    (given,) = beside(protocol, Kind.LISTWISE, "")
+    assert given.text == TIES[TieKind.TIE]
 
 
 def test_who_came_in_by_a_study_makes_no_projects(client: Client) -> None:

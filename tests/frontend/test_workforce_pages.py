@@ -21,6 +21,7 @@ from annotation.projects.models import Protocol
 from annotation.queue.models import Slot, SlotState
 from annotation.workforce import payments
 from annotation.workforce.models import Earning, Payout
+from annotation.workforce.studies import create_study, set_state
 from tests.factories import make_instance, make_member, make_project, make_slot, make_user
 
 pytestmark = pytest.mark.django_db
@@ -233,3 +234,19 @@ def test_the_board_is_off_until_the_project_and_the_person_want_it(
     shown = text(client, "leaderboard", project.slug)
     assert "&lt;b&gt;Bob" in shown
     assert "<b>Bob" not in shown
+
+
+def test_a_study_is_closed_for_good_after_a_question_only(
+    page: Client, project: Project, owner: User
+) -> None:
+    study, _ = create_study(
+        project=project, actor=owner, name="x", labels=1, places=1, completion_code="A"
+    )
+    set_state(study=study, state="open", actor=owner)
+    forms = text(page, "study", project.slug, study.pk).split("<form")
+    asked = {
+        found[1]: "data-confirm" in form
+        for form in forms
+        if (found := re.search(r'name="state"\s+value="(\w+)"', form))
+    }
+    assert asked == {"paused": False, "closed": True}

@@ -1,41 +1,20 @@
 """Many people at one link, and many attempts at one door, at the same moment."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier
 
 import pytest
-from django.db import connection
 
 from accounts.invitations import invite, join, sign_up
 from accounts.models import Invitation, Membership, Role, User
 from accounts.services import change_role, create_project
 from accounts.throttling import attempt
-from core.exceptions import ApplicationError, Conflict, Gone, InvalidInput, TooManyRequests
+from core.exceptions import Conflict, Gone, InvalidInput, TooManyRequests
 from tests.factories import make_user
+from tests.races import at_once
 
 # Real threads with connections of their own: each commits for itself.
 pytestmark = pytest.mark.django_db(transaction=True)
 PEOPLE, SEATS = 20, 5
-
-
-def at_once(*work: Callable[[], object]) -> list[str]:
-    """Run all of them from one starting shot; what each came to: `done` or the error's name."""
-    start = Barrier(len(work))
-
-    def run(one: Callable[[], object]) -> str:
-        try:
-            start.wait(timeout=30)
-            one()
-        except ApplicationError as error:
-            return type(error).__name__
-        finally:
-            connection.close()
-        return "done"
-
-    with ThreadPoolExecutor(len(work)) as pool:
-        return [each.result(timeout=120) for each in [pool.submit(run, one) for one in work]]
 
 
 def test_twenty_people_race_for_five_seats() -> None:

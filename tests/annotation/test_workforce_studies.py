@@ -1,15 +1,11 @@
 """Studies: each row of the table in `annotation.workforce.entry`, and the count of places."""
 
 import uuid
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier
 from typing import Any
 
 import pytest
 from django.contrib.auth import authenticate
-from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Membership, Project, User
@@ -21,7 +17,6 @@ from annotation.workforce import entry
 from annotation.workforce.models import Earning, Participation, Stage, Study
 from annotation.workforce.studies import create_study, new_link, set_state
 from core.exceptions import (
-    ApplicationError,
     Conflict,
     Forbidden,
     Gone,
@@ -29,6 +24,7 @@ from core.exceptions import (
     NotFound,
 )
 from tests.factories import make_instance, make_member, make_project, make_user
+from tests.races import at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -331,23 +327,6 @@ def test_a_study_is_checked(project: Project, owner: User, fields: dict[str, Any
 def test_only_those_who_manage_people_make_studies(project: Project) -> None:
     with pytest.raises(Forbidden):
         make_study(project, make_member(project))
-
-
-def at_once(*work: Callable[[], object]) -> list[str]:
-    start = Barrier(len(work))
-
-    def run(one: Callable[[], object]) -> str:
-        try:
-            start.wait(timeout=30)
-            one()
-        except ApplicationError as error:
-            return type(error).__name__
-        finally:
-            connection.close()
-        return "done"
-
-    with ThreadPoolExecutor(len(work)) as pool:
-        return [each.result(timeout=120) for each in [pool.submit(run, one) for one in work]]
 
 
 @pytest.mark.django_db(transaction=True)

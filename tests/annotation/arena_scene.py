@@ -11,9 +11,22 @@ from annotation.labels.people import annotator_for
 from jobs import runner
 from tests.factories import make_member, make_user
 
-from .chat_server import ChatServer
+from .chat_server import ChatServer, reply
 
+OK = 200
 PRICES = {"price_per_1k_input_micros": 1000, "price_per_1k_output_micros": 2000}
+
+
+def says_who(body: dict[str, Any], number: int) -> tuple[int, dict[str, str], dict[str, Any]]:
+    """The answer names the turn, so that each side's conversation can be told."""
+    turn = sum(message["role"] == "user" for message in body["messages"])
+    return OK, {}, reply(f"answer {turn} of {body['model']}", usage=(100, 50))
+
+
+def one_broken(body: dict[str, Any], number: int) -> tuple[int, dict[str, str], dict[str, Any]]:
+    if body["model"] == "model-flint":
+        return 400, {}, {"error": "no such model"}
+    return says_who(body, number)
 
 
 def make_arena(

@@ -28,17 +28,10 @@ from jobs.context import JobContext
 from jobs.models import Job
 from tests.factories import make_project, make_user
 
-from .arena_scene import cast, make_arena, make_player, play
+from .arena_scene import OK, cast, make_arena, make_player, one_broken, play, says_who
 from .chat_server import ChatServer, reply, serving
 
 pytestmark = pytest.mark.django_db
-OK = 200
-
-
-def says_who(body: dict[str, Any], number: int) -> tuple[int, dict[str, str], dict[str, Any]]:
-    """The answer names the turn, so that each side's conversation can be told."""
-    turn = sum(message["role"] == "user" for message in body["messages"])
-    return OK, {}, reply(f"answer {turn} of {body['model']}", usage=(100, 50))
 
 
 @pytest.fixture(autouse=True)
@@ -188,12 +181,6 @@ def test_names_are_not_in_what_the_page_gets_before_the_vote(
     assert view.choice == "A"
     shown = [(battle.first, battle.second)[position].name for position in battle.shown_order]
     assert list(view.names.values()) == shown
-
-
-def one_broken(body: dict[str, Any], number: int) -> tuple[int, dict[str, str], dict[str, Any]]:
-    if body["model"] == "model-flint":
-        return 400, {}, {"error": "no such model"}
-    return says_who(body, number)
 
 
 def test_a_failing_contestant_makes_the_battle_void(project: Project, settings: Any) -> None:

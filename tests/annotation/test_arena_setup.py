@@ -14,9 +14,8 @@ from audit.models import Event
 from core.exceptions import Conflict, InvalidInput, NotFound
 from tests.factories import make_project, make_user
 
-from .arena_scene import cast, make_arena, make_player, play
+from .arena_scene import cast, make_arena, make_player, play, says_who
 from .chat_server import reply, serving
-from .test_arena_battle import says_who
 
 pytestmark = pytest.mark.django_db
 

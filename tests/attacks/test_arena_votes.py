@@ -19,9 +19,8 @@ from annotation.queue.services import expire_leases, skip
 from annotation.workforce import entry, payments, selectors
 from annotation.workforce.studies import create_study, set_state
 from core.exceptions import Conflict
-from tests.annotation.arena_scene import cast, make_arena, make_player, play
+from tests.annotation.arena_scene import cast, make_arena, make_player, play, says_who
 from tests.annotation.chat_server import ChatServer, serving
-from tests.annotation.test_arena_battle import says_who
 from tests.factories import make_annotator, make_project, make_user
 
 pytestmark = pytest.mark.django_db

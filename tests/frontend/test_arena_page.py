@@ -13,9 +13,8 @@ from accounts.models import Project, Role
 from annotation.arena.models import Arena, Battle
 from annotation.labels.models import Annotation, Annotator
 from annotation.labels.selectors import current
-from tests.annotation.arena_scene import make_arena, play
+from tests.annotation.arena_scene import make_arena, one_broken, play, says_who
 from tests.annotation.chat_server import ChatServer, serving
-from tests.annotation.test_arena_battle import one_broken, says_who
 from tests.factories import make_member, make_project
 
 pytestmark = pytest.mark.django_db

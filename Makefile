@@ -51,9 +51,9 @@ lint: install ## Check style, types, layers, templates and migrations
 	$(VENV) -m embedded run -- $(VENV) manage.py makemigrations --check --dry-run
 
 messages: install ## Bring the catalogues of texts up to date and compile them (needs gettext)
-	$(VENV) manage.py makemessages -l de -l ar -i .venv -i tests -i var -i docs \
+	$(VENV) -m embedded run -- $(VENV) manage.py makemessages -l de -l ar -i .venv -i tests -i var -i docs \
 		--no-wrap --no-obsolete --add-location file
-	$(VENV) manage.py compilemessages -l de -l ar -i .venv
+	$(VENV) -m embedded run -- $(VENV) manage.py compilemessages -l de -l ar -i .venv
 
 format: install ## Rewrite sources and templates in the common style
 	$(VENV) -m ruff check --fix .

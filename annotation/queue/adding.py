@@ -64,11 +64,11 @@ def add_slot(
 
 
 def _note_sent(instance: Instance) -> None:
-    """Without an assignment the instance would never settle. A person chose it, no router: the
-    label is certain, and like that of a sending by hand it is in the seed's arm."""
+    """Without an assignment the instance would never settle. Somebody chose it from a report, so
+    it is no random draw: never of the seed's arm."""
     Assignment.objects.get_or_create(
         instance=instance,
-        defaults={"destination": Destination.HUMAN, "arm": Arm.SEED, "propensity": 1.0},
+        defaults={"destination": Destination.HUMAN, "arm": Arm.ROUTED, "propensity": 1.0},
     )
 
 

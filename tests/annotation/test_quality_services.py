@@ -289,7 +289,7 @@ def test_a_relabel_of_what_was_never_sent_out_settles_with_its_label() -> None:
     ask = {"project": project, "instance_ids": [instance.pk], "by": project_owner(project)}
     assert request_relabel(report="influence", count=2, **ask).opened == 2
     sent = Assignment.objects.get(instance=instance)
-    assert (sent.destination, sent.arm, sent.propensity) == ("human", "seed", 1.0)
+    assert (sent.destination, sent.arm, sent.propensity) == ("human", "routed", 1.0)
     for person, state in ((annotator, "routed"), (make_annotator(project), "settled")):
         slot = claim(project=project, annotator=person)
         assert slot is not None

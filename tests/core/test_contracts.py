@@ -100,7 +100,7 @@ def test_the_layers_name_every_room() -> None:
 
 def test_every_services_module_is_under_the_contract() -> None:
     named = set(contract("services know no HTTP")["source_modules"])
-    assert named == {module_name(path) for path in service_modules()}
+    assert named >= {module_name(path) for path in service_modules()}
 
 
 @pytest.mark.parametrize("path", service_modules(), ids=module_name)

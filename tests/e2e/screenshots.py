@@ -39,6 +39,9 @@ def shots(slug: str, live: str) -> list[Shot]:
     return [
         Shot("label-light", "annotator", f"/p/{live}/label/", keys=("2",)),
         Shot("label-dark", "annotator", f"/p/{live}/label/", "dark", keys=("2",)),
+        Shot("ranking-light", "annotator", "/p/rankings/label/", keys=("2", "1", "1")),
+        Shot("wizard-light", "admin", "/new/?template=multipref"),
+        Shot("dashboard-light", "admin", f"/p/{slug}/dashboard/"),
         Shot("project-light", "admin", f"/p/{slug}/"),
         Shot("routing-light", "admin", f"/p/{slug}/routing/"),
         Shot("routing-dark", "admin", f"/p/{slug}/routing/", "dark"),

@@ -10,7 +10,17 @@ from annotation.instances.models import (
     RecordedLabel,
     Signal,
 )
-from annotation.judges.models import Judge, JudgeCall
+from annotation.judges.models import (
+    Calibration,
+    Connection,
+    Judge,
+    JudgeBatch,
+    JudgeCall,
+    JudgeReport,
+    JudgeRun,
+    Mining,
+    Prompt,
+)
 from annotation.labels.models import Annotation, Annotator, Draft
 from annotation.ledger.models import Budget, Entry
 from annotation.projects.models import Criterion, Guideline, Protocol
@@ -32,7 +42,9 @@ __all__ = [
     "Assignment",
     "Battle",
     "Budget",
+    "Calibration",
     "Completion",
+    "Connection",
     "Consensus",
     "ConsensusState",
     "Contestant",
@@ -45,13 +57,18 @@ __all__ = [
     "Guideline",
     "Instance",
     "Judge",
+    "JudgeBatch",
     "JudgeCall",
+    "JudgeReport",
+    "JudgeRun",
     "MediaFile",
+    "Mining",
     "Opening",
     "Participation",
     "Payout",
     "PayoutLine",
     "Pool",
+    "Prompt",
     "Protocol",
     "Rate",
     "RecordedLabel",

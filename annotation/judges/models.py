@@ -67,7 +67,7 @@ class Shape(models.TextChoices):
 class Mode(models.TextChoices):
     """One constrained token with its log-probabilities, or reasons that end in a tag."""
 
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105 - one token of text
     REASONED = "reasoned"
 
 

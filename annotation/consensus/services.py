@@ -1,8 +1,9 @@
 """Writing what the labels of an instance say together, per criterion and scope."""
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import combinations
 
 from django.db import connection, transaction
 from django.db.models import Max
@@ -12,7 +13,7 @@ from annotation.labels.models import Annotation
 from annotation.projects.models import Criterion
 from annotation.projects.selectors import criteria_of, protocol_of
 from annotation.quality.em import DAWID_SKENE, NOISY_BT, ONE_COIN
-from annotation.quality.reliability import Ballot, fit
+from annotation.quality.reliability import Ballots, fit
 from core.exceptions import InvalidInput
 
 from .models import Consensus, ConsensusState, Scope
@@ -148,35 +149,37 @@ def _weighed(
     labels: Mapping[Subject, Sequence[Label]], method: str
 ) -> dict[Subject, tuple[float, ...]]:
     """Worths by a model of the annotators, one fit per criterion over the pairs told apart."""
-    ballots: dict[int, list[Ballot]] = defaultdict(list)
-    for subject, found in labels.items():
-        for label in found:
-            ballots[subject[1]] += ballots_of(subject, label)
     pairs: dict[Subject, dict[tuple[int, int], float]] = defaultdict(dict)
-    for given in ballots.values():
-        for key, p in fit(given, model=method).posterior.items():
-            subject, i, j = _subject_of(key)
-            pairs[subject][i, j] = p
+    for criterion in {criterion for _, criterion in labels}:
+        mine = {subject: found for subject, found in labels.items() if subject[1] == criterion}
+        ballots, keys = ballots_of(mine)
+        for (subject, i, j), p in zip(keys, fit(ballots, model=method).posterior, strict=True):
+            pairs[subject][i, j] = float(p)
     return {
         subject: worth_of(len(labels[subject][0].vote.ranking), known)
         for subject, known in pairs.items()
     }
 
 
-def ballots_of(subject: Subject, label: Label) -> list[Ballot]:
-    """One ballot per pair of completions that the label tells apart; keys (subject, i, j)."""
-    size, vote = len(label.vote.ranking), label.vote
-    return [
-        Ballot((subject, i, j), vote.annotator, share, _left(label, i, j), _tied(label, i, j))
-        for i in range(size)
-        for j in range(i + 1, size)
-        if (share := pair_share(vote, i, j)) is not None
+def ballots_of(
+    labels: Mapping[Subject, Sequence[Label]],
+) -> tuple[Ballots, list[tuple[Subject, int, int]]]:
+    """One ballot per pair of completions that a label tells apart, and what each pair is."""
+    codes: dict[tuple[Subject, int, int], int] = {}
+    rows = [
+        (
+            codes.setdefault((subject, i, j), len(codes)),
+            label.vote.annotator,
+            share,
+            _left(label, i, j),
+            _tied(label, i, j),
+        )
+        for subject, found in labels.items()
+        for label in found
+        for i, j in combinations(range(len(label.vote.ranking)), 2)
+        if (share := pair_share(label.vote, i, j)) is not None
     ]
-
-
-def _subject_of(key: Hashable) -> tuple[Subject, int, int]:
-    assert isinstance(key, tuple)  # noqa: S101 - narrows the type of a key made above
-    return key
+    return Ballots.of(rows), list(codes)
 
 
 def _left(label: Label, i: int, j: int) -> bool | None:

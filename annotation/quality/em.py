@@ -1,19 +1,25 @@
-"""Expectation–maximisation over fractional labels: the models of `reliability.py`. Pure: numpy."""
+"""Expectation–maximisation over counted labels: the models of `reliability.py`. Pure: numpy, SciPy.
+
+The labels are counted in a sparse matrix (units × cells); a cell is one answer of one annotator in
+one order of showing. Everything a step needs is then two products with that matrix, whatever the
+model is, so that a round over a million labels takes hundredths of a second.
+"""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Vector = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
+Flags = npt.NDArray[np.bool_]
 
 ONE_COIN, DAWID_SKENE, MACE, NOISY_BT = "one-coin", "dawid-skene", "mace", "noisy-bt"
 MODELS = (ONE_COIN, DAWID_SKENE, MACE, NOISY_BT)
 FIRST, SECOND, TIE = 0, 1, 2
 FLOOR = 1e-10
-# noisy-bt: s_i − s_j is normal beforehand with this standard deviation. A spread that is estimated
-# too trades off against γ; it is fixed, so that γ compares between fits.
+# noisy-bt: s_i − s_j is normal beforehand with this standard deviation, unless told otherwise.
 SPREAD = 2.0
 NODES: Vector = np.linspace(-3, 3, 13)
 
@@ -27,26 +33,95 @@ class Prior:
     habit: float = 1.0
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Fractional hard labels, ordered by pair. `label` is canonical, `place` as shown."""
+NO_PRIOR = Prior(0, 0, 0)
 
-    pair: Codes
+
+@dataclass(frozen=True)
+class Table:
+    """Counted labels. `label` of a cell is canonical, `place` as shown.
+
+    `counts`: SciPy CSR (units × cells). `turned`: the canonical first was shown second, truth is
+    turned round to read it in places. `sided`: the order shown is known for some of the
+    annotator's labels.
+    """
+
+    counts: Any
     who: Codes
     label: Codes
     place: Codes
-    # The canonical first was shown second: truth is turned round to read it in places.
-    turned: npt.NDArray[np.bool_]
-    share: Vector
-    # By annotator: the order shown is known for some of their labels.
-    sided: npt.NDArray[np.bool_]
-    pairs: int
-    annotators: int
+    turned: Flags
+    sided: Flags
+    answers: int
+
+    @property
+    def annotators(self) -> int:
+        return len(self.sided)
+
+
+def table_of_answers(
+    unit: Codes, who: Codes, answer: Codes, *, units: int, annotators: int, answers: int
+) -> Table:
+    """Count labels that are one of `answers` classes; all arrays (labels,), codes from 0."""
+    cells = who * answers + answer
+    sided = np.zeros(annotators, dtype=np.bool_)
+    return _table(unit, cells * 2, np.ones(len(unit)), (units, answers), sided)
+
+
+def table_of_pairs(
+    unit: Codes, who: Codes, p: Vector, left: Codes, tie: Flags, *, shape: tuple[int, int, int]
+) -> Table:
+    """Count labels of pairs; all arrays (labels,).
+
+    Args:
+        p: how much of the label goes to the canonical first.
+        left: 1 where that one was shown first, 0 where second, −1 where nobody knows.
+        tie: the label is an answer of its own; where none is, ties are halves.
+        shape: (units, annotators, answers): 2 answers, or 3 with ties.
+    """
+    units, annotators, answers = shape
+    decided = np.flatnonzero(~tie)
+    tied = np.flatnonzero(tie)
+    label = np.repeat([FIRST, SECOND, TIE], [len(decided), len(decided), len(tied)])
+    row = np.concatenate([decided, decided, tied])
+    share = np.concatenate([p[decided], 1 - p[decided], np.ones(len(tied))])
+    # Where nobody knows the order, half of the label was given in each.
+    unknown = np.flatnonzero(left[row] < 0)
+    share[unknown] /= 2
+    row, label, share = (np.concatenate([each, each[unknown]]) for each in (row, label, share))
+    turned = (left[row] == 0).astype(np.intp)
+    turned[len(turned) - len(unknown) :] = 1
+    cells = (who[row] * answers + label) * 2 + turned
+    sided = np.bincount(who, left >= 0, annotators) > 0
+    some = share > 0
+    return _table(unit[row][some], cells[some], share[some], (units, answers), sided)
+
+
+def _table(unit: Codes, cells: Codes, share: Vector, shape: tuple[int, int], sided: Flags) -> Table:
+    """A cell is (annotator · answers + label) · 2 + turned."""
+    # Here, not above: SciPy would slow the start of every web process.
+    from scipy.sparse import csr_array  # noqa: PLC0415
+
+    units, answers = shape
+    used = np.flatnonzero(np.bincount(cells, minlength=1))
+    column = np.zeros(int(used.max(initial=-1)) + 1, dtype=np.int32)
+    column[used] = np.arange(len(used))
+    counts = csr_array((share, (unit.astype(np.int32), column[cells])), (units, len(used)))
+    label, turned = used // 2 % answers, used % 2 == 1
+    return Table(
+        counts=counts,
+        who=used // 2 // answers,
+        label=label,
+        place=np.where(turned & (label != TIE), 1 - label, label),
+        turned=turned,
+        sided=sided,
+        answers=answers,
+    )
 
 
 @dataclass
 class Parameters:
-    """What EM changes. Arrays by annotator: `skill` (A,), `habit` (A, L), `confusion` (A, T, L)."""
+    """What EM changes. Arrays by annotator: `skill` (A,), `habit` (A, L), `confusion` (A, T, L);
+    `prior` (T,) of the hidden answer."""
 
     skill: Vector
     habit: Vector
@@ -55,159 +130,150 @@ class Parameters:
 
 
 class Engine:
-    """EM over the rows of one data set for one model; weights are those of the prompts."""
+    """EM over the table of one data set for one model."""
 
-    def __init__(self, model: str, rows: Rows, prior: Prior, even: bool) -> None:
-        self.model, self.rows, self.pseudo, self.even = model, rows, prior, even
-        self.labels = 3 if (rows.label == TIE).any() else 2
-        # The truth in the places shown, per row and hidden answer.
+    def __init__(
+        self, model: str, table: Table, prior: Prior, *, even: bool, spread: float = SPREAD
+    ) -> None:
+        self.model, self.table, self.pseudo = model, table, prior
+        self.even, self.spread = even, spread
+        self.labels = table.answers
         answers = np.arange(self.labels)
         swapped = np.where(answers < TIE, 1 - answers, answers)
-        self.seen = np.where(rows.turned[:, None], swapped[None, :], answers[None, :])
-        # Where each pair begins: sums over the labels of a pair are sums over a slice.
-        self.begins = np.searchsorted(rows.pair, np.arange(rows.pairs))
+        # The truth in the places shown, per cell and hidden answer.
+        self.seen = np.where(table.turned[:, None], swapped[None, :], answers[None, :])
+        self.back = table.counts.T.tocsr()
 
     def start(self) -> Parameters:
         """Annotators alike and better than chance, habits even."""
-        a, n = self.rows.annotators, self.labels
+        a, n = self.table.annotators, self.labels
         skill = self.pseudo.right / max(self.pseudo.right + self.pseudo.wrong, FLOOR) or 0.75
         confusion = np.full((a, n, n), (1 - skill) / (n - 1))
         confusion[:, range(n), range(n)] = skill
-        parameters = Parameters(
-            np.full(a, skill), np.full((a, 2), 0.5), confusion, np.full(n, 1 / n)
-        )
+        prior = np.full(n, 1 / n)
         if self.model == NOISY_BT:
             density = np.exp(-(NODES**2) / 2)
-            parameters.prior = density / density.sum()
-        return parameters
+            prior = density / density.sum()
+        return Parameters(np.full(a, skill), np.full((a, n), 1 / n), confusion, prior)
 
-    def run(
-        self, parameters: Parameters, weights: Vector, rounds: int, tolerance: float
-    ) -> tuple[Parameters, Vector]:
-        """EM until P(first) moves less than `tolerance`; the parameters and that probability."""
-        before = self._majority()
-        responsible = self._first_responsibility(before)
-        if responsible is not None:
-            parameters = self._maximise(parameters, responsible, weights)
+    def run(self, rounds: int, tolerance: float, weights: Vector | None = None) -> Parameters:
+        """EM from the shares of the labels (noisy-bt: from its prior), until no P(hidden answer)
+        moves as much as `tolerance`. Weights are those of the units."""
+        parameters = self.start()
+        before = self.shares()
+        if self.model != NOISY_BT:
+            parameters = self._maximise(parameters, before, weights)
         for _ in range(rounds):
-            responsible = self._expect(parameters)
+            responsible = self.expect(parameters)
             parameters = self._maximise(parameters, responsible, weights)
-            p = self._share(responsible)
-            moved = float(np.abs(p - before).max(initial=0.0))
-            before = p
-            if moved < tolerance:
-                break
-        return parameters, before
+            if responsible.shape == before.shape:
+                moved = np.abs(responsible - before).max(initial=0.0)
+                if moved < tolerance:
+                    break
+            before = responsible
+        return parameters
 
     def rerun(self, start: Parameters, weights: Vector) -> Parameters:
         """A bootstrap draw: from the fit to all, so that few rounds are enough."""
         parameters = start
         for _ in range(15):
-            parameters = self._maximise(parameters, self._expect(parameters), weights)
+            parameters = self._maximise(parameters, self.expect(parameters), weights)
         return parameters
 
-    def posterior(self, parameters: Parameters) -> Vector:
-        return self._share(self._expect(parameters))
+    def shares(self) -> Vector:
+        """(units, L) how the labels of a unit are shared out among the answers."""
+        counts: Vector = self.table.counts @ np.eye(self.labels)[self.table.label]
+        total = counts.sum(axis=1, keepdims=True)
+        return np.where(total > 0, counts / np.maximum(total, FLOOR), 1 / self.labels)
 
-    def _majority(self) -> Vector:
-        rows = self.rows
-        value = np.where(rows.label == FIRST, 1.0, np.where(rows.label == TIE, 0.5, 0.0))
-        total = np.bincount(rows.pair, rows.share, rows.pairs)
-        found: Vector = np.bincount(rows.pair, rows.share * value, rows.pairs) / total
-        return found
-
-    def _first_responsibility(self, p: Vector) -> Vector | None:
-        """EM begins at the shares of the labels; noisy-bt at its prior."""
-        if self.model == NOISY_BT:
-            return None
-        rows = self.rows
-        counts = np.stack(
-            [
-                np.bincount(rows.pair, rows.share * (rows.label == label), rows.pairs)
-                for label in range(self.labels)
-            ],
-            axis=1,
-        )
-        found: Vector = counts / counts.sum(axis=1, keepdims=True)
-        return found
-
-    def _expect(self, parameters: Parameters) -> Vector:
-        """(pairs, T) P(hidden answer | labels)."""
-        chances = np.log(np.maximum(self._chances(parameters), FLOOR)) * self.rows.share[:, None]
-        logs = np.log(np.maximum(parameters.prior, FLOOR)) + np.add.reduceat(chances, self.begins)
+    def expect(self, parameters: Parameters) -> Vector:
+        """(units, T) P(hidden answer | labels)."""
+        logs: Vector = self.table.counts @ np.log(np.maximum(self._chances(parameters), 1e-100))
+        logs += np.log(np.maximum(parameters.prior, FLOOR))
         logs -= logs.max(axis=1, keepdims=True)
-        found = np.exp(logs)
-        result: Vector = found / found.sum(axis=1, keepdims=True)
-        return result
+        np.exp(logs, out=logs)
+        logs /= logs.sum(axis=1, keepdims=True)
+        return logs
+
+    def first_of(self, responsible: Vector) -> Vector:
+        """(units,) P(first is better) from P(hidden answer); a tie counts one half."""
+        if self.model == NOISY_BT:
+            first = 1 / (1 + np.exp(-self.spread * NODES))
+        else:
+            first = np.array([1.0, 0.0, 0.5])[: responsible.shape[1]]
+        found: Vector = responsible @ first
+        return found
 
     def _chances(self, parameters: Parameters) -> Vector:
-        """(rows, T) P(this label | hidden answer t, annotator)."""
-        rows = self.rows
+        """(cells, T) P(this label | hidden answer t, annotator)."""
+        table = self.table
         if self.model == DAWID_SKENE:
             chances: Vector = parameters.confusion[
-                rows.who[:, None], self.seen, rows.place[:, None]
+                table.who[:, None], self.seen, table.place[:, None]
             ]
             return chances
-        skill = parameters.skill[rows.who][:, None]
+        skill = parameters.skill[table.who][:, None]
         if self.model == ONE_COIN:
-            right = rows.label[:, None] == np.arange(2)[None, :]
-            return np.where(right, skill, 1 - skill)
-        known, guessed = self._known(), self._guessed(parameters)
-        return skill * known + (1 - skill) * guessed
+            wrong = (1 - skill) / (self.labels - 1)
+            return np.where(self._right(), skill, wrong)
+        guessed = parameters.habit[table.who, table.place][:, None]
+        found: Vector = np.maximum(skill * self._known() + (1 - skill) * guessed, FLOOR)
+        return found
+
+    def _right(self) -> Flags:
+        """(cells, T) the label is the hidden answer."""
+        found: Flags = self.table.label[:, None] == np.arange(self.labels)[None, :]
+        return found
 
     def _known(self) -> Vector:
         """P(label | the annotator follows the completions): 0 or 1 in mace, σ in noisy-bt."""
         if self.model == MACE:
-            right: Vector = (self.rows.label[:, None] == np.arange(2)[None, :]).astype(np.float64)
-            return right
-        sign = np.where(self.rows.label == FIRST, 1.0, -1.0)[:, None]
-        found: Vector = 1 / (1 + np.exp(-sign * SPREAD * NODES[None, :]))
+            return self._right().astype(np.float64)
+        sign = np.where(self.table.label == FIRST, 1.0, -1.0)[:, None]
+        found: Vector = 1 / (1 + np.exp(-sign * self.spread * NODES[None, :]))
         return found
 
-    def _guessed(self, parameters: Parameters) -> Vector:
-        habit: Vector = parameters.habit[self.rows.who, self.rows.place][:, None]
-        return habit
-
-    def _maximise(self, old: Parameters, responsible: Vector, weights: Vector) -> Parameters:
-        rows, weight = self.rows, self.rows.share * weights
-        mine = responsible[rows.pair] * weight[:, None]
+    def _maximise(self, old: Parameters, responsible: Vector, weights: Vector | None) -> Parameters:
+        weighed = responsible if weights is None else responsible * weights[:, None]
+        # (cells, T): how many labels of a cell were given under each hidden answer.
+        mine: Vector = self.back @ weighed
         new = Parameters(old.skill, old.habit, old.confusion, old.prior)
         if self.model == ONE_COIN:
-            right = mine[np.arange(len(rows.pair)), rows.label]
-            new.skill = self._rate(right, weight)
+            new.skill = self._rate((mine * self._right()).sum(axis=1), mine.sum(axis=1))
         elif self.model == DAWID_SKENE:
             new.confusion = self._confusion(mine)
         else:
-            chances = self._chances(old)
-            known = old.skill[rows.who][:, None] * self._known()
-            follows = (mine * known / np.maximum(chances, FLOOR)).sum(axis=1)
-            new.skill = self._rate(follows, weight)
-            new.habit = self._habits(np.maximum(weight - follows, 0.0))
-        if self.model != NOISY_BT and (not self.even or self.labels == 3):
+            known = old.skill[self.table.who][:, None] * self._known()
+            follows = (mine * known / self._chances(old)).sum(axis=1)
+            total = mine.sum(axis=1)
+            new.skill = self._rate(follows, total)
+            new.habit = self._habits(np.maximum(total - follows, 0.0))
+        if self.model != NOISY_BT and (not self.even or self.labels > TIE):
             new.prior = self._shares(responsible)
         return new
 
-    def _rate(self, hits: Vector, weight: Vector) -> Vector:
-        a = self.rows.annotators
-        good = np.bincount(self.rows.who, hits, a) + self.pseudo.right
-        total = np.bincount(self.rows.who, weight, a) + self.pseudo.right + self.pseudo.wrong
-        found: Vector = good / np.maximum(total, FLOOR)
+    def _rate(self, hits: Vector, total: Vector) -> Vector:
+        a, who = self.table.annotators, self.table.who
+        good = np.bincount(who, hits, a) + self.pseudo.right
+        whole = np.bincount(who, total, a) + self.pseudo.right + self.pseudo.wrong
+        found: Vector = good / np.maximum(whole, FLOOR)
         return found
 
     def _confusion(self, mine: Vector) -> Vector:
-        a, n = self.rows.annotators, self.labels
+        a, n = self.table.annotators, self.labels
         counts = np.full((a, n, n), self.pseudo.wrong / (n - 1))
         counts[:, range(n), range(n)] = self.pseudo.right
         for t in range(n):
-            cell = (self.rows.who * n + self.seen[:, t]) * n + self.rows.place
+            cell = (self.table.who * n + self.seen[:, t]) * n + self.table.place
             counts += np.bincount(cell, mine[:, t], a * n * n).reshape(a, n, n)
-        found: Vector = counts / np.maximum(counts.sum(axis=2, keepdims=True), FLOOR)
+        counts = np.maximum(counts, FLOOR)
+        found: Vector = counts / counts.sum(axis=2, keepdims=True)
         return found
 
     def _habits(self, guesses: Vector) -> Vector:
-        a = self.rows.annotators
-        cells = np.bincount(2 * self.rows.who + self.rows.place, guesses, 2 * a)
-        counts = cells.reshape(a, 2) + self.pseudo.habit
+        a, n = self.table.annotators, self.labels
+        cells = np.bincount(n * self.table.who + self.table.place, guesses, n * a)
+        counts = np.maximum(cells.reshape(a, n) + self.pseudo.habit, FLOOR)
         found: Vector = counts / counts.sum(axis=1, keepdims=True)
         return found
 
@@ -218,26 +284,21 @@ class Engine:
         found: Vector = shares
         return found
 
-    def _share(self, responsible: Vector) -> Vector:
-        """(pairs,) P(first is better), a tie counting one half."""
-        if self.model == NOISY_BT:
-            first = 1 / (1 + np.exp(-SPREAD * NODES))
-        else:
-            first = np.array([1.0, 0.0, 0.5])[: responsible.shape[1]]
-        found: Vector = responsible @ first
+
+def skills_of(model: str, parameters: Parameters) -> Vector:
+    """(A,) what `Skill.skill` says of every annotator."""
+    if model != DAWID_SKENE:
+        return parameters.skill
+    decided = parameters.confusion[:, [0, 1], [0, 1]]
+    found: Vector = decided.mean(axis=1)
+    return found
+
+
+def sides_of(model: str, parameters: Parameters) -> Vector:
+    """(A,) leaning to what is shown first: 2 σ(b) − 1 of a habit, or the difference of errors."""
+    if model == DAWID_SKENE:
+        errors = parameters.confusion
+        found: Vector = errors[:, 1, 0] - errors[:, 0, 1]
         return found
-
-    def skill_of(self, parameters: Parameters, place: int) -> float:
-        if self.model != DAWID_SKENE:
-            return float(parameters.skill[place])
-        decided = parameters.confusion[place]
-        return float((decided[0, 0] + decided[1, 1]) / 2)
-
-    def side_of(self, parameters: Parameters, place: int) -> float | None:
-        """Leaning to what is shown first: 2 σ(b) − 1 of a habit, or the difference of errors."""
-        if self.model == ONE_COIN or not self.rows.sided[place]:
-            return None
-        if self.model == DAWID_SKENE:
-            errors = parameters.confusion[place]
-            return float(errors[1, 0] - errors[0, 1])
-        return float(2 * parameters.habit[place, 0] - 1)
+    habits: Vector = 2 * parameters.habit[:, 0] - 1
+    return habits

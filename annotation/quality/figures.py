@@ -26,7 +26,7 @@ from .bias import (
 )
 from .influence import Influence, leave_one_out
 from .rankings import Ranking, mean_concordance, mean_tau
-from .reliability import Ballot, fit
+from .reliability import Ballots, fit
 from .unusual import unusual
 
 MOST_PAIRS = 40
@@ -174,12 +174,8 @@ def annotators_of(
     for entry in counted:
         for pair, p in shares_of(entry).items():
             table[pair][entry.annotator] = p
-    skills = fit(
-        _ballots(counted),
-        {pair: entry.prompt for entry in counted for pair in shares_of(entry)},
-        model=wanted.model,
-        resamples=RESAMPLES,
-    ).skills
+    ballots, prompts = _ballots(counted)
+    skills = fit(ballots, prompts, model=wanted.model, resamples=RESAMPLES).skills
     influence = leave_one_out(table)
     mine: dict[int, list[Entry]] = defaultdict(list)
     for entry in entries:
@@ -210,18 +206,19 @@ def _influence(found: Influence | None) -> dict[str, Any] | None:
     return {**asdict(found), "flips": instances[:MOST_LISTED]}
 
 
-def _ballots(entries: Sequence[Entry]) -> list[Ballot]:
-    return [
-        Ballot(
-            pair,
-            entry.annotator,
-            p,
-            _left(entry, pair),
-            entry.vote.p is None and abs(p - 0.5) < 1e-9,
-        )
-        for entry in entries
-        for pair, p in shares_of(entry).items()
-    ]
+def _ballots(entries: Sequence[Entry]) -> tuple[Ballots, list[str]]:
+    """The pairs that labels tell apart, and the prompt of each."""
+    codes: dict[Pair, int] = {}
+    prompts: list[str] = []
+    rows = []
+    for entry in entries:
+        for pair, p in shares_of(entry).items():
+            code = codes.setdefault(pair, len(codes))
+            if code == len(prompts):
+                prompts.append(entry.prompt)
+            tie = entry.vote.p is None and abs(p - 0.5) < 1e-9
+            rows.append((code, entry.annotator, p, _left(entry, pair), tie))
+    return Ballots.of(rows), prompts
 
 
 def _left(entry: Entry, pair: Pair) -> bool | None:

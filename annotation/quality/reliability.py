@@ -1,4 +1,4 @@
-"""Who labels how well: four models of annotators, people and judges together. Pure: numpy only.
+"""Who labels how well: four models of annotators, people and judges together. Pure: numpy, SciPy.
 
 Each model has a hidden answer t per pair with a prior, and says how likely annotator w gives label
 l (first, second or tie) when t holds; EM finds both (Dempster, Laird & Rubin 1977):
@@ -7,50 +7,78 @@ one-coin      right with probability g_w (Dawid & Skene 1979 with one accuracy p
 dawid-skene   a full confusion matrix, in the places shown, so that a side bias is visible in it
 mace          knows the answer with probability θ_w, else answers by habit ξ_w (Hovy et al. 2013)
 noisy-bt      P_w(i ≻ j) = γ_w σ(s_i − s_j) + (1 − γ_w) σ(±b_w), + when i was shown first: skill
-              and side bias, with s_i − s_j integrated out over a normal whose width is estimated
+              and side bias, with s_i − s_j integrated out over a normal of a given spread
+
+The spread of noisy-bt is given, not estimated: it cannot be told apart from γ, and a fixed one lets
+γ be compared between fits. The order of the annotators does not depend on it, their γ does.
 
 A label is fractional: a judge's probability p is p labels "first" and 1 − p labels "second"; a tie
 is half of each, except where `dawid-skene` gives ties a column of their own. All maxima are under
 weak priors, so that an annotator with few labels stays near the middle instead of at 0 or 1.
 """
 
-from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from .em import (
     DAWID_SKENE,
-    FIRST,
     MODELS,
     ONE_COIN,
-    SECOND,
-    TIE,
+    SPREAD,
     Codes,
     Engine,
+    Flags,
     Parameters,
     Prior,
-    Rows,
+    Table,
+    Vector,
+    sides_of,
+    skills_of,
+    table_of_pairs,
 )
 
-__all__ = ["MODELS", "Ballot", "Figure", "Fit", "Prior", "Skill", "fit"]
+__all__ = ["MODELS", "Ballots", "Figure", "Fit", "Prior", "Skill", "fit", "table_of"]
 
 FEW_LABELS = 20
 
 
 @dataclass(frozen=True)
-class Ballot:
-    """What one annotator says about one pair: P(canonical first), 1, 0, ½ for a tie, a judge's p.
+class Ballots:
+    """What annotators say about pairs; all arrays (labels,).
 
-    `left` tells whether the canonical first was shown first; None where nobody knows.
+    `pair`: codes from 0 without gaps. `annotator`: ids. `p`: P(canonical first), 1, 0, ½ for a
+    tie, a judge's p. `left`: 1 where the canonical first was shown first, 0 where second, −1 where
+    nobody knows. `tie`: said to be one.
     """
 
-    pair: Hashable
-    annotator: int
-    p: float
-    left: bool | None = None
-    tie: bool = False
+    pair: Codes
+    annotator: Codes
+    p: Vector
+    left: Codes
+    tie: Flags
+
+    def __len__(self) -> int:
+        return len(self.pair)
+
+    @property
+    def pairs(self) -> int:
+        return int(self.pair.max(initial=-1)) + 1
+
+    @staticmethod
+    def of(rows: Iterable[tuple[int, int, float, bool | None, bool]]) -> "Ballots":
+        """From (pair code, annotator, p, left, tie) per label."""
+        given = list(rows)
+        pair, annotator, p, left, tie = zip(*given, strict=True) if given else ((),) * 5
+        sides = [-1 if side is None else int(side) for side in left]
+        return Ballots(
+            np.array(pair, dtype=np.intp),
+            np.array(annotator, dtype=np.intp),
+            np.array(p, dtype=np.float64),
+            np.array(sides, dtype=np.intp),
+            np.array(tie, dtype=np.bool_),
+        )
 
 
 @dataclass(frozen=True)
@@ -85,16 +113,18 @@ class Skill:
 
 @dataclass(frozen=True)
 class Fit:
-    """P(canonical first is better) per pair, and the annotators."""
+    """(pairs,) P(canonical first is better), and the annotators: row `k` of the parameters is the
+    k-th skill."""
 
     model: str
-    posterior: dict[Hashable, float]
+    posterior: Vector
     skills: dict[int, Skill]
+    parameters: Parameters | None = None
 
 
 def fit(
-    ballots: Sequence[Ballot],
-    clusters: Mapping[Hashable, Hashable] | None = None,
+    ballots: Ballots,
+    clusters: Sequence[Hashable] | None = None,
     *,
     model: str = ONE_COIN,
     prior: Prior | None = None,
@@ -102,88 +132,70 @@ def fit(
     rounds: int = 200,
     tolerance: float = 1e-6,
     even: bool = True,
+    spread: float = SPREAD,
     seed: int = 0,
 ) -> Fit:
     """Fit a model to ballots.
 
     Args:
-        clusters: the prompt of each pair; intervals resample these. Pairs by default.
+        clusters: (pairs,) the prompt of each pair; intervals resample these. Pairs by default.
         resamples: bootstrap draws for the intervals; 0 leaves them out.
         even: the two answers are equally likely beforehand. Else their shares are estimated, which
             is right only where the canonical order carries meaning.
+        spread: noisy-bt's standard deviation of s_i − s_j beforehand.
 
     Raises:
         ValueError: the model is unknown.
     """
-    if model not in MODELS:
-        raise ValueError(f"unknown model {model!r}: one of {', '.join(MODELS)}")
-    if not ballots:
-        return Fit(model, {}, {})
-    pairs = list(dict.fromkeys(ballot.pair for ballot in ballots))
-    who = sorted({ballot.annotator for ballot in ballots})
-    rows = _rows(ballots, pairs, who, ties=model == DAWID_SKENE)
-    engine = Engine(model, rows, prior or Prior(), even)
-    start, _ = engine.run(engine.start(), np.ones(len(rows.share)), rounds, tolerance)
-    posterior = engine.posterior(start)
-    draws = _bootstrap(engine, start, _cluster_codes(pairs, clusters), resamples, seed)
-    counts = Counter(ballot.annotator for ballot in ballots)
+    known(model)
+    if not len(ballots):
+        return Fit(model, np.zeros(0), {})
+    who, codes = np.unique(ballots.annotator, return_inverse=True)
+    engine = Engine(
+        model,
+        table_of(ballots, codes, len(who), model=model),
+        prior or Prior(),
+        even=even,
+        spread=spread,
+    )
+    found = engine.run(rounds, tolerance)
+    draws = _bootstrap(engine, found, _cluster_codes(ballots.pairs, clusters), resamples, seed)
     return Fit(
         model,
-        dict(zip(pairs, posterior.tolist(), strict=True)),
-        {
-            annotator: _skill(
-                engine, start, draws, place=place, annotator=annotator, labels=counts[annotator]
-            )
-            for place, annotator in enumerate(who)
-        },
+        engine.first_of(engine.expect(found)),
+        _skills(engine, found, draws, who, np.bincount(codes)),
+        found,
     )
 
 
-def _rows(
-    ballots: Sequence[Ballot], pairs: Sequence[Hashable], who: Sequence[int], *, ties: bool
-) -> Rows:
-    pair_of = {pair: code for code, pair in enumerate(pairs)}
-    column = {annotator: code for code, annotator in enumerate(who)}
-    found: list[tuple[int, int, int, int, bool, float]] = []
-    for ballot in sorted(ballots, key=lambda ballot: pair_of[ballot.pair]):
-        shares = (
-            [(TIE, 1.0)] if ties and ballot.tie else [(FIRST, ballot.p), (SECOND, 1 - ballot.p)]
-        )
-        # Where nobody knows the order, half of the label was given in each.
-        orders = (False, True) if ballot.left is None else (not ballot.left,)
-        found += [
-            (
-                pair_of[ballot.pair],
-                column[ballot.annotator],
-                label,
-                1 - label if turned and label != TIE else label,
-                turned,
-                share / len(orders),
-            )
-            for turned in orders
-            for label, share in shares
-            if share > 0
-        ]
-    pair, annotator, label, place, turned_, share_ = zip(*found, strict=True)
-    return Rows(
-        pair=np.array(pair, dtype=np.intp),
-        who=np.array(annotator, dtype=np.intp),
-        label=np.array(label, dtype=np.intp),
-        place=np.array(place, dtype=np.intp),
-        turned=np.array(turned_, dtype=np.bool_),
-        share=np.array(share_, dtype=np.float64),
-        sided=np.isin(who, [ballot.annotator for ballot in ballots if ballot.left is not None]),
-        pairs=len(pairs),
-        annotators=len(who),
+def known(model: str) -> None:
+    if model not in MODELS:
+        raise ValueError(f"unknown model {model!r}: one of {', '.join(MODELS)}")
+
+
+def table_of(
+    ballots: Ballots, who: Codes, annotators: int, *, model: str, answers: int | None = None
+) -> Table:
+    """The ballots counted for a model; `who` are codes of their annotators.
+
+    Only dawid-skene has an answer for ties, where there are any or `answers` asks for three.
+    """
+    tie = ballots.tie if model == DAWID_SKENE else np.zeros_like(ballots.tie)
+    return table_of_pairs(
+        ballots.pair,
+        who,
+        ballots.p,
+        ballots.left,
+        tie,
+        shape=(ballots.pairs, annotators, answers or (3 if tie.any() else 2)),
     )
 
 
-def _cluster_codes(
-    pairs: Sequence[Hashable], clusters: Mapping[Hashable, Hashable] | None
-) -> Codes:
-    names = [clusters[pair] if clusters else pair for pair in pairs]
-    codes = {name: code for code, name in enumerate(dict.fromkeys(names))}
-    return np.array([codes[name] for name in names], dtype=np.intp)
+def _cluster_codes(pairs: int, clusters: Sequence[Hashable] | None) -> Codes:
+    if clusters is None:
+        return np.arange(pairs)
+    codes = {name: code for code, name in enumerate(dict.fromkeys(clusters))}
+    return np.array([codes[name] for name in clusters], dtype=np.intp)
 
 
 def _bootstrap(
@@ -194,38 +206,34 @@ def _bootstrap(
     if resamples < 2 or count < 2:
         return []
     rng = np.random.default_rng(seed)
-    of_row = clusters[engine.rows.pair]
     draws = rng.multinomial(count, np.full(count, 1 / count), size=resamples).astype(np.float64)
-    return [engine.rerun(start, drawn[of_row]) for drawn in draws]
+    return [engine.rerun(start, drawn[clusters]) for drawn in draws]
 
 
-def _skill(
-    engine: Engine,
-    found: Parameters,
-    draws: Sequence[Parameters],
-    *,
-    place: int,
-    annotator: int,
-    labels: int,
-) -> Skill:
-    side = engine.side_of(found, place)
-    return Skill(
-        annotator=annotator,
-        labels=labels,
-        skill=_figure(
-            engine.skill_of(found, place), [engine.skill_of(draw, place) for draw in draws]
-        ),
-        side=None
-        if side is None
-        else _figure(side, [engine.side_of(draw, place) or 0.0 for draw in draws]),
-        confusion=tuple(map(tuple, found.confusion[place].tolist()))
-        if engine.model == DAWID_SKENE
-        else (),
-    )
+def _skills(
+    engine: Engine, found: Parameters, draws: Sequence[Parameters], who: Codes, counts: Codes
+) -> dict[int, Skill]:
+    model = engine.model
+    skills = _figures(skills_of(model, found), [skills_of(model, draw) for draw in draws])
+    sides = _figures(sides_of(model, found), [sides_of(model, draw) for draw in draws])
+    return {
+        int(annotator): Skill(
+            annotator=int(annotator),
+            labels=int(counts[place]),
+            skill=skills[place],
+            side=sides[place] if model != ONE_COIN and engine.table.sided[place] else None,
+            confusion=tuple(map(tuple, found.confusion[place].tolist()))
+            if model == DAWID_SKENE
+            else (),
+        )
+        for place, annotator in enumerate(who)
+    }
 
 
-def _figure(value: float, draws: Sequence[float]) -> Figure:
+def _figures(values: Vector, draws: Sequence[Vector]) -> list[Figure]:
     if not draws:
-        return Figure(value, None, None)
-    low, high = np.quantile(np.array(draws), [0.025, 0.975])
-    return Figure(value, float(low), float(high))
+        return [Figure(value, None, None) for value in values.tolist()]
+    low, high = np.quantile(np.array(draws), [0.025, 0.975], axis=0)
+    return [
+        Figure(*ends) for ends in zip(values.tolist(), low.tolist(), high.tolist(), strict=True)
+    ]

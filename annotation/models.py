@@ -1,7 +1,7 @@
 """Django looks for models here; they live in the packages."""
 
 from annotation.arena.models import Arena, Battle, Contestant, Reply, Turn
-from annotation.consensus.models import Consensus, ConsensusState
+from annotation.consensus.models import Consensus, ConsensusState, GeneratorReport
 from annotation.datasets.models import Export, Snapshot
 from annotation.instances.models import (
     Completion,
@@ -53,6 +53,7 @@ __all__ = [
     "Earning",
     "Entry",
     "Export",
+    "GeneratorReport",
     "Gold",
     "Guideline",
     "Instance",

@@ -1,0 +1,1 @@
+"""The prompt workbench: drafts tried on human labels, compared, promoted; criteria mined."""

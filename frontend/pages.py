@@ -39,6 +39,7 @@ SECTIONS: tuple[tuple[Door, ...], ...] = (
         (gettext_lazy("Quality"), "quality", Action.SEE_QUALITY),
         (gettext_lazy("Review"), "review", Action.REVIEW),
     ),
+    ((gettext_lazy("Judges"), "judges", Action.SEE_QUALITY),),
     ((gettext_lazy("Routing"), "routing", Action.SEE_ROUTING),),
     ((gettext_lazy("Training"), "runs", Action.SEE_TRAINING),),
     ((gettext_lazy("Data"), "data", Action.EXPORT),),

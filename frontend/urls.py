@@ -16,6 +16,7 @@ from .views import (
     instances,
     jobs,
     join,
+    judges,
     label,
     media,
     participation,
@@ -127,6 +128,9 @@ urlpatterns: list[URLPattern] = [
     path(
         P + "review/annotator/<int:annotator_id>/", review.review_annotator, name="review-annotator"
     ),
+    path(P + "judges/", judges.judge_list, name="judges"),
+    path(P + "judges/<int:judge_id>/", judges.judge_detail, name="judge"),
+    path(P + "judges/calls/<int:call_id>/", judges.call_detail, name="judge-call"),
     path(P + "routing/", routing.routing, name="routing"),
     path(P + "rounds/start/", rounds.round_start, name="round-start"),
     path(P + "rounds/<int:number>/", rounds.round_detail, name="round"),

@@ -92,6 +92,9 @@ review-instance     GET     login      404       403        yes       yes       
 review-submit       POST    login      404       403        yes       yes         yes    yes
 review-remark       POST    login      404       403        yes       yes         yes    yes
 review-annotator    GET     login      404       403        yes       yes         yes    yes
+judges              GET     login      404       403        yes       yes         yes    yes
+judge               GET     login      404       403        yes       yes         yes    yes
+judge-call          GET     login      404       403        yes       yes         yes    yes
 routing             GET     login      404       403        403       yes         yes    yes
 round-start         POST    login      404       403        403       403         yes    yes
 round               GET     login      404       403        403       yes         yes    yes

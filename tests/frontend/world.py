@@ -12,7 +12,9 @@ from accounts.services import add_member
 from annotation.arena.models import Arena, Battle, Contestant, Turn
 from annotation.datasets.models import Export, Snapshot
 from annotation.instances.media import keep_media
-from annotation.instances.models import MediaFile
+from annotation.instances.models import Instance, MediaFile
+from annotation.judges.models import Connection, Judge, JudgeCall, JudgeRun
+from annotation.judges.services import create_judge
 from annotation.labels.people import annotator_for
 from annotation.projects.models import Protocol
 from annotation.projects.selectors import main_criterion
@@ -72,6 +74,39 @@ def _ids(project: Project) -> dict[str, int | str]:
         "annotator_id": make_annotator(project, kind="import").pk,
         "other_id": make_annotator(project, kind="import").pk,
         "gold_id": make_known(project).pk,
+        **_judge_ids(project, instance),
+    }
+
+
+def _judge_ids(project: Project, instance: Instance) -> dict[str, int | str]:
+    """A judge with a connection whose key is known, a run that has ended, and a call that failed."""
+    connection = Connection.objects.create(
+        project=project,
+        name="Provider",
+        provider="openai-compatible",
+        base_url="https://api.test/v1",
+    )
+    judge = create_judge(project=project, name="critic", model="gpt-x")
+    Judge.objects.filter(pk=judge.pk).update(connection=connection)
+    run = JudgeRun.objects.create(
+        project=project, judge=judge, criteria=["overall"], state="finished", total=1
+    )
+    call = JudgeCall.objects.create(
+        judge=judge,
+        run=run,
+        instance=instance,
+        criterion=main_criterion(project),
+        shown_order=[0, 1],
+        cache_key="0" * 64,
+        state="failed",
+        failure="rate-limit",
+        error="429",
+    )
+    return {
+        "connection_id": connection.pk,
+        "judge_id": judge.pk,
+        "judge_run_id": run.pk,
+        "call_id": call.pk,
     }
 
 

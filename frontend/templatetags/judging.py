@@ -1,0 +1,59 @@
+"""Filters of the pages about judges: calls and failures in words."""
+
+import math
+from typing import Any
+
+from django import template
+from django.utils.translation import gettext as _
+
+from annotation.judges import failures
+from annotation.judges.models import JudgeCall
+
+register = template.Library()
+MOST_TOKENS = 8
+
+
+@register.filter
+def failure_words(failure: str) -> failures.Words:
+    """What a failure means and what to do about it."""
+    return failures.words_of(failure)
+
+
+@register.filter
+def call_charge(state: str) -> Any:
+    """Whether a call in this state costs money."""
+    return failures.charge_of(state)
+
+
+@register.filter
+def call_answer(call: JudgeCall) -> str:
+    """What one reply says, by completion number: `2 is better`, `2 > 1 = 3`, `1: 3, 2: 4`."""
+    shown = sorted(call.shown_order) or list(range(len(call.ranking)))
+    if call.scores:
+        given = zip(shown, call.scores, strict=False)
+        return ", ".join(
+            f"{place + 1}: {'–' if score is None else score:}" for place, score in given
+        )
+    if not call.ranking:
+        return "–"
+    if len(set(call.ranking)) == 1:
+        return _("tie")
+    if len(call.ranking) == 2:
+        return _("%(name)s is better") % {"name": shown[call.ranking.index(1)] + 1}
+    placed = sorted(zip(call.ranking, shown, strict=False))
+    text = str(placed[0][1] + 1)
+    for (rank, _place), (after, place) in zip(placed, placed[1:], strict=False):
+        text += f" {'=' if rank == after else '>'} {place + 1}"
+    return text
+
+
+@register.filter
+def call_tokens(call: JudgeCall) -> list[tuple[str, float, float]]:
+    """(token, log-probability in nats, probability) of the alternatives, likeliest first."""
+    known = [
+        (str(entry.get("token", "")), float(entry["logprob"]))
+        for entry in call.logprobs or []
+        if isinstance(entry.get("logprob"), (int, float))
+    ]
+    known.sort(key=lambda pair: -pair[1])
+    return [(token, value, math.exp(min(0.0, value))) for token, value in known[:MOST_TOKENS]]

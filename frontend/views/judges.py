@@ -1,0 +1,60 @@
+"""Judges: the list with what each is worth and costs, and one judge."""
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from accounts.policies import Action, project_for
+from annotation.judges import selectors
+from frontend.judge_rows import heads, row_of, sorted_rows
+from frontend.pages import project_page, user_of
+from frontend.reads import has_simulated
+
+MOST_RUNS = 20
+
+
+@require_safe
+@login_required
+def judge_list(request: HttpRequest, slug: str) -> HttpResponse:
+    project = project_for(user_of(request), slug, Action.SEE_QUALITY)
+    key = request.GET.get("sort", "labels")
+    down = request.GET.get("up") != "1"
+    judges = list(selectors.judges_of(project))
+    rows = [row_of(standing) for standing in selectors.standings(judges)]
+    return project_page(
+        request,
+        "judges/page.html",
+        project,
+        "judges",
+        rows=sorted_rows(rows, key, down=down),
+        heads=heads(key, down=down),
+        simulated=has_simulated(project),
+    )
+
+
+@require_safe
+@login_required
+def judge_detail(request: HttpRequest, slug: str, judge_id: int) -> HttpResponse:
+    """One judge: what it is, its figures, its runs, and where it gave no verdict."""
+    project = project_for(user_of(request), slug, Action.SEE_QUALITY)
+    judge = selectors.judge_in(project, judge_id)
+    return project_page(
+        request,
+        "judges/detail.html",
+        project,
+        "judges",
+        judge=judge,
+        row=row_of(*selectors.standings([judge])),
+        lineage=selectors.lineage(judge),
+        runs=selectors.runs_of(judge)[:MOST_RUNS],
+        troubles=selectors.troubles(selectors.calls_of(judge)),
+    )
+
+
+@require_safe
+@login_required
+def call_detail(request: HttpRequest, slug: str, call_id: int) -> HttpResponse:
+    """One call as it was made: what was sent, what came back."""
+    project = project_for(user_of(request), slug, Action.SEE_INSTANCES)
+    call = selectors.call_in(project, call_id)
+    return project_page(request, "judges/call.html", project, "judges", call=call)

@@ -65,6 +65,24 @@ def majority(votes: Sequence[Vote]) -> tuple[float, ...]:
     )
 
 
+def vote_share(votes: Sequence[Vote]) -> tuple[float, ...]:
+    """Worths like `majority`, of smoothed shares (k + ½) / (n + 1) of each pair.
+
+    However many say the same, the posterior is what share of people says so and no more: for
+    projects where a minority is another view and no error.
+    """
+    size = len(votes[0].ranking)
+    return worth_of(
+        size,
+        {
+            (i, j): (sum(shares) + 0.5) / (len(shares) + 1)
+            for i in range(size)
+            for j in range(i + 1, size)
+            if (shares := _told(votes, i, j))
+        },
+    )
+
+
 def _told(votes: Sequence[Vote], i: int, j: int) -> list[float]:
     return [share for vote in votes if (share := pair_share(vote, i, j)) is not None]
 

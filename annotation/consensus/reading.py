@@ -10,6 +10,7 @@ from annotation.labels.models import Annotation, AnnotatorKind
 from annotation.labels.selectors import current
 from annotation.queue.purposes import Purpose
 
+from .calibrating import Calibrate
 from .models import Scope
 from .posterior import Vote, vote_of_scores
 
@@ -32,18 +33,22 @@ class Label:
     shown: tuple[int, ...] | None = None
 
 
-def labels_of(project: Project, instance_ids: list[int] | None) -> dict[Subject, list[Label]]:
-    """Standing labels that rank or score something, by instance and criterion; one query."""
+def labels_of(
+    project: Project, instance_ids: list[int], calibrate: Calibrate | None = None
+) -> dict[Subject, list[Label]]:
+    """Standing labels that rank or score something, by instance and criterion; one query.
+
+    Judges' probabilities are calibrated where `calibrate` can.
+    """
     # What is gold is no data, also where it was labelled before.
     annotations = (
         current(project).exclude(ranking=[], scores=[]).exclude(instance__state=InstanceState.GOLD)
     )
-    if instance_ids is not None:
-        annotations = annotations.filter(instance__in=instance_ids)
+    annotations = annotations.filter(instance__in=instance_ids)
     annotations = annotations.select_related("annotator").order_by("instance", "pk")
     labels: dict[Subject, list[Label]] = defaultdict(list)
     for row in annotations.only(*FIELDS).iterator(chunk_size=5000):
-        labels[row.instance_id, row.criterion_id].append(label_of(row))
+        labels[row.instance_id, row.criterion_id].append(label_of(row, calibrate))
     return labels
 
 
@@ -61,9 +66,11 @@ FIELDS = (
 )
 
 
-def label_of(row: Annotation) -> Label:
+def label_of(row: Annotation, calibrate: Calibrate | None = None) -> Label:
     human = row.annotator.kind not in MACHINES
     p = None if human else row.attributes.get("verdict", {}).get("p")
+    if p is not None and calibrate:
+        p = calibrate(row.annotator_id, row.criterion_id, p)
     if row.scores:
         vote = vote_of_scores(row.annotator_id, row.scores)
     else:
@@ -79,12 +86,20 @@ def label_of(row: Annotation) -> Label:
     )
 
 
-def chosen_for(scope: Scope, labels: Sequence[Label]) -> list[Label]:
-    """The labels of a scope. A review decides: where one stands, people's others count no more."""
+def chosen_for(scope: Scope, labels: Sequence[Label], *, together: bool = False) -> list[Label]:
+    """The labels of a scope. A review decides: where one stands, others count no more.
+
+    `together`: mixed takes people and judges, for a model that weighs them; else it takes judges
+    only where there are no people.
+    """
     people = [label for label in labels if label.human]
-    people = [label for label in people if label.review] or people
+    reviews = [label for label in people if label.review]
     judges = [label for label in labels if not label.human]
-    return {Scope.HUMAN: people, Scope.JUDGE: judges, Scope.MIXED: people or judges}[scope]
+    if scope == Scope.JUDGE:
+        return judges
+    if reviews or scope == Scope.HUMAN:
+        return reviews or people
+    return [*people, *judges] if together else people or judges
 
 
 def sources_of(labels: Sequence[Label]) -> dict[str, int]:
@@ -94,8 +109,12 @@ def sources_of(labels: Sequence[Label]) -> dict[str, int]:
     return dict(counts)
 
 
-def inside(scope: Scope, labels: Mapping[Subject, Sequence[Label]]) -> dict[Subject, list[Label]]:
+def inside(
+    scope: Scope, labels: Mapping[Subject, Sequence[Label]], *, together: bool = False
+) -> dict[Subject, list[Label]]:
     """The labels of a scope, without subjects that have none there."""
     return {
-        subject: found for subject, all_ in labels.items() if (found := chosen_for(scope, all_))
+        subject: found
+        for subject, all_ in labels.items()
+        if (found := chosen_for(scope, all_, together=together))
     }

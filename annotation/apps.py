@@ -11,6 +11,10 @@ class AnnotationConfig(AppConfig):
         from annotation.consensus.tasks import KIND, on_labels, run_consensus
         from annotation.datasets.tasks import run_export, run_snapshot
         from annotation.instances.tasks import run_import
+        from annotation.judges.models import Provider
+        from annotation.judges.providers import base, chat, recorded
+        from annotation.judges.report.tasks import KIND as JUDGE_REPORT
+        from annotation.judges.report.tasks import run_judge_report
         from annotation.judges.tasks import run_ask
         from annotation.labels.signals import annotation_submitted
         from annotation.quality import qualification
@@ -27,5 +31,9 @@ class AnnotationConfig(AppConfig):
         registry.register(KIND, run_consensus)
         registry.register(SEND_KIND, run_send)
         registry.register(QUALITY, run_quality)
+        registry.register(JUDGE_REPORT, run_judge_report)
+        base.register(Provider.RECORDED, recorded.Recorded)
+        base.register(Provider.OPENAI, chat.provider)
+        base.register(Provider.ANTHROPIC, chat.provider)
         annotation_submitted.connect(on_labels, dispatch_uid=KIND)
         annotation_submitted.connect(qualification.on_labels, dispatch_uid="qualification")

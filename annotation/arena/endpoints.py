@@ -4,8 +4,9 @@ from functools import lru_cache
 from typing import Any
 
 from annotation.judges.providers.endpoint import Endpoint, OutcomeUnknown
+from core.network import Guarded
 
-from .addresses import PublicOnly, address_of
+from .addresses import address_of
 from .models import Contestant
 from .sources import Messages, Question, Said
 
@@ -18,7 +19,7 @@ MOST_CHARACTERS = 200_000
 @lru_cache(maxsize=64)
 def _endpoint(url: str, key: str, trusted: bool) -> Endpoint:
     """Shared by the jobs of a process: its connections, and its rest after repeated failures."""
-    transport = None if trusted else PublicOnly()
+    transport = None if trusted else Guarded()
     return Endpoint(url, api_key=key, timeout=TIMEOUT, attempts=ATTEMPTS, transport=transport)
 
 

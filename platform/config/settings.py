@@ -16,6 +16,8 @@ BASE_DIR = Path(__file__).resolve().parents[2]
 VAR_DIR = Path(env_str("TANDEM_VAR", str(BASE_DIR / "var"))).resolve()
 
 SECRET_KEY = env_secret("SECRET_KEY")
+# Encrypt stored keys of providers: the first one encrypts, all decrypt; without any, SECRET_KEY.
+SECRETS_KEYS = [key for key in env_secret("SECRETS_KEYS", default="").split(",") if key]
 DEBUG = env_bool("DEBUG", default=False)
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
@@ -167,6 +169,8 @@ MODEL_ROOTS = [Path(root).resolve() for root in env_list("MODEL_ROOTS")] or [VAR
 # The OpenAI-compatible server that judges without a URL of their own ask; the key goes to it only.
 JUDGE_BASE_URL = env_str("JUDGE_BASE_URL")
 JUDGE_API_KEY = env_secret("JUDGE_API_KEY", default="")
+# Private places at which connections of any project may be: hosts, addresses and networks.
+JUDGE_PRIVATE_HOSTS = env_list("JUDGE_PRIVATE_HOSTS")
 # Endpoints of arenas by name: the URL, and the key that goes to it only.
 ARENA_ENDPOINTS = {
     name: (url, env_secret(f"ARENA_KEY_{name.upper().replace('-', '_')}", default=""))

@@ -1,15 +1,12 @@
 """Setting up an arena: limits, contestants, and addresses that may not be asked."""
 
-import socket
 from typing import Any
 
-import httpx
 import pytest
 
-from annotation.arena import addresses, selectors, services, setup
+from annotation.arena import selectors, services, setup
 from annotation.arena.leaderboard import Tally, standings
 from annotation.arena.models import Arena, Contestant
-from annotation.judges.providers.endpoint import NotBought
 from audit.models import Event
 from core.exceptions import Conflict, InvalidInput, NotFound
 from tests.factories import make_project, make_user
@@ -73,19 +70,6 @@ def test_addresses_that_are_not_public_are_refused(arena: Arena, url: str) -> No
     with pytest.raises(InvalidInput):
         add(arena, base_url=url)
     assert not Contestant.objects.exists()
-
-
-def test_a_name_that_leads_to_a_private_address_is_not_asked(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Checked when it is asked, at the address that is then connected to."""
-    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 443))]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-    with (
-        httpx.Client(transport=addresses.PublicOnly()) as client,
-        pytest.raises(NotBought, match="not public"),
-    ):
-        client.post("https://models.example.org/v1/chat/completions", json={})
 
 
 def test_only_endpoints_of_the_settings_may_be_private(arena: Arena, settings: Any) -> None:

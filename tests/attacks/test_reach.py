@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from annotation.arena.addresses import check_url
 from annotation.judges.providers.endpoint import Endpoint, OutcomeUnknown
 from core.exceptions import InvalidInput
+from core.network import check_url
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ class Provider(Protocol):
 def provider_of(judge: Judge, criterion: Criterion) -> Provider:
     """The provider a judge names."""
     from .openai_compatible import OpenAICompatible  # noqa: PLC0415 - httpx only where it is used
-    from .recorded import Recorded  # noqa: PLC0415
+    from .recorded_old import Recorded  # noqa: PLC0415
 
     if judge.provider == ProviderName.RECORDED:
         return Recorded(judge, criterion)

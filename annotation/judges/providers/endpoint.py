@@ -4,17 +4,17 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
 import httpx
 
+from core.network import PrivateAddress
+
 from .limits import CircuitBreaker, RateLimit
+from .waiting import LONGEST_WAIT, retry_after
 
 TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-LONGEST_WAIT = 60.0
 EXCERPT = 300
 # A reply of 32,000 tokens with everything beside it stays far below this.
 MOST_BYTES = 16 * 2**20
@@ -57,6 +57,7 @@ class Endpoint:
             headers=headers,
             timeout=httpx.Timeout(timeout, connect=min(10.0, timeout)),
             transport=transport,
+            trust_env=False,
         )
         self._url = f"{base_url.rstrip('/')}/chat/completions"
         # A timeout is between two bytes; this is for all of them.
@@ -105,6 +106,8 @@ class Endpoint:
         """The reply, or why another attempt makes sense. Being told to wait is no failure."""
         try:
             response = self._post(body)
+        except PrivateAddress as error:
+            raise NotBought(str(error)) from error
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             self._breaker.failed()
             return Trouble(f"cannot connect: {error}")
@@ -138,17 +141,3 @@ def _problem(response: httpx.Response) -> str:
 def back_off(attempt: int) -> float:
     """Seconds before attempt + 1: 0.5, 1, 2, … up to a minute, each times a draw from [½, 1]."""
     return float(min(LONGEST_WAIT, 0.5 * 2**attempt)) * random.uniform(0.5, 1)
-
-
-def retry_after(header: str | None) -> float | None:
-    """Seconds of a Retry-After header (a number or a date), at most a minute; None without one."""
-    if not header:
-        return None
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
-        except (TypeError, ValueError):
-            return None
-    return min(LONGEST_WAIT, max(0.0, seconds))

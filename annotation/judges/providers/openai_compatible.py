@@ -23,6 +23,7 @@ from .limits import RateLimit
 # Parameters of the judge that say how to reach it; they change no answer and no cache key.
 OPERATION = frozenset({"base_url", "concurrency", "timeout", "attempts", "rpm", "tpm"})
 ORDERS = ((0, 1), (1, 0))
+LETTERS = ("A", "B")
 TOP_LOGPROBS = 10
 MOST_TOKENS = {TOKEN: 1, REASONED: 1024}
 # Tokens of the chat template around each message, for the upper bound of a price.
@@ -147,7 +148,8 @@ class OpenAICompatible:
 
     def _reply(self, question: Question, reply: dict[str, Any], milliseconds: int) -> Reply:
         text, top = _first_choice(reply)
-        p_first = parsing.first_share(top) if self.mode == TOKEN else None
+        shares, _ = parsing.shares(top, LETTERS) if self.mode == TOKEN else ({}, 0.0)
+        p_first = shares.get("A")
         ranking = self._ranking(text, p_first, question.shown_order)
         usage = reply.get("usage") or {}
         used = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
@@ -171,7 +173,8 @@ class OpenAICompatible:
         """Canonical ranks; empty where nothing could be parsed."""
         if p_first is not None:
             return pair_ranking(p_first if order[0] == 0 else 1 - p_first)
-        side = parsing.single_letter(text) or parsing.final_tag(text)
+        said = parsing.single_label(text, LETTERS) or parsing.final_tag(text)
+        side = parsing.side(said, ties=True)
         return parsing.ranking(side, order) if side else ()
 
 

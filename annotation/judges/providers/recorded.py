@@ -1,14 +1,14 @@
 """Verdicts that came with an import, revealed when the judge is asked. Nothing is bought."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from annotation.instances.models import Origin, RecordedLabel
 from annotation.judges.models import CallState, Judge
 from annotation.projects.models import Criterion
 from core.hashing import content_hash
 
-from . import Question, Reply
+from .base import Question, Reply
 
 MISSING = "no label of this judge was recorded for the instance"
 
@@ -17,12 +17,12 @@ class Recorded:
     """Simulates the price of a judge: every recorded order is charged as one call."""
 
     buys = False
-    window = 1000
+    concurrency = 1
 
     def __init__(self, judge: Judge, criterion: Criterion) -> None:
         self.judge = judge
         self.criterion = criterion
-        self._labels: dict[str, RecordedLabel] = {}
+        self._replies: dict[str, Reply] = {}
 
     def questions(self, instance_ids: Sequence[int]) -> list[Question]:
         labels: dict[int, list[RecordedLabel]] = defaultdict(list)
@@ -31,7 +31,6 @@ class Recorded:
         )
         for label in found.order_by("instance_id", "ordinal"):
             labels[label.instance_id].append(label)
-        self._labels = {}
         return [
             self._question(instance_id, label)
             for instance_id in instance_ids
@@ -43,25 +42,21 @@ class Recorded:
         key = content_hash(["recorded", self.judge.model, self.criterion.key, instance_id, ordinal])
         if label is None:
             return Question(instance_id, (), key)
-        self._labels[key] = label
-        order = tuple(label.shown_order or ())
-        return Question(instance_id, order, key, ceiling=self.judge.price_per_call_micros)
+        price = self.judge.price_per_call_micros
+        self._replies[key] = Reply(
+            CallState.ANSWERED,
+            ranking=tuple(label.ranking),
+            rationale=label.rationale,
+            price_micros=price,
+        )
+        return Question(instance_id, tuple(label.shown_order or ()), key, ceiling=price)
 
-    def answers(self, questions: Sequence[Question]) -> Iterator[tuple[Question, Reply]]:
-        for question in questions:
-            label = self._labels.get(question.key)
-            if label is None:
-                yield question, Reply(CallState.FAILED, error=MISSING)
-            else:
-                yield (
-                    question,
-                    Reply(
-                        CallState.ANSWERED,
-                        ranking=tuple(label.ranking),
-                        rationale=label.rationale,
-                        price_micros=question.ceiling,
-                    ),
-                )
+    def again(self, question: Question) -> Question | None:
+        """A recorded label is what it is."""
+        del question
 
-    def close(self) -> None:
+    async def answer(self, question: Question) -> Reply:
+        return self._replies.pop(question.key, Reply(CallState.FAILED, error=MISSING))
+
+    async def close(self) -> None:
         """Nothing was opened."""

@@ -1,0 +1,67 @@
+"""Verdicts that came with an import, revealed when the judge is asked. Nothing is bought."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from annotation.instances.models import Origin, RecordedLabel
+from annotation.judges.models import CallState, Judge
+from annotation.projects.models import Criterion
+from core.hashing import content_hash
+
+from . import Question, Reply
+
+MISSING = "no label of this judge was recorded for the instance"
+
+
+class Recorded:
+    """Simulates the price of a judge: every recorded order is charged as one call."""
+
+    buys = False
+    window = 1000
+
+    def __init__(self, judge: Judge, criterion: Criterion) -> None:
+        self.judge = judge
+        self.criterion = criterion
+        self._labels: dict[str, RecordedLabel] = {}
+
+    def questions(self, instance_ids: Sequence[int]) -> list[Question]:
+        labels: dict[int, list[RecordedLabel]] = defaultdict(list)
+        found = RecordedLabel.objects.filter(
+            instance__in=instance_ids, origin=Origin.JUDGE, annotator=self.judge.model
+        )
+        for label in found.order_by("instance_id", "ordinal"):
+            labels[label.instance_id].append(label)
+        self._labels = {}
+        return [
+            self._question(instance_id, label)
+            for instance_id in instance_ids
+            for label in (labels[instance_id] or (None,))
+        ]
+
+    def _question(self, instance_id: int, label: RecordedLabel | None) -> Question:
+        ordinal = None if label is None else label.ordinal
+        key = content_hash(["recorded", self.judge.model, self.criterion.key, instance_id, ordinal])
+        if label is None:
+            return Question(instance_id, (), key)
+        self._labels[key] = label
+        order = tuple(label.shown_order or ())
+        return Question(instance_id, order, key, ceiling=self.judge.price_per_call_micros)
+
+    def answers(self, questions: Sequence[Question]) -> Iterator[tuple[Question, Reply]]:
+        for question in questions:
+            label = self._labels.get(question.key)
+            if label is None:
+                yield question, Reply(CallState.FAILED, error=MISSING)
+            else:
+                yield (
+                    question,
+                    Reply(
+                        CallState.ANSWERED,
+                        ranking=tuple(label.ranking),
+                        rationale=label.rationale,
+                        price_micros=question.ceiling,
+                    ),
+                )
+
+    def close(self) -> None:
+        """Nothing was opened."""

@@ -1,0 +1,125 @@
+"""One exchange with a provider: sent once, read whole, or an error that says what is owed."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from core.network import PUBLIC, Lanes, NoEnd, PrivateAddress, Reach, abounded
+from core.secrets import scrub
+
+from . import errors
+
+CONNECTING = 10.0
+GOOD = 2
+# A reply of 32,000 tokens with everything beside it stays far below this.
+MOST_BYTES = 16 * 2**20
+# Unpacking costs more than the network saves on replies of this size.
+HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "Tandem"}
+
+
+class Wire:
+    """Requests below one base URL, with the headers that carry the key.
+
+    `timeout`: seconds for a whole exchange after connecting. `reach`: the private addresses that
+    may be asked.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        headers: Mapping[str, str],
+        key: str = "",
+        timeout: float = 120.0,
+        reach: Reach = PUBLIC,
+    ) -> None:
+        self._base = base_url.rstrip("/")
+        self._headers = {**HEADERS, **headers}
+        self._key = key
+        self._whole = timeout + CONNECTING
+        each = {"connect": min(CONNECTING, timeout), "pool": CONNECTING}
+        self._timeouts = {**each, "read": timeout, "write": timeout}
+        self._lanes = Lanes(reach)
+
+    def __repr__(self) -> str:
+        return f"<Wire to {self._base}>"
+
+    async def post(
+        self, path: str, body: Any, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """The JSON object that answers a posted JSON body.
+
+        Raises:
+            ProviderError: as `errors` says.
+        """
+        content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        more = {"Content-Type": "application/json", **(headers or {})}
+        return self.object_of(await self.exchange("POST", path, content=content, headers=more))
+
+    async def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        most: int = MOST_BYTES,
+    ) -> bytes:
+        """The body of a successful reply; `path` may be a whole URL of the same provider.
+
+        Raises:
+            ProviderError: anything else happened.
+        """
+        url = path if path.startswith(("http://", "https://")) else self._base + path
+        try:
+            request = httpx.Request(
+                method, url, content=content, headers={**self._headers, **(headers or {})}
+            )
+        except (httpx.InvalidURL, UnicodeEncodeError) as problem:
+            raise errors.error(errors.STATUSES[404], f"not a URL: {problem}") from problem
+        request.extensions["timeout"] = self._timeouts
+        return await self._exchange(request, most)
+
+    async def _exchange(self, request: httpx.Request, most: int) -> bytes:
+        status, headers, body = 0, httpx.Headers(), b""
+        try:
+            async with asyncio.timeout(self._whole), self._lanes.send(request) as response:
+                status, headers = response.status_code, response.headers
+                body = await abounded(response.aiter_bytes(), most)
+        except (httpx.HTTPError, PrivateAddress, NoEnd, TimeoutError) as problem:
+            # An error's status tells enough, even when its body broke off.
+            if status == 0 or status // 100 == GOOD:
+                raise errors.of_transport(problem, answering=status > 0) from None
+        if status // 100 != GOOD:
+            raise errors.of_status(status, headers, body, self._key)
+        return body
+
+    def object_of(self, body: bytes) -> dict[str, Any]:
+        """The JSON object of a body; an `error` in it is one, whatever the status said.
+
+        Raises:
+            ProviderError: it is no JSON, no object, or an error.
+        """
+        try:
+            found = json.loads(body)
+        except (ValueError, RecursionError):
+            raise errors.error(errors.NOT_JSON, "the reply is not JSON") from None
+        if not isinstance(found, dict):
+            raise errors.error(errors.NOT_JSON, "the reply is not a JSON object")
+        problem = found.get("error")
+        if isinstance(problem, dict) and "choices" not in found:
+            code = problem.get("code")
+            status = code if isinstance(code, int) and code in errors.STATUSES else 500
+            raise errors.of_status(status, {}, body, self._key)
+        return found
+
+    def clean(self, text: str) -> str:
+        """Text of a reply that can be stored: no zero bytes, no half characters, no key."""
+        whole = text.encode("utf-8", "replace").decode().replace("\0", "")
+        return scrub(whole, self._key)
+
+    async def close(self) -> None:
+        await self._lanes.close()

@@ -1,0 +1,195 @@
+"""Computing a project's judge report, and keeping what it learned: calibrations and signals."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from django.db import transaction
+
+from accounts.models import Project
+from annotation.consensus.services import MAJORITY, method_of
+from annotation.instances.models import Signal
+from annotation.judges.families import family_of, shared_family
+from annotation.judges.models import Calibration, Judge, JudgeReport, JudgeRun, Stage
+from annotation.judges.verdicts import signal_name
+from annotation.labels.models import Annotator
+from annotation.projects.models import Criterion, Guideline
+from annotation.projects.selectors import criteria_of
+from annotation.quality.em import ONE_COIN
+from annotation.quality.figures import clean
+from jobs.models import Job
+
+from .calibration import IDENTITY, Fitted
+from .figures import Calibrations, calibrate, figures_of, matrix_of, panel_of
+from .reading import Scene, scene_of
+from .scopes import among_people
+from .units import Unit
+
+PANEL = "panel"
+BATCH = 1000
+Progress = Callable[[int, int], object]
+Json = dict[str, Any]
+
+
+def measure(
+    project: Project, job: Job | None = None, progress: Progress | None = None
+) -> JudgeReport:
+    """Compute and keep the report of all judges on all criteria; `progress(done, total)`.
+
+    Calibrations are fitted on A-calibrate and kept with it; P(canonical first) of every pair is
+    then written calibrated, as the signal `judge_p_cal:<judge>`, beside the raw one.
+    """
+    judges = list(
+        Judge.objects.filter(project=project, annotator__isnull=False)
+        .select_related("annotator", "prompt")
+        .order_by("name")
+    )
+    criteria = criteria_of(project)
+    found: list[Json] = []
+    for place, criterion in enumerate(criteria):
+        if progress:
+            progress(place, len(criteria))
+        found.append(_criterion(project, criterion, judges, main=place == 0))
+    if progress:
+        progress(len(criteria), len(criteria))
+    figures = {
+        "judges": {str(judge.pk): _named(judge) for judge in judges},
+        "criteria": found,
+        "labels": sum(row["labels"] for row in found),
+    }
+    return JudgeReport.objects.create(project=project, job=job, figures=figures)
+
+
+def _named(judge: Judge) -> Json:
+    return {
+        "name": judge.name,
+        "model": judge.model,
+        "family": judge.family or family_of(judge.model),
+        "prompt": f"{judge.prompt.name} {judge.prompt.version}"
+        if judge.prompt
+        else judge.prompt_version,
+        "version": judge.version,
+        "replaces": judge.replaces_id,
+        "stage": judge.stage,
+    }
+
+
+def _criterion(
+    project: Project, criterion: Criterion, judges: Sequence[Judge], *, main: bool
+) -> Json:
+    scene = scene_of(project, criterion, judges)
+    known = {judge.pk: judge for judge in judges}
+    runs = JudgeRun.objects.filter(project=project).values_list("pk", flat=True)
+    names = {
+        "runs": {pk: f"#{pk}" for pk in runs},
+        "guidelines": dict(Guideline.objects.filter(project=project).values_list("pk", "version")),
+    }
+    rows: dict[str, Json] = {}
+    for pk, units in scene.units.items():
+        judge = known[pk]
+        calibrations = calibrate(units)
+        keep(judge, criterion, calibrations)
+        if main:
+            _write_signals(judge, units, calibrations.apply(units))
+        rows[str(pk)] = _figures(scene, units, calibrations, judge, names)
+    active = {pk: mine for pk, mine in scene.units.items() if known[pk].stage == Stage.ACTIVE}
+    method = method_of(project)
+    panel = panel_of(active, ONE_COIN if method == MAJORITY else method)
+    if panel:
+        rows[PANEL] = _figures(scene, panel, calibrate(panel), None, names)
+        rows[PANEL]["members"] = sorted(active)
+        rows[PANEL]["method"] = ONE_COIN if method == MAJORITY else method
+    columns = {str(pk): mine for pk, mine in scene.units.items()}
+    return {
+        "key": criterion.key,
+        "name": criterion.name,
+        "people": clean(among_people([[s for _, s in given] for given in scene.people.values()])),
+        "judges": rows,
+        "matrix": matrix_of(columns | ({PANEL: panel} if panel else {}), scene.people),
+        "pseudonyms": _pseudonyms(project),
+        "labels": sum(len(mine) for mine in scene.units.values()),
+    }
+
+
+def _pseudonyms(project: Project) -> dict[str, str]:
+    rows = Annotator.objects.filter(project=project, judge__isnull=True)
+    return {str(pk): name for pk, name in rows.values_list("pk", "pseudonym")}
+
+
+def _figures(
+    scene: Scene,
+    units: Sequence[Unit],
+    calibrations: Calibrations,
+    judge: Judge | None,
+    names: Mapping[str, Mapping[int, Any]],
+) -> Json:
+    family = (judge.family or family_of(judge.model)) if judge else ""
+    found = figures_of(
+        units,
+        calibrations,
+        family=family.lower(),
+        coverage=scene.coverage(units),
+        runs=names["runs"],
+        guidelines={pk: str(version) for pk, version in names["guidelines"].items()},
+    )
+    own = shared_family(judge.model, judge.family, scene.generators) if judge else []
+    return {**found, "family": family, "same_family": own[:20], "same_family_count": len(own)}
+
+
+@transaction.atomic
+def keep(judge: Judge, criterion: Criterion, calibrations: Calibrations) -> None:
+    """Store what was fitted, over all instances and per domain; nothing where nothing was.
+
+    An older calibration that would not be fitted any more is taken back.
+    """
+    fitted = {"": calibrations.overall, **calibrations.domains}
+    rows = [
+        _row(judge, criterion, domain, each)
+        for domain, each in fitted.items()
+        if each.method != IDENTITY
+    ]
+    gone = Calibration.objects.filter(judge=judge, criterion=criterion)
+    gone.exclude(domain__in=[row.domain for row in rows]).delete()
+    Calibration.objects.bulk_create(rows)
+
+
+def _row(judge: Judge, criterion: Criterion, domain: str, fitted: Fitted) -> Calibration:
+    assert fitted.before is not None and fitted.after is not None  # noqa: S101, PT018 - fitted
+    return Calibration(
+        judge=judge,
+        criterion=criterion,
+        domain=domain,
+        method=fitted.method,
+        knots=fitted.knots,
+        labels=fitted.labels,
+        prompts=fitted.prompts,
+        ece_before=fitted.before.ece,
+        ece_after=fitted.after.ece,
+        curve={
+            "before": [[b.confidence, b.right, b.labels] for b in fitted.before_bins],
+            "after": [[b.confidence, b.right, b.labels] for b in fitted.after_bins],
+            "brier": [asdict(fitted.before)["brier"], asdict(fitted.after)["brier"]],
+        },
+    )
+
+
+def _write_signals(judge: Judge, units: Sequence[Unit], calibrated: Sequence[float]) -> None:
+    """P(canonical first), calibrated, of pairs; lists have no one P."""
+    lists = {unit.instance for unit in units if unit.places != (0, 1)}
+    signals = [
+        Signal(
+            instance_id=unit.instance,
+            name=signal_name("judge_p_cal", judge),
+            version=judge.prompt_version,
+            value=p,
+        )
+        for unit, p in zip(units, calibrated, strict=True)
+        if unit.instance not in lists
+    ]
+    Signal.objects.bulk_create(
+        signals,
+        update_conflicts=True,
+        unique_fields=["instance", "name", "version"],
+        update_fields=["value"],
+        batch_size=BATCH,
+    )

@@ -188,16 +188,16 @@ def instance_view(project: Project, instance_id: int) -> InstanceView:
     instance = rows.filter(pk=instance_id).first()
     if instance is None:
         raise NotFound(_("There is no such instance in this project."))
-    labels = current(project).filter(instance=instance)
-    calls = JudgeCall.objects.filter(instance=instance).select_related("judge")
+    labels = current(project, purposes=Purpose.values, excluded=True).filter(instance=instance)
+    calls = JudgeCall.objects.filter(instance=instance).select_related("judge", "criterion")
     return InstanceView(
         instance=instance,
         decision=decisions_of(project).filter(instance=instance).order_by("-created_at").first(),
-        labels=list(labels.select_related("annotator", "criterion").order_by("pk")),
+        labels=list(labels.select_related("annotator", "criterion", "guideline").order_by("pk")),
         consensus=list(
             Consensus.objects.filter(instance=instance)
             .select_related("criterion")
-            .order_by("scope")
+            .order_by("criterion__position", "scope")
         ),
         calls=list(calls.order_by("pk")),
         recorded=list(RecordedLabel.objects.filter(instance=instance).order_by("origin", "pk")),

@@ -1,6 +1,7 @@
 """Filters of the pages about judges: calls and failures in words."""
 
 import math
+from itertools import pairwise
 from typing import Any
 
 from django import template
@@ -42,7 +43,7 @@ def call_answer(call: JudgeCall) -> str:
         return _("%(name)s is better") % {"name": shown[call.ranking.index(1)] + 1}
     placed = sorted(zip(call.ranking, shown, strict=False))
     text = str(placed[0][1] + 1)
-    for (rank, _place), (after, place) in zip(placed, placed[1:], strict=False):
+    for (rank, _place), (after, place) in pairwise(placed):
         text += f" {'=' if rank == after else '>'} {place + 1}"
     return text
 

@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from accounts.policies import Action, project_for
+from frontend.opinions import opinions_on
 from frontend.pages import project_page, user_of
 from frontend.paging import page_of
 from frontend.reads import FILTERS, LINKED, filtered_instances, instance_view
@@ -32,4 +33,6 @@ def instance_list(request: HttpRequest, slug: str) -> HttpResponse:
 def instance_detail(request: HttpRequest, slug: str, instance_id: int) -> HttpResponse:
     project = project_for(user_of(request), slug, Action.SEE_INSTANCES)
     view = instance_view(project, instance_id)
-    return project_page(request, "instances/detail.html", project, "instances", view=view)
+    opinions = opinions_on(project, view.labels, view.calls)
+    context = {"view": view, "opinions": opinions}
+    return project_page(request, "instances/detail.html", project, "instances", **context)

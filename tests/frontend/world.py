@@ -79,7 +79,7 @@ def _ids(project: Project) -> dict[str, int | str]:
 
 
 def _judge_ids(project: Project, instance: Instance) -> dict[str, int | str]:
-    """A judge with a connection whose key is known, a run that has ended, and a call that failed."""
+    """A connection, a judge that asks through it, a run that has ended, a call that failed."""
     connection = Connection.objects.create(
         project=project,
         name="Provider",

@@ -3,52 +3,107 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
+from string import ascii_uppercase
 from typing import Any, Literal
+
+from annotation.instances.content import competition_ranks
 
 Side = Literal["first", "second", "tie"]
 
-LETTERS: dict[str, Side] = {"A": "first", "B": "second"}
 TAGS: dict[str, Side] = {"A": "first", "B": "second", "C": "tie"}
-# The tag has to end the reply: one in the middle may quote the instructions.
-FINAL_TAG = re.compile(r"\[\[\s*([ABC])\s*\]\][\s.*_`]*\Z")
-AROUND_A_LETTER = " \t\r\n\"'`*_.,:;()[]{}"
+# The tag has to end the reply: one in the middle may quote the instructions or a completion.
+FINAL_TAG = re.compile(r"\[\[[ \t]*([^\[\]\n]{1,300}?)[ \t]*\]\][\s.*_`]*\Z")
+CONFIDENCE = re.compile(r"^[\s*_`]*confidence[\s*_`]*[:=][\s*_`]*(\d{1,3})\s*%?[\s*_`.]*\Z", re.I)
+# Ġ and ▁ are how tokenizers write the space before a word.
+AROUND_A_LABEL = " \t\r\n\"'`*_.,:;()[]{}\u0120\u2581"
+REFUSALS = re.compile(
+    r"\A\W*(i['\u2019]?m (very |really )?(sorry|unable|not able)|sorry|i apologi[sz]e|"
+    r"i (can(no|['\u2019])t|am (unable|not able)|won['\u2019]t)|as an ai\b|unfortunately, i)",
+    re.IGNORECASE,
+)
+# A label that is not even a tenth of what the model would have said is none.
+LEAST_MASS = 0.1
 
 
-def first_share(top: Sequence[Mapping[str, Any]]) -> float | None:
-    """P(A) / (P(A) + P(B)) over the alternatives of one token; None where neither is there.
+def shares(
+    top: Sequence[Mapping[str, Any]], labels: Sequence[str]
+) -> tuple[dict[str, float], float]:
+    """({label: its share of the labels' mass}, that mass), from the alternatives of one token.
+
+    Empty and 0 where no label is among them.
 
     Args:
         top: `{"token": str, "logprob": nats}` as in `top_logprobs` of a chat completion.
     """
-    weight = {"A": 0.0, "B": 0.0}
+    weight = dict.fromkeys(labels, 0.0)
     for entry in top:
-        letter = str(entry.get("token", "")).strip(AROUND_A_LETTER)
+        label = str(entry.get("token", "")).strip(AROUND_A_LABEL)
         logprob = entry.get("logprob")
-        if letter in weight and isinstance(logprob, (int, float)) and not math.isnan(logprob):
-            weight[letter] += math.exp(min(0.0, logprob))
+        if label not in weight or isinstance(logprob, bool):
+            continue
+        if isinstance(logprob, (int, float)) and not math.isnan(logprob):
+            weight[label] += math.exp(min(0.0, logprob))
+    mass = min(1.0, sum(weight.values()))
     total = sum(weight.values())
-    return weight["A"] / total if total > 0 else None
+    return ({label: each / total for label, each in weight.items()}, mass) if total else ({}, 0.0)
 
 
-def single_letter(reply: str) -> Side | None:
-    """The verdict of a reply that is one letter, apart from quotes and punctuation."""
-    return LETTERS.get(reply.strip(AROUND_A_LETTER))
+def single_label(reply: str, labels: Sequence[str]) -> str | None:
+    """The label that a reply consists of, apart from quotes and punctuation."""
+    said = reply.strip(AROUND_A_LABEL)
+    return said if said in labels else None
 
 
-def final_tag(reply: str) -> Side | None:
-    """The verdict of a reply that ends in [[A]], [[B]] or [[C]] (a tie)."""
+def final_tag(reply: str) -> str | None:
+    """What stands in the [[…]] that ends the reply."""
     found = FINAL_TAG.search(reply)
-    return TAGS[found.group(1)] if found else None
+    return found.group(1).strip() if found else None
 
 
 def rationale(reply: str) -> str:
-    """What stands before the final tag."""
-    return FINAL_TAG.sub("", reply).strip()
+    """What stands before the final tag and the line that states a confidence."""
+    text = FINAL_TAG.sub("", reply).rstrip()
+    body, _, last = text.rpartition("\n")
+    return (body if CONFIDENCE.match(last) else text).strip()
+
+
+def confidence(reply: str) -> float | None:
+    """The confidence stated on the last line before the final tag, 0 to 1."""
+    lines = FINAL_TAG.sub("", reply).rstrip().rsplit("\n", 1)
+    found = CONFIDENCE.match(lines[-1])
+    if found is None or int(found[1]) > 100:
+        return None
+    return int(found[1]) / 100
+
+
+def side(tag: str | None, *, ties: bool) -> Side | None:
+    """The verdict that a tag names; C only where ties can be given."""
+    found = TAGS.get(tag or "")
+    return found if ties or found != "tie" else None
 
 
 def ranking(side: Side, shown_order: Sequence[int]) -> tuple[int, int]:
-    """Ranks of a pair in canonical positions from a verdict about the order shown."""
+    """Ranks of a pair by ascending canonical position, from a verdict about the order shown."""
     if side == "tie":
         return (1, 1)
     winner = shown_order[0] if side == "first" else shown_order[1]
-    return (1, 2) if winner == 0 else (2, 1)
+    return (1, 2) if winner == min(shown_order) else (2, 1)
+
+
+def ranks(said: str | None, shown_order: Sequence[int], *, ties: bool) -> tuple[int, ...] | None:
+    """Ranks by ascending canonical position from `B > A = C`; every letter has to be there once."""
+    size = len(shown_order)
+    groups = [[letter.strip() for letter in group.split("=")] for group in (said or "").split(">")]
+    letters = [letter for group in groups for letter in group]
+    if sorted(letters) != list(ascii_uppercase[:size]):
+        return None
+    if not ties and len(groups) != size:
+        return None
+    place = {letter: number for number, group in enumerate(groups) for letter in group}
+    by_position = sorted(zip(shown_order, ascii_uppercase, strict=False))
+    return tuple(competition_ranks([float(place[letter]) for _, letter in by_position]))
+
+
+def refuses(reply: str) -> bool:
+    """Whether a reply without a verdict begins as refusals do."""
+    return bool(REFUSALS.match(reply))

@@ -1,0 +1,162 @@
+"""The questions of one judge about one criterion, and what the replies to them say."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+
+from annotation.instances.models import Instance
+from annotation.judges.models import CallState, Failure, Judge, Shape
+from annotation.judges.pricing import ceiling, likely_tokens, most_tokens
+from annotation.judges.providers.base import Completion, Question, Reply
+from annotation.projects.models import Criterion
+from core.hashing import content_hash
+
+from . import orders, planning
+from .layout import Material, messages
+from .material import Refused, material_of
+from .planning import Plan, Sizes
+from .replies import read
+from .setup import Setup, setup_of
+from .wording import AGAIN
+
+
+class Asker:
+    """Made once for a run: it holds the prompt, the guideline and the index of examples."""
+
+    def __init__(self, judge: Judge, criterion: Criterion) -> None:
+        self.judge = judge
+        self.criterion = criterion
+        self.setup: Setup = setup_of(judge, criterion)
+        self.wording = cache(self.setup.wording)
+        self._why_not: dict[str, str] = {}
+
+    def questions(self, instance_ids: Sequence[int]) -> list[Question]:
+        """All questions about these instances; an instance that is not there has none.
+
+        One that cannot be asked (it has an image, say) has a single question without messages:
+        `refusal` answers it. Queries: two for the instances, two for their examples.
+        """
+        return [
+            question
+            for instance in self._instances(instance_ids)
+            for question in self._about(instance)
+        ]
+
+    def plan(self, instance: Instance) -> Plan | None:
+        """How this instance is asked; None where it cannot be."""
+        material = self._material(instance)
+        return None if isinstance(material, Refused) else self._plan(material)
+
+    def again(self, question: Question) -> Question | None:
+        """The question once more, with a reminder of its form, after a reply without a verdict."""
+        if question.attempt or not question.messages:
+            return None
+        *before, last = question.messages
+        content = f"{last['content']}\n{AGAIN}"
+        return self._priced(
+            replace(
+                question,
+                key=content_hash([question.key, "again"]),
+                attempt=1,
+                messages=(*before, {**last, "content": content}),
+            )
+        )
+
+    def refusal(self, question: Question) -> Reply | None:
+        """The reply to a question that is not to be sent, which costs nothing; else None."""
+        if question.messages:
+            return None
+        return Reply(CallState.FAILED, Failure.BAD_REQUEST, error=self._why_not[question.key])
+
+    def read(self, question: Question, completion: Completion, milliseconds: int) -> Reply:
+        """What the completion says; touches no database. See `replies.read`."""
+        return read(self.setup, question, completion, milliseconds)
+
+    def _instances(self, instance_ids: Sequence[int]) -> list[Instance]:
+        found = Instance.objects.filter(pk__in=instance_ids).prefetch_related("completions")
+        by_pk = {instance.pk: instance for instance in found}
+        return [by_pk[pk] for pk in instance_ids if pk in by_pk]
+
+    def _about(self, instance: Instance) -> list[Question]:
+        material = self._material(instance)
+        if isinstance(material, Refused):
+            return [self._refused(instance, material.reason)]
+        return [
+            self._question(instance, material, shape, order)
+            for shape, order in self._calls(instance, material)
+        ]
+
+    def _material(self, instance: Instance) -> Material | Refused:
+        prompt = self.setup.prompt
+        material = material_of(instance, use_reference=bool(prompt and prompt.use_reference))
+        alone = isinstance(material, Material) and len(material.texts) < 2
+        if alone and self.setup.shape != Shape.SCORES:
+            return Refused("the instance has one completion: there is nothing to compare")
+        return material
+
+    def _calls(self, instance: Instance, material: Material) -> list[tuple[Shape, orders.Order]]:
+        size = len(material.texts)
+        if self.setup.shape == Shape.SCORES:
+            return [(Shape.SCORES, (position,)) for position in range(size)]
+        if self._plan(material).method != planning.RANKINGS:
+            return [(Shape.PAIR, order) for order in orders.all_pairs(size)]
+        count = planning.orders_of(self.judge)
+        salt = instance.prompt_hash
+        return [(Shape.RANKING, each) for each in orders.rankings(material.texts, count, salt=salt)]
+
+    def _plan(self, material: Material) -> Plan:
+        bare = replace(material, texts=())
+        wording = self.wording(Shape.PAIR, 2) if self.setup.shape != Shape.SCORES else None
+        wording = wording or self.wording(Shape.SCORES, 1)
+        fixed = likely_tokens(messages(wording, bare, ()))
+        each = tuple(likely_tokens([{"content": text}]) for text in material.texts)
+        return planning.plan(self.judge, self.setup.shape, self.setup.ask.mode, Sizes(fixed, each))
+
+    def _question(
+        self, instance: Instance, material: Material, shape: Shape, order: orders.Order
+    ) -> Question:
+        size = len(order)
+        said = messages(self.wording(shape, size), material, order)
+        request = self.setup.request(shape, size)
+        # The order and the criterion are named too: equal completions are two questions still.
+        identity = {
+            "model": self.judge.model,
+            "prompt version": self.judge.prompt_version,
+            "messages": said,
+            "parameters": request,
+            "criterion": self.criterion.key,
+            "order": order,
+        }
+        if shape != Shape.PAIR:
+            identity["shape"] = shape
+        return self._priced(
+            Question(
+                instance.pk,
+                order,
+                content_hash(identity),
+                shape,
+                said,
+                self.setup.ask.labels(shape, size) if self.setup.logprobs(shape) else (),
+                self.setup.most_tokens(shape, size),
+            )
+        )
+
+    def _priced(self, question: Question) -> Question:
+        return replace(
+            question,
+            ceiling=ceiling(self.judge, question.messages, question.max_tokens),
+            tokens=most_tokens(question.messages) + question.max_tokens,
+        )
+
+    def _refused(self, instance: Instance, reason: str) -> Question:
+        key = content_hash(["refused", self.judge.model, self.criterion.key, instance.pk])
+        self._why_not[key] = reason
+        return Question(instance.pk, (), key)
+
+
+def asker_of(judge: Judge, criterion: Criterion) -> Asker:
+    """The asker of a run: made once for each judge in memory and criterion."""
+    known: dict[int, Asker] = judge.__dict__.setdefault("_askers", {})
+    if criterion.pk not in known:
+        known[criterion.pk] = Asker(judge, criterion)
+    return known[criterion.pk]

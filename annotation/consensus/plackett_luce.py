@@ -106,7 +106,7 @@ def posterior(
         strengths += np.clip(step, -LONGEST, LONGEST)
         if np.abs(step).max(initial=0.0) < ENOUGH:
             break
-    return strengths, np.linalg.inv(bend)
+    return strengths, np.asarray(np.linalg.inv(bend), dtype=np.float64)
 
 
 def _counted(

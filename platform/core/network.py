@@ -126,6 +126,17 @@ def check_url(url: str, reach: Reach = PUBLIC) -> None:
         )
 
 
+def is_vouched(url: str, reach: Reach) -> bool:
+    """Whether a URL leads to a private place that the operator allows."""
+    parts = urlsplit(url)
+    host = _plain(parts.hostname or "")
+    address = LOOPBACK if host == "localhost" else literal(host)
+    port = parts.port or DEFAULT_PORTS[parts.scheme]
+    return reach.names_host(host, port) or (
+        address is not None and is_private(address) and reach.allows(host, port, address)
+    )
+
+
 def _may_be_asked(host: str, port: int, reach: Reach) -> bool:
     """Of a literal address, whether it is allowed; other names are not known yet."""
     if host == "localhost" or host.endswith(".localhost"):

@@ -8,49 +8,38 @@ from typing import Any
 
 from django.conf import settings
 
+from annotation.judges.asking import Asker, asker_of
+from annotation.judges.asking.setup import OPERATION, PROTOCOL
 from annotation.judges.models import Connection, Judge, Provider
 from annotation.projects.models import Criterion
 from core.exceptions import InvalidInput
 from core.network import Reach, check_url
 from core.secrets import decrypt
 
-from . import today as asking
 from .anthropic import VERSION, AnthropicChat
 from .base import Chat, Question, Reply
 from .openai_chat import OPTIONS, OpenAIChat
 from .wire import Wire
 
 # Parameters of a judge that are no fields of the request: how it is reached, and how it is asked.
-OURS = OPTIONS | {
-    "base_url",
-    "concurrency",
-    "timeout",
-    "attempts",
-    "rpm",
-    "tpm",
-    "mode",
-    "max_tokens",
-}
+OURS = OPTIONS | OPERATION | PROTOCOL | {"max_tokens"}
 
 
 class ChatProvider:
-    """Joins the questions of `asking` with a chat model."""
+    """Joins what is asked with a chat model."""
 
     buys = True
 
-    def __init__(
-        self, judge: Judge, criterion: Criterion, chat: Chat, *, concurrency: int = 4
-    ) -> None:
-        self.judge = judge
-        self.criterion = criterion
+    def __init__(self, asker: Asker, chat: Chat, *, concurrency: int) -> None:
+        self.asker = asker
         self.chat = chat
         self.concurrency = concurrency
 
     def questions(self, instance_ids: Sequence[int]) -> list[Question]:
-        return asking.questions(self.judge, self.criterion, instance_ids)
+        return self.asker.questions(instance_ids)
 
     def again(self, question: Question) -> Question | None:
-        return asking.again(question)
+        return self.asker.again(question)
 
     async def answer(self, question: Question) -> Reply:
         """One attempt; touches no database.
@@ -58,17 +47,17 @@ class ChatProvider:
         Raises:
             ProviderError: as its docstring says.
         """
+        if refusal := self.asker.refusal(question):
+            return refusal
         started = time.monotonic()
         completion = await self.chat.complete(
             messages=question.messages,
             max_tokens=question.max_tokens,
-            # Labels to choose from are one token, whose alternatives are the verdict.
-            logprobs=bool(question.choices),
+            logprobs=self.asker.setup.logprobs(question.shape),
             choices=question.choices,
             idempotency_key=question.key,
         )
-        milliseconds = round((time.monotonic() - started) * 1000)
-        return asking.read(self.judge, self.criterion, question, completion, milliseconds)
+        return self.asker.read(question, completion, round((time.monotonic() - started) * 1000))
 
     async def close(self) -> None:
         await self.chat.close()
@@ -82,7 +71,7 @@ def provider(judge: Judge, criterion: Criterion) -> ChatProvider:
     """
     connection = judge.connection or _unsaved(judge)
     chat = chat_of(connection, judge.model, judge.parameters)
-    return ChatProvider(judge, criterion, chat, concurrency=connection.concurrency)
+    return ChatProvider(asker_of(judge, criterion), chat, concurrency=connection.concurrency)
 
 
 def _unsaved(judge: Judge) -> Connection:

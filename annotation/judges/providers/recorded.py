@@ -17,7 +17,7 @@ class Recorded:
     """Simulates the price of a judge: every recorded order is charged as one call."""
 
     buys = False
-    concurrency = 1
+    concurrency = 1000
 
     def __init__(self, judge: Judge, criterion: Criterion) -> None:
         self.judge = judge

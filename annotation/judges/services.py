@@ -1,8 +1,6 @@
 """Judges as annotators, and asking them: both orders, one label, every call on the books."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -19,9 +17,12 @@ from annotation.projects.models import Criterion
 from annotation.projects.selectors import protocol_of
 from core.exceptions import InvalidInput
 
-from . import calls, locks, providers, verdicts
+from . import locks, verdicts
 from .models import CallState, Judge
 from .models import Provider as ProviderName
+from .running.books import recover
+from .running.engine import Engine
+from .running.session import counting, engine_for, labelling, labels, sources_of
 
 # What a strong language model costs for one pair in both orders: $5.5 per 1000 pairs
 # (AlpacaEval's table, algorithms.md §2). A stated default, not a measured price.
@@ -160,28 +161,40 @@ def ask(
     never measured. `progress(done, total)` counts instances.
 
     Raises:
-        BudgetExceeded: the next window of calls does not fit; it was not asked.
+        BudgetExceeded: the next call does not fit; it was not asked.
         Conflict: another process is asking this judge.
+        InvalidInput: the judge cannot be asked.
     """
-    outcome: Counter[str] = Counter()
     total = len(instance_ids)
-    provider = providers.provider_of(judge, criterion)
-    desk = calls.Desk(judge, criterion, provider, budget)
-    with closing(provider), locks.asking(judge):
-        calls.recover(judge)
-        if retry_unknown:
-            calls.forget_unknown(judge, instance_ids)
-        for start in range(0, total, provider.window):
-            window = instance_ids[start : start + provider.window]
-            desk.ask(window)
-            outcome.update(verdicts.label(judge, criterion, window, decision_of or {}))
-            if progress is not None:
-                progress(min(start + len(window), total), total)
+
+    def look(engine: Engine) -> None:
+        if progress is not None:
+            progress(engine.done, total)
+
+    sources = sources_of(judge, [criterion])
+    with locks.asking(judge):
+        recover(judge, bought=sources[0].provider.buys)
+        engine = engine_for(
+            judge,
+            sources,
+            instance_ids,
+            budget=budget,
+            label=labelling(judge, decision_of) if labels(judge, trial=False) else counting,
+            look=look,
+            retry_unknown=retry_unknown,
+        )
+        engine.run(sources)
+        look(engine)
+    return _report(engine)
+
+
+def _report(engine: Engine) -> AskReport:
+    outcome = engine.outcome
     return AskReport(
         answered=outcome["answered"],
         unparsable=outcome[CallState.UNPARSABLE],
         failed=outcome[CallState.FAILED],
-        spent_micros=desk.spent,
+        spent_micros=engine.spent,
         incomplete=outcome[verdicts.INCOMPLETE],
         unknown=outcome[CallState.UNKNOWN],
     )

@@ -130,8 +130,9 @@ def test_a_reply_that_cannot_be_parsed_is_asked_once_more() -> None:
 
     def behaviour(body: dict[str, Any], number: int) -> tuple[int, dict[str, str], dict[str, Any]]:
         text = body["messages"][-1]["content"]
-        asked[text] = asked.get(text, 0) + 1
-        return OK, {}, reply(prefers_good(body) if asked[text] == 2 else "Both are fine")
+        order = "AB" if text.index("good") < text.index("bad") else "BA"
+        asked[order] = asked.get(order, 0) + 1
+        return OK, {}, reply(prefers_good(body) if asked[order] == 2 else "Both are fine")
 
     budget = budget_for(project)
     with serving(behaviour) as server:
@@ -200,7 +201,7 @@ def test_a_lost_reply_is_unknown_charged_and_not_asked_again_silently() -> None:
         return OK, {}, reply(prefers_good(body))
 
     with serving(behaviour) as server:
-        judge = judge_at(server, project, timeout=0.3)
+        judge = judge_at(server, project, timeout=1)
         report = ask_all(judge, budget)
         assert (report.answered, report.unknown) == (0, 1)
         charged = state(budget).unknown
@@ -228,17 +229,11 @@ def test_the_key_goes_to_the_configured_server_only(settings: Any) -> None:
     assert "Authorization" not in other.headers[0]
 
 
-def test_a_judge_without_an_address_and_a_longer_ranking_are_refused() -> None:
+def test_a_judge_without_an_address_is_refused() -> None:
     project = make_project()
     judge = create_judge(project=project, name="nowhere", model="m")
-    with pytest.raises(InvalidInput, match="base_url"):
+    with pytest.raises(InvalidInput, match="no address"):
         ask_all(judge)
-    make_instance(project, ("a", "b", "c"))
-    far = create_judge(
-        project=project, name="far", model="m", parameters={"base_url": "http://127.0.0.1:9"}
-    )
-    with pytest.raises(InvalidInput, match="3 completions"):
-        ask_all(far)
     assert not JudgeCall.objects.exists()
 
 

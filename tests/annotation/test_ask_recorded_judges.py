@@ -107,17 +107,17 @@ def test_asking_again_buys_and_writes_nothing() -> None:
     assert Entry.objects.count() == 6
 
 
-def test_a_budget_that_does_not_suffice_leaves_no_label_behind() -> None:
+def test_what_a_budget_holds_is_asked_and_labelled_and_no_more() -> None:
     project = make_project()
     ids = [in_both_orders(project, (1, 2), (1, 2)).pk for _ in range(3)]
     (judge,) = ensure_recorded(project=project)
     budget = ledger.create_budget(project=project, name="b", limit_micros=11_000)
     with pytest.raises(BudgetExceeded) as refused:
         ask(judge=judge, instance_ids=ids, criterion=main_criterion(project), budget=budget)
-    assert refused.value.extra["missing"] == 5_500
-    assert not Annotation.objects.exists()
-    assert not JudgeCall.objects.exists()
-    assert state(budget).free == 11_000
+    assert refused.value.extra["missing"] > 0
+    assert sorted(Annotation.objects.values_list("instance", flat=True)) == ids[:2]
+    assert JudgeCall.objects.filter(state=CallState.ANSWERED).count() == 4
+    assert (state(budget).free, state(budget).settled) == (0, 11_000)
 
 
 def test_a_judge_is_simulated_when_all_its_labels_are() -> None:

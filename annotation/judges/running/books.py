@@ -1,0 +1,224 @@
+"""Calls on the books: written and reserved before they are sent, stored and paid after."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+
+from annotation.judges.models import CallState, Failure, Judge, JudgeCall
+from annotation.judges.providers.base import Question, Reply
+from annotation.ledger import services as ledger
+from annotation.ledger.models import Budget, Entry, EntryState
+
+from .asks import Ask, subject_of
+
+PAID = (CallState.ANSWERED, CallState.UNPARSABLE)
+# The states of the unique index of (judge, cache key): a call in one of these is not made again.
+BOUGHT = ("in flight", "answered", "unparsable", "unknown")
+BATCH = 500
+
+# One statement for however many replies came home.
+STORE = """
+UPDATE annotation_judgecall AS c SET
+  state = v.state, failure = v.failure, attempts = v.attempts, provider_id = v.provider_id,
+  reply = v.reply, logprobs = v.logprobs::jsonb, p_first = v.p_first, confidence = v.confidence,
+  ranking = v.ranking::smallint[], scores = v.scores::float8[], rationale = v.rationale,
+  input_tokens = v.input_tokens, output_tokens = v.output_tokens, price_micros = v.price_micros,
+  milliseconds = v.milliseconds, error = v.error
+FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::int[], %s::text[], %s::text[], %s::text[],
+  %s::float8[], %s::float8[], %s::text[], %s::text[], %s::text[], %s::int[], %s::int[],
+  %s::bigint[], %s::int[], %s::text[]) AS v(id, state, failure, attempts, provider_id, reply,
+  logprobs, p_first, confidence, ranking, scores, rationale, input_tokens, output_tokens,
+  price_micros, milliseconds, error)
+WHERE c.id = v.id
+"""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A call that was made before."""
+
+    call_id: int
+    instance_id: int | None
+    state: str
+
+
+class Books:
+    """One judge's calls, on behalf of a run where there is one, out of one budget or none.
+
+    `spent`, `calls`: of this process, paid micros and calls sent.
+    """
+
+    def __init__(
+        self,
+        judge: Judge,
+        budget: Budget | None,
+        *,
+        run_id: int | None = None,
+        guideline_id: int | None = None,
+    ) -> None:
+        self.judge = judge
+        self.budget = budget
+        self.run_id = run_id
+        self.guideline_id = guideline_id
+        self.spent = 0
+        self.calls = 0
+
+    def known(self, questions: Sequence[Question]) -> dict[str, Known]:
+        """Calls with the keys of these questions that are not to be made again."""
+        keys = [question.key for question in questions]
+        rows = JudgeCall.objects.filter(judge=self.judge, cache_key__in=keys, state__in=BOUGHT)
+        found = rows.values_list("cache_key", "pk", "instance_id", "state")
+        return {key: Known(pk, instance_id, state) for key, pk, instance_id, state in found}
+
+    def failed(self, instance_ids: Sequence[int]) -> set[str]:
+        """Keys of the calls about these instances that failed."""
+        rows = JudgeCall.objects.filter(
+            judge=self.judge, instance__in=instance_ids, state=CallState.FAILED
+        )
+        return set(rows.values_list("cache_key", flat=True))
+
+    @transaction.atomic
+    def place(self, asks: Sequence[Ask]) -> None:
+        """Write the calls as in flight and set their money aside: all of them, or none.
+
+        Raises:
+            BudgetExceeded: they do not fit; nothing was written.
+        """
+        new = [ask for ask in asks if ask.call_id is None]
+        rows = JudgeCall.objects.bulk_create([self._row(ask) for ask in new], batch_size=BATCH)
+        again = [ask.call_id for ask in asks if ask.call_id is not None]
+        if again:
+            JudgeCall.objects.filter(pk__in=again).update(
+                state=CallState.IN_FLIGHT, failure="", error=""
+            )
+        ids = {id(ask): row.pk for ask, row in zip(new, rows, strict=True)}
+        owed = {
+            subject_of(ids.get(id(ask), ask.call_id)): ask.question.ceiling
+            for ask in asks
+            if not ask.held
+        }
+        if self.budget is not None and owed:
+            ledger.reserve_many(budget=self.budget, amounts=owed, annotator=self.judge.annotator)
+        for ask in new:
+            ask.call_id = ids[id(ask)]
+        for ask in asks:
+            ask.sent += 1
+        self.calls += len(asks)
+
+    def _row(self, ask: Ask) -> JudgeCall:
+        question = ask.question
+        return JudgeCall(
+            judge=self.judge,
+            run_id=self.run_id,
+            instance_id=question.instance_id,
+            criterion=ask.source.criterion,
+            guideline_id=self.guideline_id,
+            shape=question.shape,
+            shown_order=list(question.shown_order),
+            examples=list(question.examples),
+            cache_key=question.key,
+            state=CallState.IN_FLIGHT,
+            price_micros=question.ceiling,
+        )
+
+    @transaction.atomic
+    def store(self, replies: Sequence[tuple[Ask, Reply]]) -> None:
+        """Write what came home, and what became of its money, together."""
+        if not replies:
+            return
+        columns = zip(*(_values(ask, reply) for ask, reply in replies), strict=True)
+        with connection.cursor() as cursor:
+            cursor.execute(STORE, [list(column) for column in columns])
+        self.spent += sum(reply.price_micros for _, reply in replies if reply.state in PAID)
+        if self.budget is not None:
+            self._pay(self.budget, replies)
+
+    def _pay(self, budget: Budget, replies: Sequence[tuple[Ask, Reply]]) -> None:
+        paid = {ask.subject: reply.price_micros for ask, reply in replies if reply.state in PAID}
+        free = [ask.subject for ask, reply in replies if reply.state == CallState.FAILED]
+        lost = [ask.subject for ask, reply in replies if reply.state == CallState.UNKNOWN]
+        # Money of an earlier attempt may be held in the budget of another run.
+        held = [ask.subject for ask, reply in replies if ask.held and reply.state in PAID]
+        elsewhere = dict(
+            Entry.objects.filter(subject__in=held, state__in=ledger.OPEN)
+            .exclude(budget=budget)
+            .values_list("subject", "budget_id")
+        )
+        for subject, budget_id in elsewhere.items():
+            ledger.settle_many(budget=Budget(pk=budget_id), amounts={subject: paid.pop(subject)})
+        if paid:
+            ledger.settle_many(budget=budget, amounts=paid)
+        if free:
+            ledger.release_many(budget=budget, subjects=free)
+        if lost:
+            ledger.mark_unknown_many(budget=budget, subjects=lost)
+
+
+def _values(ask: Ask, reply: Reply) -> tuple[object, ...]:
+    return (
+        ask.call_id,
+        str(reply.state),
+        str(reply.failure),
+        ask.sent,
+        _clean(reply.provider_id)[:200],
+        _clean(reply.text),
+        None if reply.logprobs is None else _clean(json.dumps(reply.logprobs)),
+        reply.p_first,
+        reply.confidence,
+        _array(reply.ranking),
+        _array(reply.scores),
+        _clean(reply.rationale),
+        reply.input_tokens,
+        reply.output_tokens,
+        reply.price_micros,
+        reply.milliseconds,
+        _clean(reply.error),
+    )
+
+
+def _array(values: Sequence[float | None]) -> str:
+    """A PostgreSQL array as text: rows of different lengths travel in one list."""
+    return "{" + ",".join("NULL" if value is None else repr(value) for value in values) + "}"
+
+
+def _clean(text: str) -> str:
+    return text.replace("\0", "").replace("\\u0000", "")
+
+
+@transaction.atomic
+def recover(judge: Judge, *, bought: bool) -> int:
+    """Calls left in flight by a process that died become unknown and stay charged.
+
+    Nothing is lost where nothing was `bought`: those have failed and are asked again. Only for a
+    holder of the judge's lock: then nobody else can have a call in flight.
+    """
+    lost = JudgeCall.objects.filter(judge=judge, state=CallState.IN_FLIGHT)
+    subjects = [subject_of(pk) for pk in lost.values_list("pk", flat=True)]
+    if not subjects:
+        return 0
+    lost.update(
+        state=CallState.UNKNOWN if bought else CallState.FAILED,
+        failure=Failure.LOST,
+        error="the process that asked died before the reply was stored",
+    )
+    by_budget: defaultdict[int, list[str]] = defaultdict(list)
+    entries = Entry.objects.filter(subject__in=subjects, state=EntryState.RESERVED)
+    for subject, budget_id in entries.values_list("subject", "budget_id"):
+        by_budget[budget_id].append(subject)
+    for budget_id, of_budget in sorted(by_budget.items()):
+        settle = ledger.mark_unknown_many if bought else ledger.release_many
+        settle(budget=Budget(pk=budget_id), subjects=of_budget)
+    return len(subjects)
+
+
+def forget_unknown(judge: Judge, instance_ids: Sequence[int]) -> int:
+    """Let calls of unknown outcome be asked again. What they may have cost stays charged."""
+    unknown = JudgeCall.objects.filter(
+        judge=judge, instance__in=instance_ids, state=CallState.UNKNOWN
+    )
+    return unknown.update(state=CallState.FAILED, error="outcome unknown; asked again on request")

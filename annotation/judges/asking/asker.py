@@ -7,6 +7,7 @@ from functools import cache
 from annotation.instances.models import Instance
 from annotation.judges.models import CallState, Failure, Judge, Shape
 from annotation.judges.pricing import ceiling, likely_tokens, most_tokens
+from annotation.judges.protocol import RANKINGS
 from annotation.judges.providers.base import Completion, Question, Reply
 from annotation.projects.models import Criterion
 from core.hashing import content_hash
@@ -98,7 +99,7 @@ class Asker:
         size = len(material.texts)
         if self.setup.shape == Shape.SCORES:
             return [(Shape.SCORES, (position,)) for position in range(size)]
-        if self._plan(material).method != planning.RANKINGS:
+        if self._plan(material).method != RANKINGS:
             return [(Shape.PAIR, order) for order in orders.all_pairs(size)]
         count = planning.orders_of(self.judge)
         salt = instance.prompt_hash

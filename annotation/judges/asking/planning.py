@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from annotation.judges.models import Judge, Shape
 from annotation.judges.pricing import price
+from annotation.judges.protocol import ALL_PAIRS, BOTH_ORDERS, RANKINGS, SCORES
 
 from .wording import TOKEN
 
-ALL_PAIRS, RANKINGS, BOTH_ORDERS, EACH = "all pairs", "rankings", "both orders", "scores"
 # Whole rankings of a list, where the judge's parameter `rankings` says nothing else.
 ORDERS = 3
 MOST_ORDERS = 24
@@ -46,7 +46,9 @@ def plan(judge: Judge, shape: Shape | str, mode: str, sizes: Sizes) -> Plan:
     """
     count = len(sizes.completions)
     if shape == Shape.SCORES:
-        return _planned(judge, EACH, [(1, _output(mode, 1))] * count, sizes, "each is scored alone")
+        return _planned(
+            judge, SCORES, [(1, _output(mode, 1))] * count, sizes, "each is scored alone"
+        )
     pairs = [(2, _output(mode, 1))] * (count * (count - 1))
     if count == 2:
         return _planned(judge, BOTH_ORDERS, pairs, sizes, "two completions")

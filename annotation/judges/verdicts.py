@@ -3,17 +3,26 @@
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 
-from annotation.instances.models import Signal
+from annotation.instances.models import Completion, Signal
 from annotation.labels.announcing import announce
+from annotation.labels.answers import SCORED
 from annotation.labels.models import Annotation
-from annotation.projects.models import Criterion, TieKind
+from annotation.projects.models import Criterion, Guideline, TieKind
+from annotation.projects.selectors import guideline_of, main_criterion, protocol_of
 from core.hashing import content_hash
 
-from .models import CallState, Judge, JudgeCall
+from . import parsing
+from .asking.planning import orders_of
+from .asking.wording import Level, levels_of
+from .models import Calibration, CallPurpose, CallState, Judge, JudgeCall, Provider, Stage
 from .protocol import Answer, Verdict, merge
+from .report.calibration import apply
+from .report.selectors import calibration_of
 
 BATCH = 1000
 NAMESPACE = uuid.UUID("6f0f3b52-5a0e-4f7e-9b64-7a8b1d0f2c11")
@@ -21,14 +30,44 @@ SIGNAL_NAME_LENGTH = Signal._meta.get_field("name").max_length or 60
 # The first state found among an instance's calls says why it has no label.
 REASONS = (CallState.UNKNOWN, CallState.UNPARSABLE, CallState.FAILED)
 INCOMPLETE = "incomplete"
+# Whoever is asked in orders; an import and a model of scores say what they say once.
+ASKED_IN_ORDERS = frozenset({Provider.OPENAI, Provider.ANTHROPIC, Provider.LOCAL})
+# Verdicts nearer than this are one verdict: it went through JSON.
+SAME = 1e-9
+FIELDS = (
+    "judge_id",
+    "instance_id",
+    "guideline_id",
+    "state",
+    "shown_order",
+    "ranking",
+    "scores",
+    "p_first",
+    "confidence",
+    "logprobs",
+    "rationale",
+)
 
 
-def signal_name(kind: str, judge: Judge) -> str:
-    """`judge_p:<judge>`, `judge_gap:<judge>`, `judge_flip:<judge>`; a long name ends in a hash."""
-    name = f"{kind}:{judge.name}"
+def signal_name(kind: str, judge: Judge, criterion: Criterion | None = None) -> str:
+    """`judge_p:<judge>`, `judge_gap:<judge>`, `judge_flip:<judge>`; a long name ends in a hash.
+
+    `criterion` is given where it is not the project's main one: `judge_p@<key>:<judge>`.
+    """
+    name = f"{kind}:{judge.name}" if criterion is None else f"{kind}@{criterion.key}:{judge.name}"
     if len(name) <= SIGNAL_NAME_LENGTH:
         return name
-    return f"{name[: SIGNAL_NAME_LENGTH - 9]}~{content_hash(judge.name)[:8]}"
+    whole = judge.name if criterion is None else [criterion.key, judge.name]
+    return f"{name[: SIGNAL_NAME_LENGTH - 9]}~{content_hash(whole)[:8]}"
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a judge's calls about one instance say, and the guideline they were made under."""
+
+    verdict: Verdict
+    calls: Sequence[JudgeCall]
+    guideline: int | None
 
 
 @transaction.atomic
@@ -40,42 +79,192 @@ def label(
 ) -> Counter[str]:
     """One annotation and the signals of each instance whose calls are complete; idempotent.
 
-    Returns how many instances are answered, and why the others are not.
+    A label that stands under another guideline, or says something else than the replies do by
+    now, is superseded; one that came with an import stays. A draft judge labels nothing. Returns
+    how many instances are answered, and why the others are not. A constant number of queries.
     """
-    calls = defaultdict(list)
-    asked = JudgeCall.objects.filter(judge=judge, criterion=criterion, instance__in=instance_ids)
-    for call in asked.order_by("pk"):
-        calls[call.instance_id].append(call)
-    verdicts = {
-        pk: verdict for pk in instance_ids if (verdict := _verdict(calls[pk], judge.accuracy))
-    }
-    spoken = set(
-        Annotation.objects.filter(
-            annotator=judge.annotator, criterion=criterion, instance__in=instance_ids
-        ).values_list("instance_id", flat=True)
-    )
-    rows = [
-        _annotation(judge, criterion, verdict, calls[pk])
-        for pk, verdict in verdicts.items()
-        if pk not in spoken
-    ]
-    for row in rows:
-        row.decision_id = decision_of.get(row.instance_id)
-    Annotation.objects.bulk_create(rows, batch_size=BATCH)
-    announce(rows)
-    _write_signals(judge, verdicts)
-    outcome = Counter({"answered": len(verdicts)})
-    outcome.update(_reason(calls[pk]) for pk in instance_ids if pk not in verdicts)
+    about = _About.of(judge, criterion, instance_ids)
+    calls = calls_of(judge, criterion, instance_ids)
+    heard = {pk: found for pk in instance_ids if (found := about.hear(pk, calls[pk]))}
+    if judge.stage != Stage.DRAFT:
+        _write_labels(about, heard, decision_of)
+        _write_signals(about, heard)
+    outcome = Counter({"answered": len(heard)})
+    outcome.update(_reason(calls[pk]) for pk in instance_ids if pk not in heard)
     return outcome
 
 
-def _verdict(calls: Sequence[JudgeCall], accuracy: float | None) -> Verdict | None:
+def calls_of(
+    judge: Judge, criterion: Criterion, instance_ids: Sequence[int]
+) -> dict[int, list[JudgeCall]]:
+    """The judge's calls for labels by instance, newest first, without their texts. One query."""
+    found: dict[int, list[JudgeCall]] = defaultdict(list)
+    rows = JudgeCall.objects.filter(
+        judge=judge, criterion=criterion, instance__in=instance_ids, purpose=CallPurpose.LABEL
+    )
+    for call in rows.order_by("-pk").only(*FIELDS):
+        found[call.instance_id or 0].append(call)
+    return found
+
+
+def verdict_of(
+    judge: Judge, calls: Sequence[JudgeCall], *, size: int | None = None
+) -> Verdict | None:
+    """What calls say together, newest first; None where they are not complete."""
     answers = [
-        Answer(tuple(call.shown_order) or None, tuple(call.ranking), call.p_first)
+        Answer(
+            tuple(call.shown_order) or None,
+            tuple(call.ranking),
+            call.p_first,
+            tuple(call.scores),
+            call.confidence,
+        )
         for call in calls
         if call.state == CallState.ANSWERED
     ]
-    return merge(answers, accuracy)
+    least = min(2, orders_of(judge)) if judge.provider in ASKED_IN_ORDERS else 1
+    return merge(answers, judge.accuracy, size=size, least=least)
+
+
+@dataclass(frozen=True)
+class _About:
+    """What is read once for a window of instances."""
+
+    judge: Judge
+    criterion: Criterion
+    main: bool
+    guideline: Guideline | None
+    calibration: Calibration | None
+    sizes: Mapping[int, int]
+    levels: tuple[Level, ...]
+
+    @classmethod
+    def of(cls, judge: Judge, criterion: Criterion, instance_ids: Sequence[int]) -> "_About":
+        kind = criterion.asks(protocol_of(judge.project))
+        rows = Completion.objects.filter(instance__in=instance_ids).order_by()
+        scored = kind in SCORED
+        return cls(
+            judge,
+            criterion,
+            main_criterion(judge.project).pk == criterion.pk,
+            guideline_of(judge.project),
+            calibration_of(judge, criterion),
+            Counter(rows.values_list("instance_id", flat=True)),
+            levels_of(criterion.values(kind), criterion.labels) if scored else (),
+        )
+
+    def hear(self, pk: int, calls: Sequence[JudgeCall]) -> Heard | None:
+        """The verdict of the newest calls that belong together.
+
+        Where the prompt shows the guideline, replies under different ones are not mixed, and the
+        label is of the guideline that was shown. Else the question is the same under each.
+        """
+        guideline = self.guideline.pk if self.guideline else None
+        if self.judge.prompt and self.judge.prompt.show_guideline and calls:
+            guideline = calls[0].guideline_id
+            calls = [call for call in calls if call.guideline_id == guideline]
+        verdict = verdict_of(self.judge, calls, size=self.sizes.get(pk))
+        return Heard(verdict, calls, guideline) if verdict else None
+
+    def annotation(self, pk: int, heard: Heard, before: Annotation | None) -> Annotation:
+        """The label of one instance, in place of the one that stands."""
+        verdict, said = heard.verdict, self._said(heard.verdict)
+        ranking, scores = list(verdict.ranking), self._levels(heard)
+        rationale = next((call.rationale for call in heard.calls if call.rationale), "")
+        version = f"{self.criterion.pk}/{heard.guideline}/{before.pk if before else 0}"
+        tied = bool(ranking) and len(set(ranking)) == 1
+        return Annotation(
+            project_id=self.judge.project_id,
+            instance_id=pk,
+            annotator=self.judge.annotator,
+            criterion=self.criterion,
+            guideline_id=heard.guideline,
+            ranking=ranking,
+            scores=scores,
+            tie_kind=TieKind.TIE if tied else "",
+            rationale=rationale,
+            attributes={"verdict": said},
+            client_id=uuid.uuid5(NAMESPACE, f"{self.judge.pk}/{pk}/{version}"),
+            payload_hash=content_hash([ranking, scores, said, rationale]),
+            supersedes=before,
+        )
+
+    def _said(self, verdict: Verdict) -> dict[str, Any]:
+        said: dict[str, Any] = {
+            "p": verdict.p,
+            "gap": verdict.gap,
+            "flipped": verdict.flipped,
+            "confidence": verdict.confidence,
+            "orders": verdict.orders,
+            "method": verdict.method,
+        }
+        if verdict.p is not None and self.calibration is not None:
+            found = apply(self.calibration.method, self.calibration.knots, [verdict.p])
+            said["p_calibrated"] = float(found[0])
+        if verdict.pairs:
+            said["pairs"] = [[i, j, round(p, 6)] for i, j, p in verdict.pairs]
+            said["worth"] = [round(worth, 6) for worth in verdict.worth]
+            said["consistency"] = verdict.consistency
+        if verdict.scores:
+            said["scores"] = [round(score, 6) for score in verdict.scores]
+        return said
+
+    def _levels(self, heard: Heard) -> list[int]:
+        """The level a judge names for each completion; the mean stays in the verdict."""
+        if not heard.verdict.scores:
+            return []
+        most_likely: dict[int, int] = {}
+        for call in heard.calls:
+            if call.state == CallState.ANSWERED and len(call.shown_order) == 1 and call.logprobs:
+                shares, _ = parsing.shares(call.logprobs, [each.code for each in self.levels])
+                if shares:
+                    best = max(self.levels, key=lambda each: shares[each.code])
+                    most_likely.setdefault(call.shown_order[0], best.value)
+        return [
+            most_likely.get(position, self._nearest(score))
+            for position, score in enumerate(heard.verdict.scores)
+        ]
+
+    def _nearest(self, score: float) -> int:
+        return min((each.value for each in self.levels), key=lambda value: abs(value - score))
+
+
+def _write_labels(
+    about: _About, heard: Mapping[int, Heard], decision_of: Mapping[int, uuid.UUID]
+) -> None:
+    standing = _standing(about, list(heard))
+    rows = []
+    for pk, found in heard.items():
+        before = standing.get(pk)
+        row = about.annotation(pk, found, before)
+        if before is None or _stale(before, row):
+            row.decision_id = decision_of.get(pk)
+            rows.append(row)
+    Annotation.objects.bulk_create(rows, batch_size=BATCH)
+    announce(rows)
+
+
+def _standing(about: _About, instance_ids: Sequence[int]) -> dict[int, Annotation]:
+    rows = Annotation.objects.filter(
+        annotator=about.judge.annotator,
+        criterion=about.criterion,
+        instance__in=instance_ids,
+        superseded_by__isnull=True,
+    )
+    return {row.instance_id: row for row in rows}
+
+
+def _stale(before: Annotation, now: Annotation) -> bool:
+    """Whether the label that stands is no more what the judge says under its guideline."""
+    verdict = before.attributes.get("verdict")
+    if verdict is None:
+        return False
+    if before.guideline_id not in (None, now.guideline_id):
+        return True
+    if (before.ranking, before.scores) != (now.ranking, now.scores):
+        return True
+    was, p = verdict.get("p"), now.attributes["verdict"]["p"]
+    return (was is None) != (p is None) or (p is not None and abs(was - p) > SAME)
 
 
 def _reason(calls: Sequence[JudgeCall]) -> str:
@@ -83,39 +272,20 @@ def _reason(calls: Sequence[JudgeCall]) -> str:
     return next((str(state) for state in REASONS if state in states), INCOMPLETE)
 
 
-def _annotation(
-    judge: Judge, criterion: Criterion, verdict: Verdict, calls: Sequence[JudgeCall]
-) -> Annotation:
-    instance_id, ranking = calls[0].instance_id, list(verdict.ranking)
-    rationale = next((call.rationale for call in calls if call.rationale), "")
-    said = {"p": verdict.p, "gap": verdict.gap, "flipped": verdict.flipped}
-    return Annotation(
-        project_id=judge.project_id,
-        instance_id=instance_id,
-        annotator=judge.annotator,
-        criterion=criterion,
-        ranking=ranking,
-        tie_kind=TieKind.TIE if len(set(ranking)) == 1 else "",
-        rationale=rationale,
-        attributes={"verdict": said},
-        client_id=uuid.uuid5(NAMESPACE, f"{judge.pk}/{instance_id}"),
-        payload_hash=content_hash([ranking, said, rationale]),
-    )
-
-
-def _write_signals(judge: Judge, verdicts: Mapping[int, Verdict]) -> None:
+def _write_signals(about: _About, heard: Mapping[int, Heard]) -> None:
+    criterion = None if about.main else about.criterion
     signals = [
         Signal(
             instance_id=pk,
-            name=signal_name(kind, judge),
-            version=judge.prompt_version,
+            name=signal_name(kind, about.judge, criterion),
+            version=about.judge.prompt_version,
             value=float(value),
         )
-        for pk, verdict in verdicts.items()
+        for pk, found in heard.items()
         for kind, value in (
-            ("judge_p", verdict.p),
-            ("judge_gap", verdict.gap),
-            ("judge_flip", verdict.flipped),
+            ("judge_p", found.verdict.p),
+            ("judge_gap", found.verdict.gap),
+            ("judge_flip", found.verdict.flipped),
         )
         if value is not None
     ]

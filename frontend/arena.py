@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.core.cache import cache
-from django.db.models import Count, F, Func, IntegerField, QuerySet, Value
-from django.db.models.functions import Length
+from django.db.models import Count, QuerySet
 from django.utils import timezone
 
 from annotation.arena import leaks
 from annotation.arena.leaderboard import FEW_BATTLES, Standing, Tally, standings
 from annotation.arena.models import Arena, Battle, BattleState
 from annotation.arena.style import Styled, Vote, controlled
+from annotation.consensus.style import FEATURES, with_style
 from annotation.dashboards.selectors import excluded_people, newest_label
 from annotation.instances.models import Completion
 from annotation.labels.models import Annotation
@@ -111,39 +111,16 @@ def _styled_votes(labels: QuerySet[Annotation]) -> list[Vote]:
             "instance", f"{side}__first", f"{side}__second", "ranking"
         )[:MOST_STYLED]
     )
-    counted = Completion.objects.filter(instance__in=[row[0] for row in rows]).annotate(
-        length=Length("text"), **{name: _number_of(pattern) for name, pattern in MARKDOWN.items()}
-    )
+    counted = with_style(Completion.objects.filter(instance__in=[row[0] for row in rows]))
     styles = {
         (instance, position): style
-        for instance, position, *style in counted.values_list(
-            "instance", "position", "length", *MARKDOWN
-        )
+        for instance, position, *style in counted.values_list("instance", "position", *FEATURES)
     }
     share = {0: 0.5, 1: 1.0, 2: 0.0}
     return [
         Vote(first, second, share[_winner(ranking)], (styles[pk, 0], styles[pk, 1]))
         for pk, first, second, ranking in rows
     ]
-
-
-# Counted by PostgreSQL: the texts stay where they are.
-MARKDOWN = {
-    "headings": r"^#{1,6} ",
-    "lists": r"^ *([-*+]|[0-9]+[.)]) ",
-    "bold": r"\*\*[^*\n]+\*\*",
-}
-
-
-def _number_of(pattern: str) -> Func:
-    return Func(
-        F("text"),
-        Value(pattern),
-        Value(1),
-        Value("n"),
-        function="regexp_count",
-        output_field=IntegerField(),
-    )
 
 
 def _winner(ranking: Sequence[int]) -> int:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-MIDDLE, SCALE = 1000.0, 400.0
+from annotation.consensus.bradley_terry import MIDDLE, SCALE
+
 FEW_BATTLES = 30
 # What an outcome weighs before it was seen: together one vote per pair.
 UNSEEN = 1 / 3

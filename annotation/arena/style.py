@@ -1,4 +1,4 @@
-"""Strengths with the style of answers taken out: how much of a win is length and markdown. Pure.
+"""Strengths with the style of answers taken out: how much of a win is length and markdown.
 
 A logistic regression of the votes: beside a strength per contestant each difference in style has a
 coefficient of its own (Li et al. 2024, "Does style matter?"). A tie counts half a win for both.
@@ -6,20 +6,11 @@ coefficient of its own (Li et al. 2024, "Does style matter?"). A tie counts half
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log
 
 import numpy as np
-import numpy.typing as npt
 
-from .leaderboard import MIDDLE, SCALE
-
-# Length, then what markdown adds to a text: headings, lists, bold words, each per length.
-FEATURES = ("length", "headings", "lists", "bold")
-STEPS, ENOUGH = 50, 1e-9
-POINTS = SCALE / log(10)
-# As heavy as one tie more of a contestant with the average: else who always wins is infinite.
-PRIOR = 0.25
-Floats = npt.NDArray[np.float64]
+from annotation.consensus.bradley_terry import MIDDLE, POINTS, Comparisons, fit
+from annotation.consensus.style import FEATURES, differences
 
 
 @dataclass(frozen=True)
@@ -56,51 +47,20 @@ def controlled(votes: Sequence[Vote]) -> Control:
     """Intervals come from the curvature of the likelihood; ties make them a little too wide."""
     if not votes:
         return Control({}, {})
-    names = sorted({name for vote in votes for name in (vote.first, vote.second)})
-    design = np.hstack([_sides(votes, names), _differences(votes)])
-    shares = np.array([vote.share for vote in votes])
-    weights, spread = _fit(design, shares)
-    # Strengths are told apart from their mean.
-    centre = np.eye(len(names)) - 1 / len(names)
-    strengths = centre @ weights[: len(names)]
-    errors = np.sqrt(np.diag(centre @ spread[: len(names), : len(names)] @ centre.T).clip(0))
-    ratings = {
-        name: Styled(*(MIDDLE + POINTS * (strengths[k] + z * errors[k]) for z in (0, -1.96, 1.96)))
-        for k, name in enumerate(names)
-    }
-    worth = dict(zip(FEATURES, (POINTS * weights[len(names) :]).tolist(), strict=True))
-    return Control(ratings, worth)
-
-
-def _sides(votes: Sequence[Vote], names: Sequence[int]) -> Floats:
-    place = {name: k for k, name in enumerate(names)}
-    sides = np.zeros((len(votes), len(names)))
-    rows = np.arange(len(votes))
-    sides[rows, [place[vote.first] for vote in votes]] = 1
-    sides[rows, [place[vote.second] for vote in votes]] = -1
-    return sides
-
-
-def _differences(votes: Sequence[Vote]) -> Floats:
-    """Differences of the logarithm of length and of the density of markdown, in deviations."""
+    names, codes = np.unique([(vote.first, vote.second) for vote in votes], return_inverse=True)
+    codes = codes.reshape(-1, 2)
+    won = np.array([vote.share for vote in votes])
     styles = np.array([vote.styles for vote in votes], dtype=np.float64)
-    length = styles[:, :, :1]
-    values = np.concatenate([np.log1p(length), styles[:, :, 1:] / (length + 1)], axis=2)
-    difference: Floats = values[:, 0] - values[:, 1]
-    spread = difference.std(axis=0)
-    return difference / np.where(spread > 0, spread, 1)
-
-
-def _fit(design: Floats, shares: Floats) -> tuple[Floats, Floats]:
-    """Coefficients by Newton's method, and their covariance."""
-    ridge = PRIOR * np.eye(design.shape[1])
-    weights, curve = np.zeros(design.shape[1]), ridge
-    for _ in range(STEPS):
-        chance = 1 / (1 + np.exp(-design @ weights))
-        curve = design.T @ (design * (chance * (1 - chance))[:, None]) + ridge
-        step = np.linalg.solve(curve, design.T @ (shares - chance) - ridge @ weights)
-        weights = weights + step
-        if np.abs(step).max() < ENOUGH:
-            break
-    spread = np.asarray(np.linalg.inv(curve), dtype=np.float64)
-    return np.asarray(weights), spread
+    given = Comparisons(
+        *(codes[:, 0], codes[:, 1], won, 1 - won, np.zeros_like(won)),
+        cluster=np.arange(len(votes)),
+        contestants=len(names),
+        style=differences(styles[:, 0], styles[:, 1]),
+    )
+    found = fit(given, robust=False)
+    values, errors = found.values.tolist(), found.errors.tolist()
+    ratings = {
+        int(name): Styled(*(MIDDLE + POINTS * (value + z * error) for z in (0, -1.96, 1.96)))
+        for name, value, error in zip(names, values, errors, strict=True)
+    }
+    return Control(ratings, dict(zip(FEATURES, (POINTS * found.style).tolist(), strict=True)))

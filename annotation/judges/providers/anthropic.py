@@ -32,7 +32,7 @@ class AnthropicChat:
         fields: Mapping[str, Any] | None = None,
         idempotent: bool = False,
     ) -> None:
-        self._wire = wire
+        self.wire = wire
         self._model = model
         self._fields = {"temperature": 0, **(fields or {})}
         self._idempotent = idempotent
@@ -60,7 +60,7 @@ class AnthropicChat:
         sent = bool(idempotency_key and self._idempotent)
         headers = {"Idempotency-Key": idempotency_key} if sent else {}
         body = self.request(messages, max_tokens, choices=choices)
-        return self.completion(await self._wire.post("/messages", body, headers))
+        return self.completion(await self.wire.post("/messages", body, headers))
 
     def request(
         self, messages: Sequence[dict[str, str]], max_tokens: int, *, choices: Sequence[str] = ()
@@ -90,19 +90,19 @@ class AnthropicChat:
         usage = reply.get("usage") if isinstance(reply.get("usage"), dict) else {}
         stop = str(reply.get("stop_reason") or "")
         return Completion(
-            text=self._wire.clean(_text(content)),
+            text=self.wire.clean(_text(content)),
             # Cached tokens cost less or a little more; all are counted at the price of input.
             input_tokens=tokens(
                 usage, "input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"
             ),
             output_tokens=tokens(usage, "output_tokens"),
-            provider_id=self._wire.clean(str(reply.get("id") or ""))[:200],
+            provider_id=self.wire.clean(str(reply.get("id") or ""))[:200],
             finish_reason=stop,
             refused=stop == "refusal",
         )
 
     async def close(self) -> None:
-        await self._wire.close()
+        await self.wire.close()
 
 
 def _tool(choices: Sequence[str]) -> Fields:

@@ -18,6 +18,7 @@ from core.secrets import decrypt
 
 from .anthropic import VERSION, AnthropicChat
 from .base import Chat, Question, Reply
+from .batches import AnthropicBatches, BatchClient, OpenAIBatches
 from .openai_chat import OPTIONS, OpenAIChat
 from .wire import Wire
 
@@ -53,7 +54,8 @@ class ChatProvider:
         completion = await self.chat.complete(
             messages=question.messages,
             max_tokens=question.max_tokens,
-            logprobs=self.asker.setup.logprobs(question.shape),
+            # Labels to choose from are one token, whose alternatives are the verdict.
+            logprobs=bool(question.choices),
             choices=question.choices,
             idempotency_key=question.key,
         )
@@ -72,6 +74,22 @@ def provider(judge: Judge, criterion: Criterion) -> ChatProvider:
     connection = judge.connection or _unsaved(judge)
     chat = chat_of(connection, judge.model, judge.parameters)
     return ChatProvider(asker_of(judge, criterion), chat, concurrency=connection.concurrency)
+
+
+def batches(judge: Judge) -> BatchClient:
+    """The batch endpoint of a judge; `asking.read` reads what it says.
+
+    Raises:
+        InvalidInput: its connection has none, or cannot be used.
+    """
+    connection = judge.connection
+    if connection is None or not connection.batches:
+        raise InvalidInput(
+            f"The judge {judge.name!r} has no batch endpoint: say so at its connection if the "
+            "provider has one."
+        )
+    chat = chat_of(connection, judge.model, judge.parameters)
+    return OpenAIBatches(chat) if isinstance(chat, OpenAIChat) else AnthropicBatches(chat)
 
 
 def _unsaved(judge: Judge) -> Connection:
@@ -95,7 +113,9 @@ def _unsaved(judge: Judge) -> Connection:
     )
 
 
-def chat_of(connection: Connection, model: str, parameters: dict[str, Any] | None = None) -> Chat:
+def chat_of(
+    connection: Connection, model: str, parameters: dict[str, Any] | None = None
+) -> OpenAIChat | AnthropicChat:
     """A client of the connection's server; all calls of a run share it.
 
     Raises:

@@ -108,6 +108,12 @@ def error(row: Row, message: str, wait: float | None = None) -> ProviderError:
     return ProviderError(row.failure, message, retry=row.retry, wait=wait, unknown=row.unknown)
 
 
+def free(problem: ProviderError) -> ProviderError:
+    """The same of an exchange that buys nothing: reading may be repeated."""
+    again = problem.retry or problem.unknown
+    return ProviderError(problem.failure, str(problem), retry=again, wait=problem.wait)
+
+
 def of_status(status: int, headers: Mapping[str, str], body: bytes, key: str = "") -> ProviderError:
     """The error that a response stands for; `key` is kept out of its text."""
     text = scrub(body[:MOST_READ].decode("utf-8", "replace").replace("\0", ""), key)

@@ -75,7 +75,7 @@ class OpenAIChat:
         fields: Mapping[str, Any] | None = None,
         idempotent: bool = False,
     ) -> None:
-        self._wire = wire
+        self.wire = wire
         self._model = model
         self._options = dict(options or {})
         self._fields = {"temperature": 0, **(fields or {})}
@@ -103,8 +103,8 @@ class OpenAIChat:
         body = self.request(messages, max_tokens, logprobs=logprobs, choices=choices)
         sent = bool(idempotency_key and self._idempotent)
         headers = {"Idempotency-Key": idempotency_key} if sent else {}
-        reply = await self._wire.post("/chat/completions", body, headers)
-        return self.completion(reply, choices)
+        reply = await self.wire.post("/chat/completions", body, headers)
+        return self.completion(reply)
 
     def request(
         self,
@@ -130,7 +130,7 @@ class OpenAIChat:
         body |= self._fields
         return {name: value for name, value in body.items() if value is not None}
 
-    def completion(self, reply: Fields, choices: Sequence[str] = ()) -> Completion:
+    def completion(self, reply: Fields) -> Completion:
         """What a reply says.
 
         Raises:
@@ -143,24 +143,24 @@ class OpenAIChat:
             message = None
         if not isinstance(message, dict):
             raise errors.error(errors.NOT_JSON, "the reply holds no message")
-        text = self._wire.clean(_text(message.get("content")))
+        text = self.wire.clean(_text(message.get("content")))
         refusal = message.get("refusal")
         finish = str(choice.get("finish_reason") or "")
-        if choices and self._constrain == "response_format":
-            text = _unwrapped(text)
+        wrapped = self._constrain == "response_format"
+        text = _unwrapped(text) if wrapped else text
         usage = reply.get("usage") if isinstance(reply.get("usage"), dict) else {}
         return Completion(
-            text=text or (self._wire.clean(refusal) if isinstance(refusal, str) else ""),
-            top=_alternatives(choice.get("logprobs"), choices if self._constrain else ()),
+            text=text or (self.wire.clean(refusal) if isinstance(refusal, str) else ""),
+            top=_alternatives(choice.get("logprobs"), text if wrapped else ""),
             input_tokens=tokens(usage, "prompt_tokens"),
             output_tokens=tokens(usage, "completion_tokens"),
-            provider_id=self._wire.clean(str(reply.get("id") or ""))[:200],
+            provider_id=self.wire.clean(str(reply.get("id") or ""))[:200],
             finish_reason=finish,
             refused=bool(refusal) or finish == "content_filter",
         )
 
     async def close(self) -> None:
-        await self._wire.close()
+        await self.wire.close()
 
 
 def tokens(usage: Any, *names: str) -> int | None:
@@ -190,19 +190,17 @@ def _unwrapped(text: str) -> str:
     return verdict if isinstance(verdict, str) else text
 
 
-def _alternatives(logprobs: Any, labels: Sequence[str]) -> list[Fields]:
+def _alternatives(logprobs: Any, label: str) -> list[Fields]:
     """Alternatives of the token that carries the verdict: `{"token", "logprob"}`.
 
-    Of a wrapped label that is the first token that is one of the labels, else the first that is
-    not blank.
+    That is the first token that is the label, where it was wrapped; else the first one that is not
+    blank.
     """
     content = logprobs.get("content") if isinstance(logprobs, dict) else None
     positions = [each for each in content or () if isinstance(each, dict)]
     said = [str(each.get("token", "")).strip(' "\n') for each in positions]
-    chosen = next((i for i, token in enumerate(said) if token in labels), None)
-    if chosen is None:
-        chosen = next((i for i, token in enumerate(said) if token), 0)
-    top = positions[chosen].get("top_logprobs") if positions else None
+    carrier = next((i for i, token in enumerate(said) if token and token == (label or token)), None)
+    top = positions[carrier].get("top_logprobs") if carrier is not None else None
     return [
         {"token": str(entry.get("token", "")).replace("\0", ""), "logprob": entry.get("logprob")}
         for entry in top or ()

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx
@@ -11,6 +11,7 @@ from core.network import PUBLIC, Lanes, NoEnd, PrivateAddress, Reach, abounded
 from core.secrets import scrub
 
 from . import errors
+from .base import ProviderError
 
 CONNECTING = 10.0
 GOOD = 2
@@ -18,6 +19,7 @@ GOOD = 2
 MOST_BYTES = 16 * 2**20
 # Unpacking costs more than the network saves on replies of this size.
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "Tandem"}
+TROUBLE = (httpx.HTTPError, PrivateAddress, NoEnd, TimeoutError)
 
 
 class Wire:
@@ -38,7 +40,7 @@ class Wire:
     ) -> None:
         self._base = base_url.rstrip("/")
         self._headers = {**HEADERS, **headers}
-        self._key = key
+        self.key = key
         self._whole = timeout + CONNECTING
         each = {"connect": min(CONNECTING, timeout), "pool": CONNECTING}
         self._timeouts = {**each, "read": timeout, "write": timeout}
@@ -66,35 +68,71 @@ class Wire:
         *,
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-        most: int = MOST_BYTES,
     ) -> bytes:
-        """The body of a successful reply; `path` may be a whole URL of the same provider.
+        """The body of a successful reply.
 
         Raises:
             ProviderError: anything else happened.
         """
-        url = path if path.startswith(("http://", "https://")) else self._base + path
+        request = self._request(method, path, content, headers)
+        return await self._exchange(request)
+
+    async def lines(self, path: str) -> AsyncIterator[dict[str, Any]]:
+        """The JSON objects of a file with one a line, as they arrive.
+
+        Raises:
+            ProviderError: no file came, or it broke off; nothing is owed for reading it.
+        """
+        request = self._request("GET", path, None, None)
+        status = 0
+        try:
+            async with self._lanes.send(request) as response:
+                status = response.status_code
+                if status // 100 != GOOD:
+                    body = await abounded(response.aiter_bytes(), MOST_BYTES)
+                    raise errors.of_status(status, response.headers, body, self.key)
+                async for line in response.aiter_lines():
+                    if line.strip():
+                        yield self._line(line)
+        except TROUBLE as problem:
+            raise errors.free(errors.of_transport(problem, answering=status > 0)) from None
+
+    def _line(self, line: str) -> dict[str, Any]:
+        try:
+            found = json.loads(line)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise errors.free(errors.error(errors.NOT_JSON, "a line of the file is no JSON object"))
+        return found
+
+    def _request(
+        self, method: str, path: str, content: bytes | None, headers: Mapping[str, str] | None
+    ) -> httpx.Request:
         try:
             request = httpx.Request(
-                method, url, content=content, headers={**self._headers, **(headers or {})}
+                method,
+                self._base + path,
+                content=content,
+                headers={**self._headers, **(headers or {})},
             )
         except (httpx.InvalidURL, UnicodeEncodeError) as problem:
             raise errors.error(errors.STATUSES[404], f"not a URL: {problem}") from problem
         request.extensions["timeout"] = self._timeouts
-        return await self._exchange(request, most)
+        return request
 
-    async def _exchange(self, request: httpx.Request, most: int) -> bytes:
+    async def _exchange(self, request: httpx.Request) -> bytes:
         status, headers, body = 0, httpx.Headers(), b""
         try:
             async with asyncio.timeout(self._whole), self._lanes.send(request) as response:
                 status, headers = response.status_code, response.headers
-                body = await abounded(response.aiter_bytes(), most)
-        except (httpx.HTTPError, PrivateAddress, NoEnd, TimeoutError) as problem:
+                body = await abounded(response.aiter_bytes(), MOST_BYTES)
+        except TROUBLE as problem:
             # An error's status tells enough, even when its body broke off.
             if status == 0 or status // 100 == GOOD:
                 raise errors.of_transport(problem, answering=status > 0) from None
         if status // 100 != GOOD:
-            raise errors.of_status(status, headers, body, self._key)
+            raise errors.of_status(status, headers, body, self.key)
         return body
 
     def object_of(self, body: bytes) -> dict[str, Any]:
@@ -113,13 +151,38 @@ class Wire:
         if isinstance(problem, dict) and "choices" not in found:
             code = problem.get("code")
             status = code if isinstance(code, int) and code in errors.STATUSES else 500
-            raise errors.of_status(status, {}, body, self._key)
+            raise errors.of_status(status, {}, body, self.key)
         return found
 
     def clean(self, text: str) -> str:
         """Text of a reply that can be stored: no zero bytes, no half characters, no key."""
         whole = text.encode("utf-8", "replace").decode().replace("\0", "")
-        return scrub(whole, self._key)
+        return scrub(whole, self.key)
+
+    async def get(self, path: str) -> dict[str, Any]:
+        """A JSON object. Reading is free, however it ends.
+
+        Raises:
+            ProviderError: nothing usable came.
+        """
+        try:
+            return self.object_of(await self.exchange("GET", path))
+        except ProviderError as problem:
+            raise errors.free(problem) from None
+
+    async def upload(self, path: str, name: str, content: bytes, **fields: str) -> dict[str, Any]:
+        """The JSON object that answers a file posted as a form. Free, however it ends.
+
+        Raises:
+            ProviderError: nothing usable came.
+        """
+        form = httpx.Request("POST", self._base, data=fields, files={"file": (name, content)})
+        headers = {"Content-Type": form.headers["Content-Type"]}
+        try:
+            body = await self.exchange("POST", path, content=form.read(), headers=headers)
+            return self.object_of(body)
+        except ProviderError as problem:
+            raise errors.free(problem) from None
 
     async def close(self) -> None:
         await self._lanes.close()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from django.db import connection, transaction
 
-from annotation.judges.models import CallState, Failure, Judge, JudgeCall
+from annotation.judges.models import CallPurpose, CallState, Failure, Judge, JudgeCall
 from annotation.judges.providers.base import Question, Reply
 from annotation.ledger import services as ledger
 from annotation.ledger.models import Budget, Entry, EntryState
@@ -115,6 +115,7 @@ class Books:
         return JudgeCall(
             judge=self.judge,
             run_id=self.run_id,
+            purpose=CallPurpose.PROPOSAL if question.instance_id is None else CallPurpose.LABEL,
             instance_id=question.instance_id,
             criterion=ask.source.criterion,
             guideline_id=self.guideline_id,

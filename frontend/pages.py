@@ -37,6 +37,7 @@ SECTIONS: tuple[tuple[Door, ...], ...] = (
     ((gettext_lazy("Instances"), "instances", Action.SEE_INSTANCES),),
     (
         (gettext_lazy("Quality"), "quality", Action.SEE_QUALITY),
+        (gettext_lazy("Leaderboard"), "generators", Action.SEE_QUALITY),
         (gettext_lazy("Review"), "review", Action.REVIEW),
     ),
     ((gettext_lazy("Judges"), "judges", Action.SEE_QUALITY),),

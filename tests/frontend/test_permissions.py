@@ -77,6 +77,8 @@ quality-csv         GET     login      404       403        yes       yes       
 quality-annotator   GET     login      404       403        yes       yes         yes    yes
 quality-exclude     POST    login      404       403        403       403         yes    yes
 quality-admit       POST    login      404       403        403       403         yes    yes
+generators          GET     login      404       403        yes       yes         yes    yes
+generators-compute  POST    login      404       403        yes       yes         yes    yes
 gold                GET     login      404       403        yes       yes         yes    yes
 gold-find           POST    login      404       403        403       403         yes    yes
 gold-question       POST    login      404       403        403       403         yes    yes
@@ -95,6 +97,15 @@ review-annotator    GET     login      404       403        yes       yes       
 judges              GET     login      404       403        yes       yes         yes    yes
 judge               GET     login      404       403        yes       yes         yes    yes
 judge-call          GET     login      404       403        yes       yes         yes    yes
+judge-new           GET     login      404       403        403       yes         yes    yes
+judge-new           POST    login      404       403        403       yes         yes    yes
+connections         GET     login      404       403        403       403         yes    yes
+connection-new      GET     login      404       403        403       403         yes    yes
+connection-new      POST    login      404       403        403       403         yes    yes
+connection          GET     login      404       403        403       403         yes    yes
+connection          POST    login      404       403        403       403         yes    yes
+connection-test     POST    login      404       403        403       403         yes    yes
+connection-delete   POST    login      404       403        403       403         yes    yes
 routing             GET     login      404       403        403       yes         yes    yes
 round-start         POST    login      404       403        403       403         yes    yes
 round               GET     login      404       403        403       yes         yes    yes

@@ -8,13 +8,21 @@ class AnnotationConfig(AppConfig):
 
     def ready(self) -> None:
         from annotation.arena.tasks import run_turn
-        from annotation.consensus.tasks import KIND, on_labels, run_consensus
+        from annotation.consensus.tasks import (
+            GENERATORS,
+            KIND,
+            on_labels,
+            run_consensus,
+            run_generators,
+        )
         from annotation.datasets.tasks import run_export, run_snapshot
         from annotation.instances.tasks import run_import
         from annotation.judges.models import Provider
         from annotation.judges.providers import base, chat, recorded
         from annotation.judges.report.tasks import KIND as JUDGE_REPORT
         from annotation.judges.report.tasks import run_judge_report
+        from annotation.judges.runs import KIND as JUDGE_RUN
+        from annotation.judges.runs import run_judge
         from annotation.judges.tasks import run_ask
         from annotation.labels.signals import annotation_submitted
         from annotation.quality import qualification
@@ -25,10 +33,12 @@ class AnnotationConfig(AppConfig):
 
         registry.register("annotation.import", run_import)
         registry.register("annotation.judge", run_ask)
+        registry.register(JUDGE_RUN, run_judge)
         registry.register("annotation.snapshot", run_snapshot)
         registry.register("annotation.export", run_export)
         registry.register("annotation.arena", run_turn)
         registry.register(KIND, run_consensus)
+        registry.register(GENERATORS, run_generators)
         registry.register(SEND_KIND, run_send)
         registry.register(QUALITY, run_quality)
         registry.register(JUDGE_REPORT, run_judge_report)

@@ -108,6 +108,7 @@ JOBS = {
     "annotation.arena": _("Answers of the arena"),
     "annotation.consensus": _("Consensus"),
     "annotation.quality": _("Quality"),
+    "annotation.generators": _("Leaderboard"),
     "routing.round": _("Round"),
     "routing.embed": _("Embed completions"),
     "training.fit": _("Train"),

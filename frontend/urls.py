@@ -16,6 +16,7 @@ from .views import (
     instances,
     jobs,
     join,
+    judge_report,
     judges,
     judges_connections,
     judges_new,
@@ -134,6 +135,16 @@ urlpatterns: list[URLPattern] = [
         P + "review/annotator/<int:annotator_id>/", review.review_annotator, name="review-annotator"
     ),
     path(P + "judges/", judges.judge_list, name="judges"),
+    path(P + "judges/matrix/", judge_report.judge_matrix, name="judge-matrix"),
+    path(
+        P + "judges/report/compute/", judge_report.judge_report_compute, name="judge-report-compute"
+    ),
+    path(P + "judges/panel/report/", judge_report.judge_report, name="judge-panel"),
+    path(P + "judges/panel/report/behind/", judge_report.judge_behind, name="judge-panel-behind"),
+    path(P + "judges/<int:judge_id>/report/", judge_report.judge_report, name="judge-report"),
+    path(
+        P + "judges/<int:judge_id>/report/behind/", judge_report.judge_behind, name="judge-behind"
+    ),
     path(P + "judges/new/", judges_new.judge_new, name="judge-new"),
     path(P + "judges/connections/", judges_connections.connection_list, name="connections"),
     path(P + "judges/connections/new/", judges_connections.connection_new, name="connection-new"),

@@ -1,22 +1,26 @@
 """Keeping consensus live: new labels ask for a job, at most one per project every few seconds."""
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 from celery import shared_task
 from django.db.models import F, Max, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 
-from accounts.models import Project
+from accounts.models import Project, User
 from annotation.labels.models import Annotation
 from core.exceptions import Conflict, InvalidInput
 from jobs.context import JobContext
+from jobs.models import Job
 from jobs.services import submit
 
+from .generators import Settings, measure
 from .models import ConsensusState
 from .services import catch_up
 
 KIND = "annotation.consensus"
+GENERATORS = "annotation.generators"
 EVERY_SECONDS = 10.0
 _asked: dict[int, float] = {}
 
@@ -31,6 +35,30 @@ def run_consensus(ctx: JobContext) -> dict[str, Any]:
         written += found
         ctx.progress(written, 0)
     return {"written": written}
+
+
+def run_generators(ctx: JobContext) -> dict[str, Any]:
+    """Arguments: those of `generators.Settings`. The result holds the report's id."""
+    project = ctx.job.project
+    if project is None:
+        raise InvalidInput("A leaderboard belongs to a project.")
+    report = measure(project, Settings(**ctx.arguments), ctx.job, ctx.progress)
+    return {"report": report.pk}
+
+
+def rank_generators(*, project: Project, settings: Settings, by: User) -> Job:
+    """Ask for a leaderboard of the generators.
+
+    Raises:
+        Conflict: one is being computed.
+    """
+    return submit(
+        kind=GENERATORS,
+        project=project,
+        arguments=asdict(settings),
+        created_by=by,
+        unique_key=f"{GENERATORS}:{project.pk}",
+    )
 
 
 def on_labels(*, project_id: int, **_: Any) -> None:

@@ -96,6 +96,12 @@ review-remark       POST    login      404       403        yes       yes       
 review-annotator    GET     login      404       403        yes       yes         yes    yes
 judges              GET     login      404       403        yes       yes         yes    yes
 judge               GET     login      404       403        yes       yes         yes    yes
+judge-matrix        GET     login      404       403        yes       yes         yes    yes
+judge-panel         GET     login      404       403        yes       yes         yes    yes
+judge-panel-behind  GET     login      404       403        yes       yes         yes    yes
+judge-report        GET     login      404       403        yes       yes         yes    yes
+judge-behind        GET     login      404       403        yes       yes         yes    yes
+judge-report-compute POST   login      404       403        yes       yes         yes    yes
 judge-call          GET     login      404       403        yes       yes         yes    yes
 judge-new           GET     login      404       403        403       yes         yes    yes
 judge-new           POST    login      404       403        403       yes         yes    yes

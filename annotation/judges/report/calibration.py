@@ -16,7 +16,7 @@ import numpy as np
 from annotation.judges.protocol import CEILING, FLOOR
 
 from .ppi import FOLDS, folds
-from .units import Floats, by_prompt
+from .units import Floats, by_prompt, clustered_error
 
 IDENTITY, ISOTONIC, PLATT = "identity", "isotonic", "platt"
 FEWEST_LABELS, FEWEST_PROMPTS = 30, 10
@@ -86,6 +86,8 @@ def apply(method: str, knots: Knots, p: Sequence[float] | Floats) -> Floats:
 def fit(p: Sequence[float], y: Sequence[float], prompts: Sequence[str]) -> Fitted:
     """Choose among identity, Platt and isotonic by log loss on held-out prompts, and fit.
 
+    A calibration that is not better than none by a standard error is not used.
+
     Args:
         p: the judge's raw P(canonical first); y: what people say, 1, 0 or ½ for a tie; prompts:
             names whose order says nothing (hashes). All of A-calibrate and nothing else.
@@ -97,11 +99,20 @@ def fit(p: Sequence[float], y: Sequence[float], prompts: Sequence[str]) -> Fitte
         why = "too few" if len(raw) else "none"
         return Fitted(IDENTITY, {}, len(raw), count, before, None, before_bins, (), why)
     held_out = {name: _held_out(name, raw, truth, prompts) for name in (IDENTITY, PLATT, ISOTONIC)}
-    method = min(held_out, key=lambda name: _log_loss(held_out[name], truth))
+    method = _chosen(held_out, truth, prompts)
     after, after_bins = _measured(held_out[method], truth, prompts)
     why = "" if method != IDENTITY else "as good as it is"
     knots = knots_of(method, raw, truth)
     return Fitted(method, knots, len(raw), count, before, after, before_bins, after_bins, why)
+
+
+def _chosen(held_out: Mapping[str, Floats], y: Floats, prompts: Sequence[str]) -> str:
+    """The least log loss on held-out prompts, if it beats leaving p as it is by a standard error."""
+    losses = {name: _log_losses(p, y) for name, p in held_out.items()}
+    best = min(losses, key=lambda name: float(losses[name].mean()))
+    gained = losses[IDENTITY] - losses[best]
+    error = clustered_error(by_prompt(prompts, gained - gained.mean()), len(gained))
+    return best if float(gained.mean()) > error else IDENTITY
 
 
 def knots_of(method: str, p: Floats, y: Floats) -> dict[str, Any]:
@@ -231,8 +242,8 @@ def _excess(gap: Floats, right: Floats) -> float:
     return folded_mean - mean
 
 
-def _log_loss(p: Floats, y: Floats) -> float:
-    return float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean())
+def _log_losses(p: Floats, y: Floats) -> Floats:
+    return np.asarray(-(y * np.log(p) + (1 - y) * np.log(1 - p)))
 
 
 def _logit(p: Floats) -> Floats:

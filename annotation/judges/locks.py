@@ -1,6 +1,7 @@
 """One process asks a judge at a time, so a call in flight elsewhere is known to be lost."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from django.db import connection
@@ -11,22 +12,35 @@ from .models import Judge
 
 # First key of PostgreSQL's two-integer advisory locks: "judges being asked".
 ASKING = 7301
+POLL_SECONDS = 0.25
 
 
 @contextmanager
-def asking(judge: Judge) -> Iterator[None]:
+def asking(
+    judge: Judge, *, patience: float = 0.0, meanwhile: Callable[[], object] = lambda: None
+) -> Iterator[None]:
     """Hold the judge; the database lets go when this process dies.
+
+    Waits up to `patience` seconds for another holder, calling `meanwhile` now and then.
 
     Raises:
         Conflict: another process is asking this judge.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [ASKING, judge.pk])
-        row = cursor.fetchone()
-    if not (row and row[0]):
-        raise Conflict(f"The judge {judge.name!r} is being asked already: wait for that job.")
+    until = time.monotonic() + patience
+    while not _taken(judge):
+        if time.monotonic() >= until:
+            raise Conflict(f"The judge {judge.name!r} is being asked already: wait for that job.")
+        meanwhile()
+        time.sleep(POLL_SECONDS)
     try:
         yield
     finally:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [ASKING, judge.pk])
+
+
+def _taken(judge: Judge) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [ASKING, judge.pk])
+        row = cursor.fetchone()
+    return bool(row and row[0])

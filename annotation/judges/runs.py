@@ -1,0 +1,184 @@
+"""Runs of judges: starting one, and the job that does it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from annotation.ledger.models import Budget
+from annotation.projects.models import Criterion
+from annotation.projects.selectors import guideline_of
+from core.exceptions import ApplicationError, BudgetExceeded, InvalidInput
+from jobs import services as jobs
+from jobs.context import JobContext
+from jobs.models import Queue
+
+from . import locks
+from .models import Judge, JudgeRun, Provider, RunState, Stage
+from .running.books import recover
+from .running.engine import Engine
+from .running.progress import RunProgress, run_progress
+from .running.recording import Recording
+from .running.session import counting, engine_for, labelling, labels, sources_of
+from .selecting import selected
+
+__all__ = ["KIND", "RunProgress", "run_judge", "run_progress", "start_run"]
+
+KIND = "judges.run"
+# PostgreSQL may need a moment to see that a lost worker has gone.
+LOCK_SECONDS = 30.0
+# Judges that run a model of their own, on the workers that have the memory for it.
+LOCAL = (Provider.LOCAL, Provider.REWARD)
+
+
+@transaction.atomic
+def start_run(
+    *,
+    judge: Judge,
+    criteria: Sequence[str],
+    selection: Mapping[str, Any],
+    budget: Budget | None = None,
+    trial: bool = False,
+    retry_unknown: bool = False,
+    batch: bool = False,
+    by: User | None = None,
+) -> JudgeRun:
+    """Ask a judge about instances, as a job; stored replies are used and never bought again.
+
+    `criteria`: keys; `selection`: as `selecting.selected`; a `trial` writes no labels;
+    `retry_unknown`: also ask again what may have been paid before; `batch`: through the
+    provider's batch endpoint.
+
+    Raises:
+        InvalidInput: the judge cannot be asked like this; the message says what to do.
+        Conflict: the judge is being asked already.
+    """
+    asked = _criteria(judge, criteria)
+    _check(judge, budget, trial=trial, batch=batch)
+    total = selected(judge, asked, selection).count() * len(asked)
+    if not total:
+        raise InvalidInput(_("There is nothing to ask: the selection holds no instance."))
+    run = JudgeRun.objects.create(
+        project=judge.project,
+        judge=judge,
+        budget=budget,
+        trial=trial,
+        criteria=[criterion.key for criterion in asked],
+        selection=dict(selection),
+        retry_unknown=retry_unknown,
+        batch=batch,
+        guideline=guideline_of(judge.project),
+        total=total,
+        created_by=by,
+    )
+    run.job = jobs.submit(
+        kind=KIND,
+        project=judge.project,
+        arguments={"run": run.pk},
+        created_by=by,
+        unique_key=f"judge:{judge.pk}",
+        queue=Queue.GPU if judge.provider in LOCAL else None,
+    )
+    run.save(update_fields=["job"])
+    return run
+
+
+def _criteria(judge: Judge, keys: Sequence[str]) -> list[Criterion]:
+    found = list(Criterion.objects.filter(project=judge.project_id, key__in=keys))
+    if not keys or len(found) != len(set(keys)):
+        raise InvalidInput(_("Choose criteria of this project for the judge to be asked about."))
+    return found
+
+
+def _check(judge: Judge, budget: Budget | None, *, trial: bool, batch: bool) -> None:
+    if judge.stage == Stage.RETIRED:
+        raise InvalidInput(_("This judge is retired: ask the version that replaced it."))
+    if judge.stage == Stage.DRAFT and not trial:
+        raise InvalidInput(_("This judge is a draft: try it, and promote it before it labels."))
+    if not judge.price_known:
+        raise InvalidInput(
+            _("Nobody has said what this judge costs: enter its prices first; 0 is a price.")
+        )
+    if budget is None and costs(judge):
+        raise InvalidInput(_("This judge costs money: choose the budget that pays for it."))
+    if budget is not None and budget.project_id != judge.project_id:
+        raise InvalidInput(_("Choose a budget of this project."))
+    if batch and not (judge.connection and judge.connection.batches):
+        raise InvalidInput(_("The judge's connection has no batch endpoint: ask it directly."))
+
+
+def costs(judge: Judge) -> bool:
+    """Whether asking it costs money; recorded labels only pretend to."""
+    prices = (
+        judge.price_per_call_micros,
+        judge.price_per_1k_input_micros,
+        judge.price_per_1k_output_micros,
+    )
+    return judge.provider != Provider.RECORDED and any(prices)
+
+
+def run_judge(context: JobContext) -> dict[str, Any]:
+    """Arguments: run (id). A later attempt goes on where a lost one was."""
+    related = ("judge__project", "judge__connection", "judge__prompt", "budget")
+    run = JudgeRun.objects.select_related(*related).get(pk=context.arguments["run"])
+    run.state, run.started_at = RunState.RUNNING, run.started_at or timezone.now()
+    run.save(update_fields=["state", "started_at"])
+    with _failing(run):
+        _ask(run, context)
+    context.log(f"{run.judge.name}: {run.state} with {run.counts}. {run.stop_reason}".strip())
+    return {"run": run.pk, "state": run.state, "reason": run.stop_reason} | run.counts
+
+
+def _ask(run: JudgeRun, context: JobContext) -> None:
+    judge = run.judge
+    criteria = _criteria(judge, run.criteria)
+    sources = sources_of(judge, criteria)
+    with locks.asking(judge, patience=LOCK_SECONDS, meanwhile=context.check):
+        recover(judge, bought=sources[0].provider.buys)
+        recording = Recording(run, context)
+        ids = selected(judge, criteria, run.selection).values_list("pk", flat=True)
+        engine = engine_for(
+            judge,
+            sources,
+            ids.iterator(chunk_size=1000),
+            budget=run.budget,
+            label=labelling(judge) if labels(judge, trial=run.trial) else counting,
+            look=recording.look,
+            run=run,
+            retry_unknown=run.retry_unknown,
+        )
+        with _recorded(recording, engine):
+            engine.run(sources)
+
+
+@contextmanager
+def _failing(run: JudgeRun) -> Iterator[None]:
+    """A run that cannot begin says why."""
+    try:
+        yield
+    except ApplicationError as error:
+        run.state, run.stop_reason, run.finished_at = (
+            RunState.FAILED,
+            error.message[:300],
+            timezone.now(),
+        )
+        run.save(update_fields=["state", "stop_reason", "finished_at"])
+        raise
+
+
+@contextmanager
+def _recorded(recording: Recording, engine: Engine) -> Iterator[None]:
+    """Write how the run ends. A budget that is used up is an end like another."""
+    try:
+        yield
+    except BudgetExceeded as error:
+        recording.end(engine, error)
+    except BaseException as error:
+        recording.end(engine, error)
+        raise
+    else:
+        recording.end(engine, None)

@@ -1,5 +1,6 @@
 """Judges as annotators, and asking them: both orders, one label, every call on the books."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from annotation.projects.selectors import protocol_of
 from core.exceptions import InvalidInput
 
 from . import locks, verdicts
-from .models import CallState, Judge
+from .models import CallState, Connection, Judge, Prompt, Stage
 from .models import Provider as ProviderName
 from .running.books import recover
 from .running.engine import Engine
@@ -27,6 +28,21 @@ from .running.session import counting, engine_for, labelling, labels, sources_of
 # What a strong language model costs for one pair in both orders: $5.5 per 1000 pairs
 # (AlpacaEval's table, algorithms.md §2). A stated default, not a measured price.
 PAIR_PRICE_MICROS = 5_500
+NAME_LENGTH, VERSION_LENGTH, FAMILY_LENGTH = 120, 40, 40
+# What a version of a judge may change.
+VERSIONED = (
+    "model",
+    "provider",
+    "connection",
+    "prompt",
+    "prompt_version",
+    "parameters",
+    "family",
+    "price_known",
+    "price_per_call_micros",
+    "price_per_1k_input_micros",
+    "price_per_1k_output_micros",
+)
 Progress = Callable[[int, int], object]
 
 
@@ -53,34 +69,88 @@ def create_judge(
     name: str,
     model: str,
     provider: str = ProviderName.OPENAI,
+    connection: Connection | None = None,
+    prompt: Prompt | None = None,
     prompt_version: str = "1",
     parameters: Mapping[str, Any] | None = None,
     simulated: bool = False,
     label_price_micros: int = 0,
-    **prices: int,
+    **fields: Any,
 ) -> Judge:
     """A judge and its annotator.
 
-    `label_price_micros`: what one label is expected to cost, for plans; `prices`: the judge's
-    three `price_…_micros` fields, which are what is charged.
+    `label_price_micros`: what one label is expected to cost, for plans. `fields`: the judge's
+    three `price_…_micros`, which are what is charged, `price_known`, `family`, `stage`, `version`
+    and `replaces`.
 
     Raises:
-        InvalidInput: the name is taken or the provider is unknown.
+        InvalidInput: the name is taken, the provider is unknown or not the connection's, or the
+            connection or the prompt is another project's.
     """
     if provider not in ProviderName.values:
         raise InvalidInput(f"Unknown provider {provider!r}: one of {', '.join(ProviderName)}.")
     if Judge.objects.filter(project=project, name=name).exists():
         raise InvalidInput(f"The project has a judge named {name!r}: choose another name.")
+    if any(used and used.project_id != project.pk for used in (connection, prompt)):
+        raise InvalidInput("The connection and the prompt of a judge belong to its own project.")
+    if connection is not None and connection.provider != provider:
+        raise InvalidInput(f"The connection {connection.name!r} is of {connection.provider}.")
     judge = Judge.objects.create(
         project=project,
         name=name,
         provider=provider,
         model=model,
-        prompt_version=prompt_version,
+        connection=connection,
+        prompt=prompt,
+        prompt_version=str(prompt)[:VERSION_LENGTH] if prompt else prompt_version,
         parameters=dict(parameters or {}),
-        **prices,
+        **fields,
     )
     _annotator(judge, simulated=simulated, price_micros=label_price_micros)
+    return judge
+
+
+@transaction.atomic
+def new_version(*, judge: Judge, **changes: Any) -> Judge:
+    """A draft that is to replace a judge, with some of its fields changed; the old one stays.
+
+    It is named after the judge with its number. Promoting it retires the judge it replaces.
+
+    Raises:
+        InvalidInput: a field is no part of what a judge is, or as `create_judge`.
+    """
+    if unknown := sorted(set(changes) - set(VERSIONED)):
+        raise InvalidInput(f"A version of a judge cannot change {unknown[0]!r}.")
+    same = {name: getattr(judge, name) for name in VERSIONED}
+    family = Judge.objects.filter(project=judge.project, name__startswith=_root(judge.name))
+    number = max(each.version for each in [*family, judge]) + 1
+    suffix = f" v{number}"
+    return create_judge(
+        project=judge.project,
+        name=f"{_root(judge.name)[: NAME_LENGTH - len(suffix)]}{suffix}",
+        simulated=judge.annotator.simulated,
+        label_price_micros=judge.annotator.price_micros,
+        stage=Stage.DRAFT,
+        version=number,
+        replaces=judge,
+        **{**same, **changes},
+    )
+
+
+def _root(name: str) -> str:
+    return re.sub(r" v\d+\Z", "", name)
+
+
+def set_family(*, judge: Judge, family: str) -> Judge:
+    """Which family of models the judge is of; blank reads it from the model's name.
+
+    Raises:
+        InvalidInput: longer than 40 letters.
+    """
+    if len(family.strip()) > FAMILY_LENGTH:
+        raise InvalidInput(f"A family has at most {FAMILY_LENGTH} letters.")
+    judge.family = family.strip().lower()
+    judge.save(update_fields=["family"])
     return judge
 
 

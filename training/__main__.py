@@ -1,6 +1,7 @@
 """Command line of all model execution: `python -m training <command> <workdir>`.
 
-Every command reads `<workdir>/config.json`, writes inside `<workdir>/` and prints JSON lines.
+Every command but one reads `<workdir>/config.json`, writes inside `<workdir>/` and prints JSON
+lines; `judge` stays and answers the lines of its stdin.
 Exit codes: 0 done, 2 refused with a message, 75 stopped on request (start again to resume).
 """
 
@@ -12,7 +13,8 @@ import os
 import sys
 from pathlib import Path
 
-from training.errors import RefusalError
+from training.errors import RefusalError, out_of_memory
+from training.fit import judge
 from training.fit.events import REFUSED, STOPPED, StoppedError, emit, listen_for_stop
 
 COMMANDS = {
@@ -31,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text)
         command.add_argument("workdir", type=Path, help="folder with config.json")
+    judge.add_arguments(commands.add_parser("judge", help="answer questions with a model"))
     options = parser.parse_args(arguments)
     listen_for_stop()
     # Threads that spin while they wait make a step many times slower on a machine that also
@@ -39,13 +42,16 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    return _run(options.command, options.workdir)
+    return _run(options)
 
 
-def _run(command: str, workdir: Path) -> int:
+def _run(options: argparse.Namespace) -> int:
     try:
-        module = importlib.import_module(f"training.fit.{command}")
-        values = module.run(workdir.resolve())
+        if options.command == "judge":
+            judge.serve(options)
+            return 0
+        module = importlib.import_module(f"training.fit.{options.command}")
+        values = module.run(options.workdir.resolve())
     except RefusalError as refusal:
         emit("error", message=refusal.message, hint=refusal.hint)
         return REFUSED
@@ -53,7 +59,7 @@ def _run(command: str, workdir: Path) -> int:
         emit("stopped", step=stopped.step)
         return STOPPED
     except (MemoryError, RuntimeError) as error:
-        if not _out_of_memory(error):
+        if not out_of_memory(error):
             raise
         emit("error", message=f"Out of memory: {_first_line(error)}", hint=MEMORY_HINT)
         return REFUSED
@@ -62,12 +68,6 @@ def _run(command: str, workdir: Path) -> int:
 
 
 MEMORY_HINT = "Lower `token_budget` or `max_length`, use bf16 or LoRA, or choose a smaller model."
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    text = str(error).lower()
-    marks = ("out of memory", "can't allocate memory", "cannot allocate memory")
-    return isinstance(error, MemoryError) or any(mark in text for mark in marks)
 
 
 def _first_line(error: BaseException) -> str:

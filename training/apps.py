@@ -7,6 +7,9 @@ from django.apps import AppConfig
 if TYPE_CHECKING:
     from accounts.models import Project
     from annotation.arena.sources import Choice, Question, Said
+    from annotation.judges.models import Judge
+    from annotation.judges.providers.base import Provider
+    from annotation.projects.models import Criterion
     from jobs.context import JobContext
 
 
@@ -15,9 +18,12 @@ class TrainingConfig(AppConfig):
 
     def ready(self) -> None:
         from annotation.arena import sources
+        from annotation.judges.providers import base
         from jobs import registry
 
         sources.register("policy", sources.Source("gpu", _policies, _say))
+        base.register("local-model", _local_model)
+        base.register("reward-model", _reward_model)
         registry.register("training.fit", _fit, queue="gpu")
         registry.register("training.retrain", _retrain, queue="gpu")
 
@@ -44,3 +50,15 @@ def _say(question: Question, context: JobContext) -> Said:
     from training.registry.answering import say
 
     return say(question, context)
+
+
+def _local_model(judge: Judge, criterion: Criterion) -> Provider:
+    from training.registry.judging import local_model
+
+    return local_model(judge, criterion)
+
+
+def _reward_model(judge: Judge, criterion: Criterion) -> Provider:
+    from training.registry.judging import reward_model
+
+    return reward_model(judge, criterion)

@@ -13,3 +13,10 @@ class RefusalError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of the machine or of its GPU."""
+    text = str(error).lower()
+    marks = ("out of memory", "can't allocate memory", "cannot allocate memory")
+    return isinstance(error, MemoryError) or any(mark in text for mark in marks)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 
 from training.batching.plan import sorted_batches
 from training.batching.rows import Need, Row, read_rows, with_one_prompt
@@ -22,6 +21,7 @@ from training.fit.models import device_for, load_model
 from training.fit.scorers import is_causal, make_scorer
 from training.fit.settings import ScoreConfig, settings
 from training.fit.tokenizer import load_tokenizer
+from training.fit.verdicts import rewards_of
 
 
 def run(workdir: Path) -> dict[str, Any]:
@@ -40,7 +40,6 @@ def run(workdir: Path) -> dict[str, Any]:
     return {"rows": len(rows), "counts": counts, "file": "scores.parquet"}
 
 
-@torch.no_grad()
 def scored(config: ScoreConfig, need: Need) -> tuple[list[Row], list[Outcome], dict[str, int]]:
     """Rows of the data with their rewards, in file order, and what was cut or left out.
 
@@ -61,18 +60,9 @@ def scored(config: ScoreConfig, need: Need) -> tuple[list[Row], list[Outcome], d
     groups = encode_all(encoder, rows, None)
     found: dict[int, Outcome] = {}
     for batch in sorted_batches([scorer.cost(group) for group in groups], config.token_budget):
-        members = [groups[k] for k in batch]
-        signals = scorer.signals(members)
-        assert signals.reward is not None
-        split = [len(group.completions) for group in members]
-        parts = zip(
-            batch,
-            torch.split(signals.reward, split),
-            torch.split(signals.tokens, split),
-            strict=True,
-        )
-        for k, rewards, tokens in parts:
-            found[k] = _outcome(rows[k], rewards.tolist(), tokens.tolist())
+        rewards = rewards_of(scorer, [groups[k] for k in batch])
+        for k, (values, tokens) in zip(batch, rewards, strict=True):
+            found[k] = _outcome(rows[k], values, tokens)
         events.progress(len(found), len(rows), "rows scored")
         if events.stop_wanted():
             raise events.StoppedError(len(found))

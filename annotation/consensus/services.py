@@ -19,7 +19,16 @@ from .reading import inside, labels_of
 from .rows import ranked_of, rows_of
 from .weighing import Gathered, fit_weights
 
-__all__ = ["METHODS", "Minority", "catch_up", "choose_method", "method_of", "state_of", "update"]
+__all__ = [
+    "MAJORITY",
+    "METHODS",
+    "Minority",
+    "catch_up",
+    "choose_method",
+    "method_of",
+    "state_of",
+    "update",
+]
 
 VALUES = (
     *("method", "version", "worth", "scores", "entropy"),

@@ -8,11 +8,12 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import Project
 from accounts.policies import Action, project_for
-from annotation.consensus.services import METHODS, choose_method, method_of
+from annotation.consensus.services import METHODS, Minority, choose_method, state_of
 from annotation.instances.models import Instance, InstanceState
 from annotation.labels.models import Annotator
 from annotation.labels.people import annotator_for
@@ -34,6 +35,10 @@ from frontend.reads import has_simulated
 from jobs.models import ENDED, Job
 
 MOST_BEHIND = 100
+MINORITIES = (
+    (Minority.NOISE.value, gettext_lazy("noise: people err")),
+    (Minority.SIGNAL.value, gettext_lazy("signal: people differ")),
+)
 
 
 @require_safe
@@ -62,7 +67,8 @@ def quality(request: HttpRequest, slug: str) -> HttpResponse:
         criteria=criteria_of(project),
         models=MODELS,
         methods=METHODS,
-        method=method_of(project),
+        consensus=state_of(project),
+        minorities=MINORITIES,
     )
 
 
@@ -132,7 +138,11 @@ def quality_compute(request: HttpRequest, slug: str) -> HttpResponse:
 def quality_method(request: HttpRequest, slug: str) -> HttpResponse:
     """How labels are brought together from now on."""
     project = project_for(user_of(request), slug, Action.MANAGE_PROJECT)
-    choose_method(project=project, method=request.POST.get("method", ""))
+    choose_method(
+        project=project,
+        method=request.POST.get("method", ""),
+        minority=request.POST.get("minority", Minority.NOISE),
+    )
     messages.success(request, _("The next update of the consensus uses this method."))
     return redirect("quality", slug)
 

@@ -1,6 +1,6 @@
 # `make help` lists what can be asked for.
 .DEFAULT_GOAL := help
-.PHONY: help demo stop install test lint format messages bench bench-labelling lock clean
+.PHONY: help demo stop install test lint format messages bench bench-labelling bench-judges lock clean
 
 PORT ?= 8000
 # Not from the environment, where some shells keep the machine's name: that would open the port.
@@ -67,6 +67,10 @@ bench: ## Measure; JSON lines on stdout, tables on stderr (ARGS choose: platform
 bench-labelling: ## Labelling under load, beside Label Studio (ARGS=--quick, --no-peer)
 	$(call bootstrap,embedded train dev) >&2
 	@exec $(VENV) -m tests.bench labelling $(ARGS)
+
+bench-judges: ## Judges: rate, memory, a kill, and consensus over many labels (ARGS=--quick)
+	$(call bootstrap,embedded train dev) >&2
+	@exec $(VENV) -m tests.bench judges $(ARGS)
 
 lock: ## Choose the newest allowed versions of all dependencies again
 	@command -v uv >/dev/null || { echo "tandem: make lock needs uv (pip install uv)." >&2; exit 1; }

@@ -38,7 +38,8 @@ class RunProgress:
     """A run in numbers. Money in micros; `rate`: calls a second over the last minute.
 
     `state`: of the row, or of its job where that ended without it. `done` of `total` are
-    instances × criteria, the five outcomes add up to `done`. `projected_micros` and `eta_seconds` are None while nobody can tell.
+    instances × criteria, the five outcomes add up to `done`. `projected_micros` and
+    `eta_seconds` are None while nobody can tell.
     """
 
     state: str

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.models import Project
@@ -66,8 +66,9 @@ def has_simulated(project: Project) -> bool:
 
 
 def budgets_of(project: Project) -> QuerySet[Budget]:
-    """The project's budgets, newest round first."""
-    return Budget.objects.filter(project=project).order_by("-pk")
+    """The project's budgets, newest round first; `left` can still be set aside."""
+    left = F("limit") - F("settled") - F("reserved") - F("unknown")
+    return Budget.objects.filter(project=project).annotate(left=left).order_by("-pk")
 
 
 # Filters that pages link to: by a tag, and by the labels that stand on an instance.

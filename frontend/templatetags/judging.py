@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from annotation.judges import failures
 from annotation.judges.models import JudgeCall
+from frontend.judge_asking import SELECTIONS
 
 register = template.Library()
 MOST_TOKENS = 8
@@ -33,7 +34,7 @@ def call_answer(call: JudgeCall) -> str:
     if call.scores:
         given = zip(shown, call.scores, strict=False)
         return ", ".join(
-            f"{place + 1}: {'–' if score is None else score:}" for place, score in given
+            f"{place + 1}: {'–' if score is None else f'{score:g}'}" for place, score in given
         )
     if not call.ranking:
         return "–"
@@ -58,3 +59,26 @@ def call_tokens(call: JudgeCall) -> list[tuple[str, float, float]]:
     ]
     known.sort(key=lambda pair: -pair[1])
     return [(token, value, math.exp(min(0.0, value))) for token, value in known[:MOST_TOKENS]]
+
+
+@register.filter
+def run_class(state: str) -> str:
+    """The colour of a run's state."""
+    return {
+        "running": "accent live",
+        "finished": "good",
+        "stopped": "warn",
+        "cancelled": "warn",
+        "failed": "bad",
+    }.get(state, "")
+
+
+@register.filter
+def selection_words(selection: dict[str, Any]) -> str:
+    """Which instances a run asks about."""
+    words = str(SELECTIONS.get(selection.get("of", ""), _("a list of instances")))
+    if tag := selection.get("tag"):
+        words = _("those with the tag %(tag)s") % {"tag": tag}
+    if most := selection.get("most"):
+        words = _("%(words)s, %(most)s at most") % {"words": words, "most": most}
+    return words

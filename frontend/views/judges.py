@@ -1,7 +1,7 @@
 """Judges: the list with what each is worth and costs, and one judge."""
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.views.decorators.http import require_safe
 
 from accounts.policies import Action, project_for
@@ -9,6 +9,8 @@ from annotation.judges import selectors
 from frontend.judge_rows import heads, row_of, sorted_rows
 from frontend.pages import project_page, user_of
 from frontend.reads import has_simulated
+
+from .judges_runs import ask_form
 
 MOST_RUNS = 20
 
@@ -43,10 +45,10 @@ def judge_detail(request: HttpRequest, slug: str, judge_id: int) -> HttpResponse
         "judges/detail.html",
         project,
         "judges",
-        judge=judge,
         row=row_of(*selectors.standings([judge])),
         lineage=selectors.lineage(judge),
         runs=selectors.runs_of(judge)[:MOST_RUNS],
+        **ask_form(judge, QueryDict()),
         troubles=selectors.troubles(selectors.calls_of(judge)),
     )
 

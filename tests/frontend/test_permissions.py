@@ -112,6 +112,10 @@ connection          GET     login      404       403        403       403       
 connection          POST    login      404       403        403       403         yes    yes
 connection-test     POST    login      404       403        403       403         yes    yes
 connection-delete   POST    login      404       403        403       403         yes    yes
+judge-ask           GET     login      404       403        403       yes         yes    yes
+judge-ask           POST    login      404       403        403       yes         yes    yes
+judge-run           GET     login      404       403        yes       yes         yes    yes
+judge-run-cancel    POST    login      404       403        403       yes         yes    yes
 routing             GET     login      404       403        403       yes         yes    yes
 round-start         POST    login      404       403        403       403         yes    yes
 round               GET     login      404       403        403       yes         yes    yes

@@ -22,7 +22,7 @@ MIDDLE, SCALE = 1000.0, 400.0
 POINTS = SCALE / log(10)
 # As heavy as one tie more of a contestant with the average: else who always wins is infinite.
 RIDGE = 0.25
-STEPS, ENOUGH, LONGEST = 100, 1e-10, 3.0
+STEPS, ENOUGH, LONGEST = 100, 1e-9, 3.0
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def _newton(given: Comparisons, ridge: float, start: Vector | None = None) -> tu
         slope, bend = _slope_and_bend(given, found)
         bend[range(len(found)), range(len(found))] += ridge
         # Strengths are told apart from their mean only: it stays where it is.
-        bend[:n, :n] += 1 / n
+        bend[:n, :n] += np.trace(bend[:n, :n]) / n**2
         step = np.linalg.solve(bend, slope - ridge * found)
         found += np.clip(step, -LONGEST, LONGEST)
         if np.abs(step).max(initial=0.0) < ENOUGH:

@@ -230,9 +230,7 @@ def _places(
         for k, name in enumerate(names)
     ]
     rows.sort(key=lambda row: -row["rating"])
-    for row in rows:
-        row["rank"] = 1 + sum(other["low"] > row["high"] for other in rows)
-    return rows
+    return [row | {"rank": place} for place, row in enumerate(rows, 1)]
 
 
 def _points(strengths: bt.Vector) -> list[float]:

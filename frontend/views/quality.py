@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import Project
 from accounts.policies import Action, project_for
+from annotation.consensus.methods import how_of
 from annotation.consensus.services import METHODS, Minority, choose_method, state_of
 from annotation.instances.models import Instance, InstanceState
 from annotation.labels.models import Annotator
@@ -48,6 +49,7 @@ def quality(request: HttpRequest, slug: str) -> HttpResponse:
     project = project_for(user_of(request), slug, Action.SEE_QUALITY)
     report = newest_report(project)
     rows = _rows(project, report)
+    consensus = state_of(project)
     key = request.GET.get("sort", "labels")
     down = request.GET.get("up") != "1"
     return project_page(
@@ -67,7 +69,8 @@ def quality(request: HttpRequest, slug: str) -> HttpResponse:
         criteria=criteria_of(project),
         models=MODELS,
         methods=METHODS,
-        consensus=state_of(project),
+        consensus=consensus,
+        weighed=bool(consensus and how_of(consensus).parameters),
         minorities=MINORITIES,
     )
 

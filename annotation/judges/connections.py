@@ -41,6 +41,7 @@ SETTABLE = frozenset(
         "batches",
     }
 )
+OURS = {field.name for field in Connection._meta.fields} - SETTABLE
 # What people paste; the client adds it.
 ENDINGS = ("/chat/completions", "/messages")
 TESTED_SECONDS = 20
@@ -49,7 +50,7 @@ HELLO_TOKENS = 16
 
 
 @dataclass(frozen=True)
-class Tested:
+class Tried:
     """How a connection answered one small question. `logprobs`: with log-probabilities."""
 
     works: bool
@@ -123,6 +124,7 @@ def delete_connection(*, connection: Connection, actor: User) -> None:
     Raises:
         Conflict: judges use it.
     """
+    connection = Connection.objects.select_for_update().get(pk=connection.pk)
     if names := list(connection.judges.values_list("name", flat=True)[:3]):
         raise Conflict(
             _("Judges use this connection (%(names)s): give them another one first.")
@@ -134,7 +136,7 @@ def delete_connection(*, connection: Connection, actor: User) -> None:
 
 def try_connection(
     *, connection: Connection, model: str, parameters: Mapping[str, Any] | None = None
-) -> Tested:
+) -> Tried:
     """Ask one small question; it costs what some 30 tokens cost. At most about 20 seconds.
 
     Raises:
@@ -147,14 +149,14 @@ def try_connection(
     try:
         said = asyncio.run(_hello(chat))
     except ProviderError as error:
-        return Tested(False, str(error), time.monotonic() - started)
+        return Tried(False, str(error), time.monotonic() - started)
     seconds = time.monotonic() - started
     names = {"model": model, "seconds": f"{seconds:.1f}"}
     if said.top:
         words = _("Works: %(model)s answered in %(seconds)s s, with log-probabilities.")
     else:
         words = _("Works: %(model)s answered in %(seconds)s s, without log-probabilities.")
-    return Tested(True, words % names, seconds, bool(said.top))
+    return Tried(True, words % names, seconds, bool(said.top))
 
 
 async def _hello(chat: Chat) -> Completion:
@@ -177,6 +179,8 @@ def _fill(connection: Connection, values: Mapping[str, Any]) -> None:
         setattr(connection, name, value)
     connection.name = connection.name.strip()
     connection.base_url = _base(connection.base_url)
+    if not connection.timeout_seconds:
+        raise InvalidInput(_("A reply takes time: allow at least one second."))
     if connection.provider not in ASKED:
         raise InvalidInput(_("Connections lead to OpenAI-compatible servers and to Anthropic."))
     check_url(connection.base_url, reach_of(connection.base_url))
@@ -206,7 +210,7 @@ def _check_key_is_safe(connection: Connection) -> None:
 
 def _save(connection: Connection, **how: Any) -> None:
     try:
-        connection.full_clean(exclude=["project", "created_by", "secret"], validate_unique=False)
+        connection.full_clean(exclude=OURS, validate_unique=False)
         with transaction.atomic():
             connection.save(**how)
     except ValidationError as error:

@@ -1,0 +1,272 @@
+"""Asking other machines: which addresses, and that the one checked is the one connected to."""
+
+import asyncio
+import ipaddress
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+import pytest
+
+from core import network
+from core.exceptions import InvalidInput
+from core.network import PUBLIC, Guarded, Lanes, NoEnd, PrivateAddress, Reach, check_url
+
+INSIDE = [
+    "127.0.0.1",
+    "127.1",
+    "2130706433",  # 127.0.0.1 in decimal
+    "0x7f000001",
+    "0x7f.1",
+    "0177.0.0.1",  # octal
+    "017700000001",
+    "10.1.2.3",
+    "172.16.0.1",
+    "192.168.0.1",
+    "169.254.169.254",  # metadata of clouds
+    "2852039166",  # the same in decimal
+    "0xa9fea9fe",
+    "100.64.0.1",
+    "0.0.0.0",  # noqa: S104 - an address to refuse
+    "255.255.255.255",
+    "224.0.0.1",
+    "[::]",
+    "[::1]",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:a9fe:a9fe]",
+    "[64:ff9b::a9fe:a9fe]",  # NAT64
+    "[2002:a9fe:a9fe::1]",  # 6to4
+    "[fd00:ec2::254]",
+    "[fe80::1]",
+    "localhost",
+    "LOCALHOST.",
+    "db.localhost",
+]
+
+
+@pytest.mark.parametrize("host", INSIDE)
+def test_no_spelling_of_a_private_address_is_accepted(host: str) -> None:
+    with pytest.raises(InvalidInput, match="not public"):
+        check_url(f"http://{host}/v1")
+
+
+@pytest.mark.parametrize(
+    "host", ["models.example", "8.8.8.8", "134744072", "[2001:4860:4860::8888]"]
+)
+def test_public_addresses_and_names_are(host: str) -> None:
+    check_url(f"https://{host}/v1")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "models.example/v1",
+        "ftp://models.example",
+        "https://",
+        "https://models.example/v1?key=1",
+        "https://models.example/v1#a",
+        "https://me:word@models.example/v1",
+        "http://[broken/v1",
+        "https://models.example:port/v1",
+    ],
+)
+def test_what_is_no_plain_url_is_refused(url: str) -> None:
+    with pytest.raises(InvalidInput):
+        check_url(url)
+
+
+@pytest.mark.parametrize(
+    ("entry", "url", "allowed"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000/v1", True),
+        ("127.0.0.1:8000", "http://127.0.0.1:8000/v1", True),
+        ("127.0.0.1:8000", "http://127.0.0.1:5432/v1", False),
+        ("127.0.0.1:8000", "http://2130706433:8000/v1", True),
+        ("10.0.0.0/8", "http://10.9.8.7/v1", True),
+        ("10.0.0.0/8", "http://192.168.0.1/v1", False),
+        ("[fd00::1]:8000", "http://[fd00::1]:8000/v1", True),
+        ("fd00::/16", "http://[fd00::9]/v1", True),
+        ("localhost:8000", "http://localhost:8000/v1", True),
+        ("localhost:8000", "http://localhost:8001/v1", False),
+    ],
+)
+def test_the_operator_can_allow_private_places(entry: str, url: str, allowed: bool) -> None:
+    if allowed:
+        check_url(url, Reach.of([entry]))
+    else:
+        with pytest.raises(InvalidInput):
+            check_url(url, Reach.of([entry]))
+
+
+@pytest.mark.parametrize("entry", ["10.0.0.0/99", "host:port", "10.0.0.1/8", "http://host/"])
+def test_a_wrong_entry_of_the_setting_is_refused(entry: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - of several kinds
+        Reach.of([entry])
+
+
+def test_a_name_is_checked_by_all_its_addresses() -> None:
+    assert network.checked("models.example", 443, ["8.8.8.8", "1.1.1.1"], PUBLIC) == "8.8.8.8"
+    with pytest.raises(PrivateAddress, match=r"10\.0\.0\.1"):
+        network.checked("models.example", 443, ["8.8.8.8", "10.0.0.1"], PUBLIC)
+    reach = Reach.of(["vllm:8000"])
+    assert network.checked("vllm", 8000, ["10.0.0.1"], reach) == "10.0.0.1"
+    with pytest.raises(PrivateAddress):
+        network.checked("vllm", 5432, ["10.0.0.1"], reach)
+
+
+@contextmanager
+def site(behaviour: Any) -> Iterator[tuple[int, list[str]]]:
+    """A server on loopback; its port, and the Host headers it was asked with."""
+    hosts: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            hosts.append(self.headers["Host"])
+            behaviour(self)
+
+        def log_message(self, *args: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1], hosts
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def well(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "2")
+    handler.end_headers()
+    handler.wfile.write(b"ok")
+
+
+class Names:
+    """A resolver that gives other addresses each time it is asked; it stands for a hostile DNS."""
+
+    def __init__(self, *answers: str) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    def __call__(self, host: Any, port: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        name = host.decode() if isinstance(host, bytes) else str(host)
+        try:
+            ipaddress.ip_address(name)
+            answer = name  # connecting to an address resolves nothing
+        except ValueError:
+            self.asked.append(name)
+            answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (answer, int(port)))]
+
+
+async def asked(lanes: Lanes, url: str) -> str:
+    async with lanes.send(httpx.Request("GET", url)) as response:
+        return (await network.abounded(response.aiter_bytes(), 1000)).decode()
+
+
+async def once(reach: Reach, url: str) -> str:
+    lanes = Lanes(reach)
+    try:
+        return await asked(lanes, url)
+    finally:
+        await lanes.close()
+
+
+def test_a_name_that_turns_private_is_connected_to_where_it_was_checked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Allowed when it is looked at, the metadata service when it is looked at again."""
+    names = Names("127.0.0.1", "169.254.169.254")
+    with site(well) as (port, hosts):
+        monkeypatch.setattr(socket, "getaddrinfo", names)
+        reach = Reach.of(["127.0.0.1"])
+        assert asyncio.run(once(reach, f"http://models.example:{port}/")) == "ok"
+        assert names.asked == ["models.example"]
+        assert hosts == [f"models.example:{port}"]
+        with pytest.raises(PrivateAddress, match="169"):
+            asyncio.run(once(reach, f"http://models.example:{port}/"))
+        with pytest.raises(PrivateAddress), httpx.Client(transport=Guarded(reach)) as client:
+            client.get(f"http://models.example:{port}/")
+    assert len(hosts) == 1
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "2130706433", "0x7f.1", "localhost"])
+def test_private_addresses_are_not_connected_to(host: str) -> None:
+    with site(well) as (port, hosts):
+        with pytest.raises(PrivateAddress):
+            asyncio.run(once(PUBLIC, f"http://{host}:{port}/"))
+        with pytest.raises(PrivateAddress), httpx.Client(transport=Guarded()) as client:
+            client.get(f"http://{host}:{port}/")
+    assert hosts == []
+
+
+def test_a_name_that_is_not_there_is_a_failure_to_connect() -> None:
+    with pytest.raises(httpx.ConnectError, match="resolved"):
+        asyncio.run(once(PUBLIC, "http://nobody.invalid/"))
+
+
+def test_redirects_are_not_followed_and_proxies_of_the_environment_not_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def redirect(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", "http://169.254.169.254/latest")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+
+    async def status(port: int) -> int:
+        lanes = Lanes(Reach.of(["127.0.0.1"]))
+        async with lanes.send(httpx.Request("GET", f"http://127.0.0.1:{port}/")) as response:
+            found = response.status_code
+        await lanes.close()
+        return found
+
+    with site(redirect) as (port, hosts):
+        assert asyncio.run(status(port)) == 302
+    assert len(hosts) == 1
+
+
+def test_connections_are_used_again_and_one_for_each_call_in_flight() -> None:
+    async def many(port: int) -> int:
+        lanes = Lanes(Reach.of(["127.0.0.1"]))
+        url = f"http://127.0.0.1:{port}/"
+        for _ in range(3):
+            assert set(await asyncio.gather(*(asked(lanes, url) for _ in range(4)))) == {"ok"}
+        opened = len(lanes._all)
+        await lanes.close()
+        return opened
+
+    with site(well) as (port, _hosts):
+        assert asyncio.run(many(port)) == 4
+
+
+def test_a_reply_that_does_not_end_is_given_up() -> None:
+    def endless(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(10**9))
+        handler.end_headers()
+        try:
+            while True:
+                handler.wfile.write(b" " * 10_000)
+        except OSError:
+            handler.close_connection = True
+
+    with site(endless) as (port, _hosts), pytest.raises(NoEnd):
+        asyncio.run(once(Reach.of(["127.0.0.1"]), f"http://127.0.0.1:{port}/"))
+    with pytest.raises(NoEnd):
+        network.bounded(iter([b"abc", b"def"]), 5)
+    assert network.bounded(iter([b"abc", b"de"]), 5) == b"abcde"

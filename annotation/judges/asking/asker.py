@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 from annotation.instances.models import Instance
+from annotation.judges.examples import Bank, Shot, shots_of
 from annotation.judges.models import CallState, Failure, Judge, Shape
 from annotation.judges.pricing import ceiling, likely_tokens, most_tokens
 from annotation.judges.protocol import RANKINGS
@@ -18,6 +19,7 @@ from .material import Refused, material_of
 from .planning import Plan, Sizes
 from .replies import read
 from .setup import Setup, setup_of
+from .shots import example_of
 from .wording import AGAIN
 
 
@@ -29,18 +31,22 @@ class Asker:
         self.criterion = criterion
         self.setup: Setup = setup_of(judge, criterion)
         self.wording = cache(self.setup.wording)
+        self.example = cache(partial(example_of, setup=self.setup))
+        self._bank = Bank(self._shots()) if self.setup.examples else Bank([])
         self._why_not: dict[str, str] = {}
 
     def questions(self, instance_ids: Sequence[int]) -> list[Question]:
         """All questions about these instances; an instance that is not there has none.
 
         One that cannot be asked (it has an image, say) has a single question without messages:
-        `refusal` answers it. Queries: two for the instances, two for their examples.
+        `refusal` answers it. Two queries.
         """
+        instances = self._instances(instance_ids)
+        shots = self._bank.nearest(instances, self.setup.examples)
         return [
             question
-            for instance in self._instances(instance_ids)
-            for question in self._about(instance)
+            for instance in instances
+            for question in self._about(instance, shots[instance.pk])
         ]
 
     def plan(self, instance: Instance) -> Plan | None:
@@ -78,18 +84,22 @@ class Asker:
         by_pk = {instance.pk: instance for instance in found}
         return [by_pk[pk] for pk in instance_ids if pk in by_pk]
 
-    def _about(self, instance: Instance) -> list[Question]:
+    def _shots(self) -> list[Shot]:
+        """The examples that can be shown in the shape of the questions."""
+        shots = shots_of(self.criterion)
+        return [shot for shot in shots if self.example(shot, shape=self.setup.shape)]
+
+    def _about(self, instance: Instance, shots: Sequence[Shot]) -> list[Question]:
         material = self._material(instance)
         if isinstance(material, Refused):
             return [self._refused(instance, material.reason)]
         return [
-            self._question(instance, material, shape, order)
+            self._question(instance, material, shape, order, shots)
             for shape, order in self._calls(instance, material)
         ]
 
     def _material(self, instance: Instance) -> Material | Refused:
-        prompt = self.setup.prompt
-        material = material_of(instance, use_reference=bool(prompt and prompt.use_reference))
+        material = material_of(instance, use_reference=self.setup.use_reference)
         alone = isinstance(material, Material) and len(material.texts) < 2
         if alone and self.setup.shape != Shape.SCORES:
             return Refused("the instance has one completion: there is nothing to compare")
@@ -114,10 +124,16 @@ class Asker:
         return planning.plan(self.judge, self.setup.shape, self.setup.ask.mode, Sizes(fixed, each))
 
     def _question(
-        self, instance: Instance, material: Material, shape: Shape, order: orders.Order
+        self,
+        instance: Instance,
+        material: Material,
+        shape: Shape,
+        order: orders.Order,
+        shots: Sequence[Shot] = (),
     ) -> Question:
         size = len(order)
-        said = messages(self.wording(shape, size), material, order)
+        shown = [example for shot in shots if (example := self.example(shot, shape=shape))]
+        said = messages(self.wording(shape, size), material, order, shown)
         request = self.setup.request(shape, size)
         # The order and the criterion are named too: equal completions are two questions still.
         identity = {
@@ -139,6 +155,7 @@ class Asker:
                 said,
                 self.setup.ask.labels(shape, size) if self.setup.logprobs(shape) else (),
                 self.setup.most_tokens(shape, size),
+                tuple(shot.instance.pk for shot in shots),
             )
         )
 

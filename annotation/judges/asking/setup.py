@@ -38,6 +38,15 @@ class Setup:
         return self.ask.mode == Mode.TOKEN
 
     @property
+    def use_reference(self) -> bool:
+        return self.prompt is not None and self.prompt.use_reference
+
+    @property
+    def examples(self) -> int:
+        """How many examples a question shows, at most."""
+        return self.prompt.examples if self.prompt else 0
+
+    @property
     def texts(self) -> Texts:
         prompt = self.prompt
         if prompt is None:

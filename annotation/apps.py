@@ -24,6 +24,8 @@ class AnnotationConfig(AppConfig):
         from annotation.judges.runs import KIND as JUDGE_RUN
         from annotation.judges.runs import run_judge
         from annotation.judges.tasks import run_ask
+        from annotation.judges.workbench.tasks import KIND as MINE
+        from annotation.judges.workbench.tasks import run_mine
         from annotation.labels.signals import annotation_submitted
         from annotation.quality import qualification
         from annotation.quality.tasks import KIND as QUALITY
@@ -34,6 +36,7 @@ class AnnotationConfig(AppConfig):
         registry.register("annotation.import", run_import)
         registry.register("annotation.judge", run_ask)
         registry.register(JUDGE_RUN, run_judge)
+        registry.register(MINE, run_mine)
         registry.register("annotation.snapshot", run_snapshot)
         registry.register("annotation.export", run_export)
         registry.register("annotation.arena", run_turn)

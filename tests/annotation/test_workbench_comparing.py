@@ -118,7 +118,7 @@ def test_gain_is_with_the_candidate_that_predicts() -> None:
     found = conditional_gains(verdicts[:200], chosen[:200], verdicts[200:], chosen[200:])
     assert found.loss < found.chance
     # Two candidates that say the same: neither adds to the other.
-    assert all(abs(gain) < 0.01 for gain in found.without)
+    assert all(abs(gain) < 0.03 for gain in found.without)
     alone = conditional_gains(verdicts[:200, 1:], chosen[:200], verdicts[200:, 1:], chosen[200:])
     assert alone.without[0] > 0.1 > abs(alone.without[1])
     same = overlaps(verdicts)

@@ -13,8 +13,9 @@ from annotation.arena.models import Arena, Battle, Contestant, Turn
 from annotation.datasets.models import Export, Snapshot
 from annotation.instances.media import keep_media
 from annotation.instances.models import Instance, MediaFile
-from annotation.judges.models import Connection, Judge, JudgeCall, JudgeRun
-from annotation.judges.services import create_judge
+from annotation.judges.models import Connection, Judge, JudgeCall, JudgeRun, Mining
+from annotation.judges.prompting import create_prompt
+from annotation.judges.services import create_judge, new_version
 from annotation.labels.people import annotator_for
 from annotation.projects.models import Protocol
 from annotation.projects.selectors import main_criterion
@@ -107,7 +108,26 @@ def _judge_ids(project: Project, instance: Instance) -> dict[str, int | str]:
         "judge_id": judge.pk,
         "judge_run_id": run.pk,
         "call_id": call.pk,
+        **_workbench_ids(judge),
     }
+
+
+def _workbench_ids(judge: Judge) -> dict[str, int | str]:
+    """A prompt with a draft judge that was tried on nothing, and a search for criteria."""
+    prompt = create_prompt(project=judge.project, name="Kind", rubric="Be kind.")
+    draft = new_version(judge=judge, prompt=prompt)
+    trial = JudgeRun.objects.create(
+        project=judge.project,
+        judge=draft,
+        trial=True,
+        criteria=["overall"],
+        selection={"of": "instances", "instances": []},
+        state="finished",
+    )
+    mining = Mining.objects.create(
+        project=judge.project, judge=judge, criterion=main_criterion(judge.project)
+    )
+    return {"prompt_id": prompt.pk, "trial_id": trial.pk, "mining_id": mining.pk}
 
 
 def _arena_ids(project: Project, player: User) -> dict[str, int | str]:

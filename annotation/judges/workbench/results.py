@@ -8,11 +8,12 @@ from typing import Any
 
 from annotation.instances.models import Instance
 from annotation.judges.models import CallPurpose, CallState, Judge, JudgeCall, JudgeRun
-from annotation.judges.protocol import Answer, Verdict, merge
+from annotation.judges.protocol import Verdict
+from annotation.judges.verdicts import verdict_of
 from annotation.labels.models import Annotation
 from annotation.projects.models import Criterion
 
-from .comparing import TIE, Figures, Opinion, Said, Unit, figures
+from .comparing import TIE, Figures, Opinion, Said, Unit, answer_of, figures
 from .people import opinions_of, reasons_of
 
 BOUGHT = (CallState.ANSWERED, CallState.UNPARSABLE, CallState.UNKNOWN)
@@ -85,27 +86,20 @@ def calls_of(
 def said_by(judge: Judge, calls: Mapping[int, Sequence[JudgeCall]]) -> dict[Unit, Said]:
     """The judge's answer per pair of completions; instances without a verdict are left out."""
     return {
-        (pk, i, j): Said(_side(verdict.ranking, i, j), verdict.flipped)
+        (pk, i, j): Said(answer_of(share), verdict.flipped)
         for pk, found in calls.items()
-        if (verdict := verdict_of(judge, found))
-        for i, j in combinations(range(len(verdict.ranking)), 2)
+        if (verdict := verdict_of(judge, found[::-1]))
+        for (i, j), share in _shares(verdict).items()
     }
 
 
-def verdict_of(judge: Judge, calls: Sequence[JudgeCall]) -> Verdict | None:
-    """One verdict from the calls about one instance; None where they are not complete."""
-    answers = [
-        Answer(tuple(call.shown_order) or None, tuple(call.ranking), call.p_first)
-        for call in calls
-        if call.state == CallState.ANSWERED
-    ]
-    return merge(answers, judge.accuracy)
-
-
-def _side(ranking: Sequence[int], i: int, j: int) -> int:
-    if ranking[i] == ranking[j]:
-        return TIE
-    return 0 if ranking[i] < ranking[j] else 1
+def _shares(verdict: Verdict) -> dict[tuple[int, int], float]:
+    """What the verdict says of each pair: 1 for the first, 0 for the second, ½ for a tie."""
+    worse = [-score for score in verdict.scores] or list(verdict.ranking)
+    return {
+        (i, j): 0.5 if worse[i] == worse[j] else float(worse[i] < worse[j])
+        for i, j in combinations(range(len(worse)), 2)
+    }
 
 
 @dataclass(frozen=True)
@@ -120,12 +114,25 @@ class Disagreement:
     flipped: bool | None
     labels: list[Annotation]
     calls: list[JudgeCall]
-    others: dict[int, int] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
         """What a filter calls it: people's answer, then the judge's."""
         return f"{self.people}{self.judge}"
+
+    @property
+    def people_position(self) -> int | None:
+        """The canonical position that people prefer; None for a tie."""
+        return None if self.people == TIE else self.pair[self.people]
+
+    @property
+    def judge_position(self) -> int | None:
+        """The canonical position that the judge prefers; None for a tie."""
+        return None if self.judge == TIE else self.pair[self.judge]
+
+    @property
+    def has_reasons(self) -> bool:
+        return any(label.rationale for label in self.labels)
 
     @property
     def completions(self) -> list[Any]:

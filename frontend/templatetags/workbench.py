@@ -1,0 +1,47 @@
+"""Filters of the workbench: answers in words."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import template
+from django.template.context import Context
+from django.utils.translation import gettext as _
+
+from annotation.judges.models import Judge
+from annotation.judges.workbench.comparing import TIE
+from annotation.judges.workbench.stale import stale
+from frontend.numbers import local
+
+register = template.Library()
+
+
+@register.filter
+def answer_word(answer: int) -> str:
+    """An answer about a pair of completions in words."""
+    return _("tie") if answer == TIE else _("completion %d") % (answer + 1)
+
+
+@register.filter
+def ranking_word(ranking: Sequence[int], shown: Sequence[int]) -> str:
+    """The best of the completions shown, by canonical number; a dash without a verdict."""
+    if not ranking:
+        return "–"
+    places = sorted(shown) if shown else list(range(len(ranking)))
+    best = [place + 1 for place, rank in zip(places, ranking, strict=False) if rank == 1]
+    if len(best) > 1:
+        return _("tie")
+    return _("completion %d") % best[0]
+
+
+@register.filter
+def signed_points(value: float) -> str:
+    """A difference of shares in points, with a sign and a real minus."""
+    return local(f"{100 * value:+.1f}").replace("-", "\N{MINUS SIGN}")
+
+
+@register.inclusion_tag("workbench/_stale.html", takes_context=True)
+def stale_labels(context: Context, judge: Judge | None = None) -> dict[str, Any]:
+    """Judges whose labels were made under an older guideline; one of them, or all."""
+    project = context["project"]
+    rows = [row for row in stale(project) if judge is None or row.judge == judge]
+    return {"project": project, "stale": rows, "may_ask_again": context["may"]["train"]}

@@ -1,0 +1,174 @@
+"""Trials of prompts: start, watch, read the disagreements, compare, promote."""
+
+from collections.abc import Sequence
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.models import Project
+from accounts.policies import Action, can, project_for
+from annotation.judges.models import Judge, JudgeRun
+from annotation.judges.workbench.promoting import consequences_of, promote
+from annotation.judges.workbench.results import disagreements, trial_result
+from annotation.judges.workbench.trials import Trial, bases_of, trial_in, trials_of, try_prompt
+from annotation.ledger.models import Budget
+from core.exceptions import InvalidInput, NotFound
+from frontend.pages import project_page, user_of
+from frontend.reads import budgets_of
+from frontend.workbench import rows
+from frontend.workbench.comparison import comparison_of
+from frontend.workbench.fields import number
+
+from .workbench import TRIED, criterion_in, prompt_in, seen, used
+
+PER_PAGE = 20
+ENDED = ("finished", "stopped", "cancelled", "failed")
+
+
+@require_POST
+@login_required
+def prompt_try(request: HttpRequest, slug: str, prompt_id: int) -> HttpResponse:
+    """Ask a model with this prompt about instances that people have labelled."""
+    project, user = used(request, slug), user_of(request)
+    trial = Trial(
+        prompt=prompt_in(project, prompt_id),
+        base=_base(project, request.POST.get("base", "")),
+        criterion=criterion_in(project, request.POST.get("criterion", "")),
+        count=number(request.POST.get("count", ""), TRIED),
+        budget=budget_of(project, request.POST.get("budget", "")),
+    )
+    run = try_prompt(trial=trial, by=user)
+    return redirect("trial", slug, run.pk)
+
+
+def _base(project: Project, typed: str) -> Judge:
+    judge = bases_of(project).filter(pk=number(typed, 0)).first()
+    if judge is None:
+        raise InvalidInput(_("Choose the judge whose model is asked."))
+    return judge
+
+
+def budget_of(project: Project, typed: str) -> Budget | None:
+    """The budget chosen; none where none was."""
+    if not typed:
+        return None
+    budget = budgets_of(project).filter(pk=number(typed, 0)).first()
+    if budget is None:
+        raise NotFound(_("There is no such budget in this project."))
+    return budget
+
+
+@require_safe
+@login_required
+def trial(request: HttpRequest, slug: str, trial_id: int) -> HttpResponse:
+    """How a trial goes; htmx gets the live part, which stops asking when the run has ended."""
+    project = seen(request, slug)
+    run = trial_in(project, trial_id)
+    result = trial_result(run)
+    found = disagreements(result)
+    context = {
+        "run": run,
+        "result": result,
+        "confusion": rows.confusion_rows(result),
+        "answers": list(rows.ANSWER_NAMES.values()),
+        "disagreements": found,
+        "ended": run.state in ENDED,
+        "may_promote": can(user_of(request), Action.MANAGE_PROJECT, project),
+    }
+    if request.headers.get("HX-Request"):
+        return render(request, "workbench/_trial.html", {**context, "project": project})
+    others = trials_of(project).exclude(pk=run.pk).filter(judge__prompt__name=_name(run))
+    return project_page(
+        request, "workbench/trial.html", project, "prompts", others=others[:MOST_OTHERS], **context
+    )
+
+
+MOST_OTHERS = 8
+
+
+def _name(run: JudgeRun) -> str:
+    return run.judge.prompt.name if run.judge.prompt else ""
+
+
+@require_safe
+@login_required
+def trial_disagreements(request: HttpRequest, slug: str, trial_id: int) -> HttpResponse:
+    """People and the judge side by side where they differ, by what both say."""
+    project = seen(request, slug)
+    run = trial_in(project, trial_id)
+    everything = disagreements(trial_result(run))
+    kind = request.GET.get("kind", "")
+    found = [row for row in everything if row.kind == kind] if kind else everything
+    start = PER_PAGE * (max(1, number(request.GET.get("page", ""), 1)) - 1)
+    return project_page(
+        request,
+        "workbench/disagreements.html",
+        project,
+        "prompts",
+        run=run,
+        rows=found[start : start + PER_PAGE],
+        start=start,
+        total=len(found),
+        everything=len(everything),
+        kind=kind,
+        kinds=rows.kinds(everything),
+        answers=rows.ANSWER_NAMES,
+        next=_page(start, len(found), 1),
+        previous=_page(start, len(found), -1),
+    )
+
+
+def _page(start: int, total: int, step: int) -> int | None:
+    """The number of the page before or after; None where there is none."""
+    place = start + step * PER_PAGE
+    return place // PER_PAGE + 1 if 0 <= place < total else None
+
+
+@require_safe
+@login_required
+def trials_compare(request: HttpRequest, slug: str) -> HttpResponse:
+    """Two versions or more on the instances that all of them were asked about."""
+    project = seen(request, slug)
+    runs = _chosen(project, request.GET.getlist("run"))
+    if len(runs) < 2:
+        raise InvalidInput(_("Mark two trials or more to compare."))
+    comparison = comparison_of(runs)
+    return project_page(
+        request, "workbench/compare.html", project, "prompts", comparison=comparison
+    )
+
+
+def _chosen(project: Project, typed: Sequence[str]) -> list[JudgeRun]:
+    keys = {number(each, 0) for each in typed}
+    return list(trials_of(project).filter(pk__in=keys).order_by("pk"))
+
+
+@require_safe
+@login_required
+def trial_promotion(request: HttpRequest, slug: str, trial_id: int) -> HttpResponse:
+    """What promoting would do, before it is done."""
+    project = project_for(user_of(request), slug, Action.MANAGE_PROJECT)
+    run = trial_in(project, trial_id)
+    return project_page(
+        request,
+        "workbench/promote.html",
+        project,
+        "prompts",
+        run=run,
+        result=trial_result(run),
+        consequences=consequences_of(run.judge),
+    )
+
+
+@require_POST
+@login_required
+def trial_promote(request: HttpRequest, slug: str, trial_id: int) -> HttpResponse:
+    user = user_of(request)
+    project = project_for(user, slug, Action.MANAGE_PROJECT)
+    judge = promote(judge=trial_in(project, trial_id).judge, by=user)
+    messages.success(request, _("%s labels from now on.") % judge.name)
+    return redirect("judge", slug, judge.pk)

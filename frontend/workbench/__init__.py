@@ -1,0 +1,1 @@
+"""The prompt workbench as pages: its forms, its previews, its rows."""

@@ -1,0 +1,92 @@
+"""Several trials side by side on the instances they share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.utils.functional import Promise
+
+from annotation.instances.models import Instance
+from annotation.judges.models import JudgeRun
+from annotation.judges.workbench.comparing import Difference, Unit, difference
+from annotation.judges.workbench.results import Result, instances_of, result_of, trial_result
+
+from .rows import ANSWER_NAMES
+
+MOST_SHOWN = 50
+
+
+@dataclass(frozen=True)
+class Side:
+    """One trial on the shared instances; `against` is it minus the first."""
+
+    run: JudgeRun
+    result: Result
+    against: Difference | None
+
+    @property
+    def clear(self) -> bool:
+        """The interval of the difference leaves zero out."""
+        return self.against is not None and self.against.low * self.against.high > 0
+
+
+@dataclass(frozen=True)
+class Differing:
+    """An instance on which the trials do not all say the same."""
+
+    instance: Instance
+    people: str | Promise
+    answers: list[tuple[str | Promise, bool]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    sides: list[Side]
+    instances: int
+    differing: list[Differing]
+    total: int
+
+
+def comparison_of(runs: Sequence[JudgeRun]) -> Comparison:
+    """The trials on the instances that all of them were asked about, each against the first."""
+    shared = set.intersection(*(set(instances_of(run)) for run in runs))
+    criterion = trial_result(runs[0]).criterion
+    results = [result_of(run.judge, criterion, sorted(shared)) for run in runs]
+    first = results[0]
+    sides = [
+        Side(
+            run,
+            result,
+            difference(first.people, first.said, result.said) if place else None,
+        )
+        for place, (run, result) in enumerate(zip(runs, results, strict=True))
+    ]
+    units = _differing(results)
+    return Comparison(sides, len(shared), _rows(units[:MOST_SHOWN], results), len(units))
+
+
+def _differing(results: Sequence[Result]) -> list[Unit]:
+    """Units that all judges answered, and not all alike."""
+    answered = set.intersection(*(set(result.said) for result in results))
+    answered &= results[0].people.keys()
+    return sorted(
+        unit for unit in answered if len({result.said[unit].answer for result in results}) > 1
+    )
+
+
+def _rows(units: Sequence[Unit], results: Sequence[Result]) -> list[Differing]:
+    instances = Instance.objects.in_bulk([unit[0] for unit in units])
+    people = results[0].people
+    return [
+        Differing(
+            instances[unit[0]],
+            ANSWER_NAMES[people[unit].answer],
+            [
+                (
+                    ANSWER_NAMES[result.said[unit].answer],
+                    result.said[unit].answer == people[unit].answer,
+                )
+                for result in results
+            ],
+        )
+        for unit in units
+    ]

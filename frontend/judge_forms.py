@@ -15,7 +15,14 @@ MOST = 1_000_000
 # The built-in prompt: one token with its log-probabilities, or reasons first.
 MODES = ("token", "reasoned")
 # Parameters of a judge that are numbers, and whether they are whole.
-NUMBERS = {"temperature": False, "max_tokens": True, "rankings": True, "scale": False}
+NUMBERS = {
+    "temperature": False,
+    "max_tokens": True,
+    "rankings": True,
+    "scale": False,
+    "seconds": True,
+}
+WORDS = ("constrain", "pattern")
 
 
 def host_named(name: str) -> Host | None:
@@ -55,9 +62,7 @@ def parameters(form: QueryDict) -> dict[str, Any]:
     for name, is_whole in NUMBERS.items():
         if text_of(form, name):
             found[name] = whole(form, name) if is_whole else number(form, name, 0)
-    if constrain := text_of(form, "constrain"):
-        found["constrain"] = constrain
-    return found
+    return found | {name: text_of(form, name) for name in WORDS if text_of(form, name)}
 
 
 def prices(form: QueryDict) -> dict[str, Any]:

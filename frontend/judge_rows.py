@@ -1,12 +1,13 @@
 """The table of judges: its columns, their order, and the family that judges its own kind."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from django.utils.translation import gettext_lazy as _
 
+from annotation.judges.families import shared_family
 from annotation.judges.models import Judge
 from annotation.judges.selectors import Standing
 from annotation.quality.bias import Share, wilson
@@ -14,23 +15,28 @@ from annotation.quality.bias import Share, wilson
 
 @dataclass(frozen=True)
 class Row:
-    """A judge and its figures; shares are None where there is nothing to tell from."""
+    """A judge and its figures; shares are None where there is nothing to tell from.
+
+    `akin`: the generators of its own family, which it may favour.
+    """
 
     standing: Standing
     agreement: Share | None
     flips: Share | None
-    akin: bool = False
+    akin: list[str]
 
     @property
     def judge(self) -> Judge:
         return self.standing.judge
 
 
-def row_of(standing: Standing, generators: frozenset[str] = frozenset()) -> Row:
+def row_of(standing: Standing, generators: Collection[str]) -> Row:
+    judge = standing.judge
     return Row(
         standing,
         wilson(standing.agreed, standing.shared),
         wilson(standing.flipped, standing.ordered),
+        shared_family(judge.model, judge.family, generators),
     )
 
 

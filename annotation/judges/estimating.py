@@ -9,13 +9,12 @@ from annotation.instances.models import Instance
 from annotation.projects.models import Criterion
 
 from .asking import asker_of
-from .models import CallState, Judge, JudgeCall, Provider
+from .models import CallState, Judge, JudgeCall
 from .providers.base import Question, provider_of
+from .reproducing import READERS
 
 # So many instances are looked at; more are scaled up from them.
 SAMPLE = 200
-# Judges that read a prompt.
-READERS = (Provider.OPENAI, Provider.ANTHROPIC, Provider.LOCAL)
 
 
 @dataclass(frozen=True)

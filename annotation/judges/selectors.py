@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from accounts.models import Project
+from annotation.instances.models import Completion
 from annotation.labels.models import AnnotatorKind
 from annotation.labels.selectors import current
 from annotation.projects.selectors import guideline_of
@@ -104,6 +105,12 @@ def standings(judges: Sequence[Judge]) -> list[Standing]:
         for pk, values in (read(judges) if judges else {}).items():
             figures[pk].update(values)
     return [Standing(judge=judge, **figures[judge.pk]) for judge in judges]
+
+
+def generators_of(project: Project) -> set[str]:
+    """The names of whoever wrote the project's completions."""
+    rows = Completion.objects.filter(instance__project=project).exclude(generator="")
+    return set(rows.order_by().values_list("generator", flat=True).distinct())
 
 
 def lineage(judge: Judge) -> list[Judge]:

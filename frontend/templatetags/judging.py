@@ -6,13 +6,30 @@ from typing import Any
 
 from django import template
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _l
 
 from annotation.judges import failures
-from annotation.judges.models import JudgeCall
+from annotation.judges.models import JudgeCall, Provider
 from frontend.judge_asking import SELECTIONS
 
 register = template.Library()
 MOST_TOKENS = 8
+# A token may differ from another in its white space alone.
+SPACE, NEWLINE = "\N{OPEN BOX}", "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}"
+PROVIDERS = {
+    Provider.RECORDED: _l("recorded labels"),
+    Provider.OPENAI: _l("chat completions"),
+    Provider.ANTHROPIC: _l("Anthropic"),
+    Provider.LOCAL: _l("model on a worker"),
+    Provider.REWARD: _l("reward model"),
+    Provider.VERIFIER: _l("check by program"),
+}
+
+
+@register.filter
+def provider_name(provider: str) -> Any:
+    """Where the answers of a judge come from."""
+    return PROVIDERS.get(Provider(provider))
 
 
 @register.filter
@@ -58,7 +75,10 @@ def call_tokens(call: JudgeCall) -> list[tuple[str, float, float]]:
         if isinstance(entry.get("logprob"), (int, float))
     ]
     known.sort(key=lambda pair: -pair[1])
-    return [(token, value, math.exp(min(0.0, value))) for token, value in known[:MOST_TOKENS]]
+    return [
+        (token.replace(" ", SPACE).replace("\n", NEWLINE), value, math.exp(min(0.0, value)))
+        for token, value in known[:MOST_TOKENS]
+    ]
 
 
 @register.filter

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -115,10 +116,22 @@ def _form(
         prompts=Prompt.objects.filter(project=project).order_by("name", "-version"),
         models=_models(project, provider),
         constraints=("tool",) if provider == Provider.ANTHROPIC else CONSTRAINTS,
-        sandbox=available() if provider == Provider.VERIFIER else None,
+        hindrance=_hindrance() if provider == Provider.VERIFIER else "",
     )
     response.status_code = error.status if error else 200
     return response
+
+
+def _hindrance() -> str:
+    """Why no check would run on this machine; blank where one would."""
+    if not settings.VERIFIERS:
+        return _("Checks by program are off: whoever runs the installation sets VERIFIERS=1.")
+    found = available()
+    if found.kind:
+        return ""
+    return _("No sandbox works on this machine, so no check would run: %(reason)s") % {
+        "reason": found.reason
+    }
 
 
 def _models(project: Project, provider: str) -> list[str]:

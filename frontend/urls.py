@@ -24,6 +24,7 @@ from .views import (
     label,
     leaderboard,
     media,
+    mining,
     participation,
     payments,
     preferences,
@@ -37,7 +38,9 @@ from .views import (
     runs,
     sending,
     settings,
+    trials,
     upload,
+    workbench,
     workforce,
 )
 
@@ -136,6 +139,29 @@ urlpatterns: list[URLPattern] = [
         P + "review/annotator/<int:annotator_id>/", review.review_annotator, name="review-annotator"
     ),
     path(P + "judges/", judges.judge_list, name="judges"),
+    path(P + "judges/prompts/", workbench.prompts, name="prompts"),
+    path(P + "judges/prompts/draft/", workbench.prompt_draft, name="prompt-draft"),
+    path(P + "judges/prompts/save/", workbench.prompt_save, name="prompt-save"),
+    path(P + "judges/prompts/preview/", workbench.prompt_preview, name="prompt-preview"),
+    path(P + "judges/prompts/<int:prompt_id>/", workbench.prompt, name="prompt"),
+    path(P + "judges/prompts/<int:prompt_id>/try/", trials.prompt_try, name="prompt-try"),
+    path(P + "judges/trials/compare/", trials.trials_compare, name="trials-compare"),
+    path(P + "judges/trials/<int:trial_id>/", trials.trial, name="trial"),
+    path(
+        P + "judges/trials/<int:trial_id>/disagreements/",
+        trials.trial_disagreements,
+        name="trial-disagreements",
+    ),
+    path(
+        P + "judges/trials/<int:trial_id>/promotion/",
+        trials.trial_promotion,
+        name="trial-promotion",
+    ),
+    path(P + "judges/trials/<int:trial_id>/promote/", trials.trial_promote, name="trial-promote"),
+    path(P + "judges/criteria/", mining.mining, name="mining"),
+    path(P + "judges/criteria/search/", mining.mining_start, name="mining-start"),
+    path(P + "judges/criteria/<int:mining_id>/", mining.mining_result, name="mining-result"),
+    path(P + "judges/criteria/<int:mining_id>/accept/", mining.mining_accept, name="mining-accept"),
     path(P + "judges/matrix/", judge_report.judge_matrix, name="judge-matrix"),
     path(
         P + "judges/report/compute/", judge_report.judge_report_compute, name="judge-report-compute"

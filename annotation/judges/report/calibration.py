@@ -30,7 +30,8 @@ Knots = Mapping[str, Any]
 class Error:
     """Expected calibration error with a 95 % interval over prompts, and Brier's score.
 
-    `ece` is debiased: what noise alone would give in bins of this size is taken off.
+    `ece` is debiased: what noise in bins of this size adds to it is taken off, as far as it can be
+    told from the gaps seen; of a calibrated judge something near 0 is left.
     """
 
     ece: float
@@ -107,7 +108,7 @@ def fit(p: Sequence[float], y: Sequence[float], prompts: Sequence[str]) -> Fitte
 
 
 def _chosen(held_out: Mapping[str, Floats], y: Floats, prompts: Sequence[str]) -> str:
-    """The least log loss on held-out prompts, if it beats leaving p as it is by a standard error."""
+    """The least log loss on held-out prompts, if it beats identity by a standard error."""
     losses = {name: _log_losses(p, y) for name, p in held_out.items()}
     best = min(losses, key=lambda name: float(losses[name].mean()))
     gained = losses[IDENTITY] - losses[best]

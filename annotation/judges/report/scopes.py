@@ -8,10 +8,12 @@ selected. It speaks for the whole project, with an interval.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import comb
 from typing import Any
+
+import numpy as np
 
 from annotation.quality.agreement import cohen_kappa, krippendorff
 from core.exceptions import InvalidInput
@@ -154,7 +156,13 @@ def inferential(
     )
     plain = powered_mean(y, f, [], prompts=prompts)
     routed, why_not = _routed(mine, confidence) if whole else (None, "not everywhere")
-    return Inferred(plain, powered, routed, why_not, against)
+    return Inferred(_share(plain), _share(powered), routed and _share(routed), why_not, against)
+
+
+def _share(found: Powered) -> Powered:
+    """An agreement lies between 0 and 1, whatever the normal interval says."""
+    value, low, high = np.clip([found.value, found.low, found.high], 0, 1).tolist()
+    return replace(found, value=value, low=low, high=high)
 
 
 def _agrees(unit: Unit) -> float:

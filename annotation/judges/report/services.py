@@ -89,8 +89,8 @@ def _criterion(
         judge = known[pk]
         calibrations = calibrate(units)
         keep(judge, criterion, calibrations)
-        if main:
-            _write_signals(judge, units, calibrations.apply(units))
+        name = signal_name("judge_p_cal", judge, None if main else criterion)
+        _write_signals(name, judge, units, calibrations.apply(units))
         rows[str(pk)] = _figures(scene, units, calibrations, judge, names)
     active = {pk: mine for pk, mine in scene.units.items() if known[pk].stage == Stage.ACTIVE}
     method = method_of(project)
@@ -173,13 +173,15 @@ def _row(judge: Judge, criterion: Criterion, domain: str, fitted: Fitted) -> Cal
     )
 
 
-def _write_signals(judge: Judge, units: Sequence[Unit], calibrated: Sequence[float]) -> None:
+def _write_signals(
+    name: str, judge: Judge, units: Sequence[Unit], calibrated: Sequence[float]
+) -> None:
     """P(canonical first), calibrated, of pairs; lists have no one P."""
     lists = {unit.instance for unit in units if unit.places != (0, 1)}
     signals = [
         Signal(
             instance_id=unit.instance,
-            name=signal_name("judge_p_cal", judge),
+            name=name,
             version=judge.prompt_version,
             value=p,
         )

@@ -18,7 +18,7 @@ class AnnotationConfig(AppConfig):
         from annotation.datasets.tasks import run_export, run_snapshot
         from annotation.instances.tasks import run_import
         from annotation.judges.models import Provider
-        from annotation.judges.providers import base, chat, recorded
+        from annotation.judges.providers import base, chat, recorded, verifier
         from annotation.judges.report.tasks import KIND as JUDGE_REPORT
         from annotation.judges.report.tasks import run_judge_report
         from annotation.judges.runs import KIND as JUDGE_RUN
@@ -48,5 +48,6 @@ class AnnotationConfig(AppConfig):
         base.register(Provider.RECORDED, recorded.Recorded)
         base.register(Provider.OPENAI, chat.provider)
         base.register(Provider.ANTHROPIC, chat.provider)
+        base.register(Provider.VERIFIER, verifier.provider)
         annotation_submitted.connect(on_labels, dispatch_uid=KIND)
         annotation_submitted.connect(qualification.on_labels, dispatch_uid="qualification")

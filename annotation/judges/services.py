@@ -157,10 +157,12 @@ def set_family(*, judge: Judge, family: str) -> Judge:
 def _annotator(judge: Judge, **values: Any) -> Annotator:
     """The judge's annotator; one that an import revealed labels of is the same."""
     salt = protocol_of(judge.project).salt
-    values["pseudonym"] = pseudonym(salt=salt, kind=AnnotatorKind.JUDGE, name=judge.name)
+    is_program = judge.provider == ProviderName.VERIFIER
+    kind = AnnotatorKind.VERIFIER if is_program else AnnotatorKind.JUDGE
+    values["pseudonym"] = pseudonym(salt=salt, kind=kind, name=judge.name)
     annotator, _ = Annotator.objects.update_or_create(
         project=judge.project,
-        kind=AnnotatorKind.JUDGE,
+        kind=kind,
         name=judge.name,
         defaults={"judge": judge, **values},
     )

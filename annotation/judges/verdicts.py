@@ -137,10 +137,12 @@ class _About:
     calibration: Calibration | None
     sizes: Mapping[int, int]
     levels: tuple[Level, ...]
+    ties: frozenset[str]
 
     @classmethod
     def of(cls, judge: Judge, criterion: Criterion, instance_ids: Sequence[int]) -> "_About":
-        kind = criterion.asks(protocol_of(judge.project))
+        protocol = protocol_of(judge.project)
+        kind = criterion.asks(protocol)
         rows = Completion.objects.filter(instance__in=instance_ids).order_by()
         scored = kind in SCORED
         return cls(
@@ -151,6 +153,7 @@ class _About:
             calibration_of(judge, criterion),
             Counter(rows.values_list("instance_id", flat=True)),
             levels_of(criterion.values(kind), criterion.labels) if scored else (),
+            frozenset(protocol.ties),
         )
 
     def hear(self, pk: int, calls: Sequence[JudgeCall]) -> Heard | None:
@@ -181,13 +184,21 @@ class _About:
             guideline_id=heard.guideline,
             ranking=ranking,
             scores=scores,
-            tie_kind=TieKind.TIE if tied else "",
+            tie_kind=self._tie_kind(heard) if tied else "",
             rationale=rationale,
             attributes={"verdict": said},
             client_id=uuid.uuid5(NAMESPACE, f"{self.judge.pk}/{pk}/{version}"),
             payload_hash=content_hash([ranking, scores, said, rationale]),
             supersedes=before,
         )
+
+    def _tie_kind(self, heard: Heard) -> TieKind:
+        """Of a verifier's tie, whether all pass or all fail, where the project tells them apart."""
+        scores = next((c.scores for c in heard.calls if c.state == CallState.ANSWERED), [])
+        if self.judge.provider != Provider.VERIFIER or not scores:
+            return TieKind.TIE
+        kind = TieKind.BOTH_GOOD if scores[0] else TieKind.BOTH_BAD
+        return kind if kind in self.ties else TieKind.TIE
 
     def _said(self, verdict: Verdict) -> dict[str, Any]:
         said: dict[str, Any] = {

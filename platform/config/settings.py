@@ -166,6 +166,9 @@ TRAINING_THREADS = env_int("TRAINING_THREADS", 0)
 # Base models are loaded from these folders and from nowhere else.
 MODEL_ROOTS = [Path(root).resolve() for root in env_list("MODEL_ROOTS")] or [VAR_DIR / "models"]
 
+# Programs that check completions (exact answers, patterns, unit tests), in a sandbox only.
+VERIFIERS = env_bool("VERIFIERS", default=False)
+
 # The OpenAI-compatible server that judges without a URL of their own ask; the key goes to it only.
 JUDGE_BASE_URL = env_str("JUDGE_BASE_URL")
 JUDGE_API_KEY = env_secret("JUDGE_API_KEY", default="")

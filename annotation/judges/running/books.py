@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from django.db import connection, transaction
 
-from annotation.judges.models import CallPurpose, CallState, Failure, Judge, JudgeCall
+from annotation.judges.models import CallState, Failure, Judge, JudgeCall
 from annotation.judges.providers.base import Question, Reply
 from annotation.ledger import services as ledger
 from annotation.ledger.models import Budget, Entry, EntryState
@@ -19,9 +19,21 @@ from .asks import Ask, subject_of
 PAID = (CallState.ANSWERED, CallState.UNPARSABLE)
 # The states of the unique index of (judge, cache key): a call in one of these is not made again.
 BOUGHT = ("in flight", "answered", "unparsable", "unknown")
-BATCH = 500
 
-# One statement for however many replies came home.
+# Statements over lists, because every call passes here twice: with the ORM it would be the limit.
+PLACE = """
+INSERT INTO annotation_judgecall (created_at, judge_id, run_id, guideline_id, purpose, state,
+  instance_id, criterion_id, shape, shown_order, examples, cache_key, price_micros, attempts,
+  failure, provider_id, reply, ranking, scores, rationale, input_tokens, output_tokens,
+  milliseconds, error)
+SELECT clock_timestamp(), %s, %s, %s, 'label', 'in flight', v.instance_id, v.criterion_id, v.shape,
+  v.shown_order::smallint[], v.examples::bigint[], v.cache_key, v.price_micros, 1,
+  '', '', '', '{}', '{}', '', 0, 0, 0, ''
+FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[],
+  %s::bigint[]) AS v(instance_id, criterion_id, shape, shown_order, examples, cache_key,
+  price_micros)
+RETURNING cache_key, id
+"""
 STORE = """
 UPDATE annotation_judgecall AS c SET
   state = v.state, failure = v.failure, attempts = v.attempts, provider_id = v.provider_id,
@@ -76,9 +88,9 @@ class Books:
         return {key: Known(pk, instance_id, state) for key, pk, instance_id, state in found}
 
     def failed(self, instance_ids: Sequence[int]) -> set[str]:
-        """Keys of the calls about these instances that failed."""
+        """Keys of the calls about these instances that failed for good: by no stated failure."""
         rows = JudgeCall.objects.filter(
-            judge=self.judge, instance__in=instance_ids, state=CallState.FAILED
+            judge=self.judge, instance__in=instance_ids, state=CallState.FAILED, failure=""
         )
         return set(rows.values_list("cache_key", flat=True))
 
@@ -89,43 +101,32 @@ class Books:
         Raises:
             BudgetExceeded: they do not fit; nothing was written.
         """
-        new = [ask for ask in asks if ask.call_id is None]
-        rows = JudgeCall.objects.bulk_create([self._row(ask) for ask in new], batch_size=BATCH)
+        ids = self._insert([ask for ask in asks if ask.call_id is None])
         again = [ask.call_id for ask in asks if ask.call_id is not None]
         if again:
             JudgeCall.objects.filter(pk__in=again).update(
                 state=CallState.IN_FLIGHT, failure="", error=""
             )
-        ids = {id(ask): row.pk for ask, row in zip(new, rows, strict=True)}
         owed = {
-            subject_of(ids.get(id(ask), ask.call_id)): ask.question.ceiling
+            subject_of(ask.call_id or ids[ask.question.key]): ask.question.ceiling
             for ask in asks
             if not ask.held
         }
         if self.budget is not None and owed:
             ledger.reserve_many(budget=self.budget, amounts=owed, annotator=self.judge.annotator)
-        for ask in new:
-            ask.call_id = ids[id(ask)]
         for ask in asks:
+            ask.call_id = ask.call_id or ids[ask.question.key]
             ask.sent += 1
         self.calls += len(asks)
 
-    def _row(self, ask: Ask) -> JudgeCall:
-        question = ask.question
-        return JudgeCall(
-            judge=self.judge,
-            run_id=self.run_id,
-            purpose=CallPurpose.PROPOSAL if question.instance_id is None else CallPurpose.LABEL,
-            instance_id=question.instance_id,
-            criterion=ask.source.criterion,
-            guideline_id=self.guideline_id,
-            shape=question.shape,
-            shown_order=list(question.shown_order),
-            examples=list(question.examples),
-            cache_key=question.key,
-            state=CallState.IN_FLIGHT,
-            price_micros=question.ceiling,
-        )
+    def _insert(self, asks: Sequence[Ask]) -> dict[str, int]:
+        """Ids of the new calls by cache key."""
+        if not asks:
+            return {}
+        columns = [list(column) for column in zip(*map(_planned, asks), strict=True)]
+        with connection.cursor() as cursor:
+            cursor.execute(PLACE, [self.judge.pk, self.run_id, self.guideline_id, *columns])
+            return dict(cursor.fetchall())
 
     @transaction.atomic
     def store(self, replies: Sequence[tuple[Ask, Reply]]) -> None:
@@ -158,6 +159,19 @@ class Books:
             ledger.release_many(budget=budget, subjects=free)
         if lost:
             ledger.mark_unknown_many(budget=budget, subjects=lost)
+
+
+def _planned(ask: Ask) -> tuple[object, ...]:
+    question = ask.question
+    return (
+        question.instance_id,
+        ask.source.criterion.pk,
+        str(question.shape),
+        _array(question.shown_order),
+        _array(question.examples),
+        question.key,
+        question.ceiling,
+    )
 
 
 def _values(ask: Ask, reply: Reply) -> tuple[object, ...]:

@@ -14,7 +14,9 @@ LONGEST_WAIT = 60.0
 # Being told to wait is no failure of the question: it has this many times the attempts.
 WAITS = 4
 # Nothing else will be answered either: a wrong key, address or model.
-REFUSALS = frozenset({Failure.AUTH, Failure.NOT_FOUND, Failure.BAD_REQUEST, Failure.PRIVATE})
+REFUSALS = frozenset(
+    {Failure.AUTH, Failure.NOT_FOUND, Failure.BAD_REQUEST, Failure.PRIVATE, Failure.SANDBOX}
+)
 TROUBLES = frozenset({Failure.SERVER, Failure.TIMEOUT, Failure.NETWORK, Failure.HALF_REPLY})
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 PATTERN_MOST = 1000
-ANSWER = re.compile(r"\banswer\W*?(?:\bis\b\W*?|[:=])\s*(.+)", re.I)
+ANSWER = re.compile(r"\banswer[\s*_]*(?:is\b[\s:*_]*|[:=][\s*_]*)(.+)", re.I)
 NUMBER = re.compile(
     r"(?:(?<![\w)\]])[-+])?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?(?:[eE][-+]?\d+)?"
 )
@@ -38,8 +38,8 @@ def final_answer(text: str, pattern: str = "") -> str | None:
     if pattern:
         found = list(re.finditer(pattern, text))
         return (found[-1].group(1) if found[-1].re.groups else found[-1].group()) if found else None
-    if (inside := boxed(text)) is not None:
-        return inside
+    if "\\boxed{" in text:
+        return boxed(text)
     if "####" in text:
         return text.rsplit("####", 1)[1].strip().split("\n")[0]
     if named := ANSWER.findall(text):

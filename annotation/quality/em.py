@@ -158,19 +158,21 @@ class Engine:
 
     def run(self, rounds: int, tolerance: float, weights: Vector | None = None) -> Parameters:
         """EM from the shares of the labels (noisy-bt: from its prior), until no P(hidden answer)
-        moves as much as `tolerance`. Weights are those of the units."""
+        (noisy-bt: P(first)) moves as much as `tolerance`. Weights are those of the units."""
         parameters = self.start()
         before = self.shares()
-        if self.model != NOISY_BT:
+        if self.model == NOISY_BT:
+            before = before[:, FIRST]
+        else:
             parameters = self._maximise(parameters, before, weights)
         for _ in range(rounds):
             responsible = self.expect(parameters)
             parameters = self._maximise(parameters, responsible, weights)
-            if responsible.shape == before.shape:
-                moved = np.abs(responsible - before).max(initial=0.0)
-                if moved < tolerance:
-                    break
-            before = responsible
+            now = self.first_of(responsible) if self.model == NOISY_BT else responsible
+            moved = np.abs(now - before).max(initial=0.0)
+            before = now
+            if moved < tolerance:
+                break
         return parameters
 
     def rerun(self, start: Parameters, weights: Vector) -> Parameters:
@@ -266,8 +268,11 @@ class Engine:
         for t in range(n):
             cell = (self.table.who * n + self.seen[:, t]) * n + self.table.place
             counts += np.bincount(cell, mine[:, t], a * n * n).reshape(a, n, n)
-        counts = np.maximum(counts, FLOOR)
-        found: Vector = counts / counts.sum(axis=2, keepdims=True)
+        # Answers that an annotator never gave have no chance, and none is asked for.
+        given = np.zeros((a, 1, n), dtype=np.bool_)
+        given[self.table.who, 0, self.table.place] = True
+        counts = np.where(given, np.maximum(counts, FLOOR), counts)
+        found: Vector = counts / np.maximum(counts.sum(axis=2, keepdims=True), FLOOR)
         return found
 
     def _habits(self, guesses: Vector) -> Vector:

@@ -91,7 +91,7 @@ def _tested(row: Connection, model: str) -> dict[str, Any]:
     if not model:
         return {"works": False, "said": _("Name the model to ask.")}
     try:
-        tested = connections.test_connection(connection=row, model=model)
+        tested = connections.try_connection(connection=row, model=model)
     except ApplicationError as error:
         return {"works": False, "said": error.message}
     return {"works": tested.works, "said": tested.message}

@@ -1,6 +1,6 @@
 """The figures of a judge report in words: what each bias is, and the instances behind a figure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -115,7 +115,7 @@ def confusion_rows(cells: list[Json]) -> list[Json]:
 def behind(figures: Json, of: str, which: str) -> tuple[str, list[int]]:
     """A title, and the instances behind a figure; blank where there is no such figure."""
     verdicts = figures["all"]["verdicts"]
-    found = {
+    found: Callable[[], tuple[str, list[int]]] | None = {
         "against": lambda: (_("The judge against the plurality of people"), verdicts["against"]),
         "audit": lambda: (
             _("The judge against people on A-report"),

@@ -27,7 +27,7 @@ def scene(count: int, lean: Odds, *, seed: int = 0, first: float = 0.0) -> list[
     units = []
     for place in range(count):
         quality = rng.gauss(0, 1.5)
-        about = {
+        about: dict[str, Any] = {
             "lengths": (rng.randint(200, 900), rng.randint(200, 900)),
             "styles": tuple(
                 (rng.randint(0, 3), rng.randint(0, 9), rng.randint(0, 5)) for _ in "ab"
@@ -72,12 +72,12 @@ def longer(about: dict[str, Any]) -> float:
 
 def own(about: dict[str, Any]) -> float:
     mine, other = (family == "gpt" for family in about["families"])
-    return 2.0 * (mine - other)
+    return 2.0 * (int(mine) - int(other))
 
 
 def listing(about: dict[str, Any]) -> float:
     (_, first, _), (_, second, _) = about["styles"]
-    return 0.5 * (first - second)
+    return float(0.5 * (first - second))
 
 
 def nothing(_about: dict[str, Any]) -> float:

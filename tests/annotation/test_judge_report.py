@@ -127,7 +127,8 @@ def test_the_job_keeps_report_calibration_and_signals(project: Project) -> None:
 def calibrated(kept: Calibration) -> list[float]:
     from annotation.judges.report.calibration import apply
 
-    return apply(kept.method, kept.knots, [0.05, 0.95]).tolist()
+    found: list[float] = apply(kept.method, kept.knots, [0.05, 0.95]).tolist()
+    return found
 
 
 def test_what_people_say_on_a_report_changes_no_calibration(project: Project) -> None:

@@ -108,10 +108,8 @@ def test_every_figure_leads_to_its_instances(
     measure(project)
     page = chief.get(f"{BASE}{judges[0].pk}/report/").content.decode()
     links = set(re.findall(r'href="([^"]*/behind/[^"]*)"', page))
-    assert {"against", "audit", "flips", "confusion", "bias", "bin", "tag"} == {
-        re.search(r"of=([a-z]+)", link)[1]
-        for link in links  # type: ignore[index]
-    }
+    kinds = {link.split("of=")[1].split("&")[0] for link in links}
+    assert kinds == {"against", "audit", "flips", "confusion", "bias", "bin", "tag"}
     for link in links:
         assert chief.get(link.replace("&amp;", "&")).status_code == 200
     against = chief.get(f"{BASE}{judges[0].pk}/report/behind/?of=against").content.decode()

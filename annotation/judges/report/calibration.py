@@ -225,9 +225,11 @@ def ece_of(p: Floats, y: Floats, prompts: Sequence[str]) -> tuple[float, float, 
     if len(sums) < 2:
         return value, math.nan, math.nan
     sizes = by_prompt(prompts, np.ones(total))
-    rng = np.random.default_rng(0)
-    draws = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=RESAMPLES)
-    values = np.abs(draws @ sums).sum(axis=1) / (draws @ sizes)
+    rng, chance = np.random.default_rng(0), np.full(len(sums), 1 / len(sums))
+    values = []
+    for _ in range(RESAMPLES):
+        drawn = rng.multinomial(len(sums), chance)
+        values.append(float(np.abs(drawn @ sums).sum() / (drawn @ sizes)))
     upper, lower = np.quantile(values, [0.975, 0.025])
     low, high = max(0.0, 2 * plain - float(upper)), max(0.0, 2 * plain - float(lower))
     return value, min(low, value), max(high, value)

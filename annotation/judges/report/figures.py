@@ -40,11 +40,14 @@ class Calibrations:
 
     def apply(self, units: Sequence[Unit]) -> list[float]:
         """Calibrated P(canonical first) of each unit, by its domain where that has its own."""
-        found = []
-        for unit in units:
-            fitted = next((self.domains[t] for t in unit.tags if t in self.domains), self.overall)
-            found.append(float(calibration.apply(fitted.method, fitted.knots, [unit.p])[0]))
-        return found
+        domains = [next((t for t in unit.tags if t in self.domains), "") for unit in units]
+        raw, found = np.array([unit.p for unit in units]), np.empty(len(units))
+        for domain in set(domains):
+            fitted = self.domains.get(domain, self.overall)
+            mine = np.array([each == domain for each in domains])
+            found[mine] = calibration.apply(fitted.method, fitted.knots, raw[mine])
+        values: list[float] = found.tolist()
+        return values
 
 
 def calibrate(units: Sequence[Unit]) -> Calibrations:

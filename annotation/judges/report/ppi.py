@@ -15,7 +15,7 @@ import numpy.typing as npt
 from annotation.quality.bias import Z
 from core.exceptions import InvalidInput
 
-from .units import Floats, by_prompt, clustered_error
+from .units import Floats, Values, by_prompt, clustered_error
 
 FOLDS = 5
 
@@ -49,9 +49,9 @@ def best_weight(y: Floats, f: Floats, judged: int) -> float:
 
 
 def powered_mean(
-    y: Sequence[float],
-    f: Sequence[float],
-    rest: Sequence[float],
+    y: Values,
+    f: Values,
+    rest: Values,
     *,
     prompts: Sequence[str] | None = None,
     rest_prompts: Sequence[str] | None = None,
@@ -98,10 +98,10 @@ def _ends(value: float, error: float) -> tuple[float, float]:
 
 
 def weighted_mean(
-    y: Sequence[float],
-    f: Sequence[float],
-    labelled: Sequence[bool],
-    propensity: Sequence[float],
+    y: Values,
+    f: Values,
+    labelled: Values,
+    propensity: Values,
     prompts: Sequence[str],
 ) -> Powered:
     """θ̂ = (1/N) Σ [λ f_i + (ξ_i/e_i)(y_i − λ f_i)]: routed labels, by their propensities.

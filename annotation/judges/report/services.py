@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import count
 from typing import Any
 
 from django.db import transaction
@@ -45,13 +46,17 @@ def measure(
         .order_by("name")
     )
     criteria = criteria_of(project)
-    found: list[Json] = []
-    for place, criterion in enumerate(criteria):
+    steps = count(1)
+    total = len(criteria) * (len(judges) + 1)
+
+    def step() -> None:
         if progress:
-            progress(place, len(criteria))
-        found.append(_criterion(project, criterion, judges, main=place == 0))
-    if progress:
-        progress(len(criteria), len(criteria))
+            progress(min(next(steps), total), total)
+
+    found = [
+        _criterion(project, criterion, judges, step, main=place == 0)
+        for place, criterion in enumerate(criteria)
+    ]
     figures = {
         "judges": {str(judge.pk): _named(judge) for judge in judges},
         "criteria": found,
@@ -75,12 +80,17 @@ def _named(judge: Judge) -> Json:
 
 
 def _criterion(
-    project: Project, criterion: Criterion, judges: Sequence[Judge], *, main: bool
+    project: Project,
+    criterion: Criterion,
+    judges: Sequence[Judge],
+    step: Callable[[], None],
+    *,
+    main: bool,
 ) -> Json:
     scene = scene_of(project, criterion, judges)
     known = {judge.pk: judge for judge in judges}
     runs = JudgeRun.objects.filter(project=project).values_list("pk", flat=True)
-    names = {
+    names: dict[str, dict[int, Any]] = {
         "runs": {pk: f"#{pk}" for pk in runs},
         "guidelines": dict(Guideline.objects.filter(project=project).values_list("pk", "version")),
     }
@@ -92,6 +102,7 @@ def _criterion(
         name = signal_name("judge_p_cal", judge, None if main else criterion)
         _write_signals(name, judge, units, calibrations.apply(units))
         rows[str(pk)] = _figures(scene, units, calibrations, judge, names)
+        step()
     active = {pk: mine for pk, mine in scene.units.items() if known[pk].stage == Stage.ACTIVE}
     method = method_of(project)
     panel = panel_of(active, ONE_COIN if method == MAJORITY else method)
@@ -99,6 +110,7 @@ def _criterion(
         rows[PANEL] = _figures(scene, panel, calibrate(panel), None, names)
         rows[PANEL]["members"] = sorted(active)
         rows[PANEL]["method"] = ONE_COIN if method == MAJORITY else method
+    step()
     columns = {str(pk): mine for pk, mine in scene.units.items()}
     return {
         "key": criterion.key,

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from annotation.quality.agreement import FEW_PROMPTS
 from annotation.quality.bias import Z
 
 Floats = npt.NDArray[np.float64]
+Values = Sequence[float] | npt.NDArray[Any]
 # Instances kept behind a figure.
 MOST_LISTED = 100
 

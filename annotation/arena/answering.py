@@ -17,13 +17,13 @@ from pathlib import Path
 
 from django.db import connection, transaction
 
-from annotation.judges.providers.endpoint import NotBought, OutcomeUnknown
 from annotation.ledger.services import mark_unknown_many, release_many, settle_many
 from core.exceptions import ApplicationError
 from jobs.context import JobContext
 
 from . import endpoints, sources
 from .conversation import conversation
+from .endpoints import NotBought, OutcomeUnknown
 from .models import Battle, BattleState, Contestant, Reply, ReplyState, Turn
 from .services import locked, subject
 from .sources import Question, Said

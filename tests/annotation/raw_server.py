@@ -10,6 +10,8 @@ from typing import Any
 SILENCE = b"silence"
 # What comes before this is sent, and then nothing, with the connection open.
 HANG = b"\0hang"
+# What comes before this is sent, and then a space ten times a second for ever.
+DRIP = b"\0drip"
 
 
 class RawServer:
@@ -36,7 +38,11 @@ class RawServer:
         self.bodies.append(json.loads(body) if body.startswith(b"{") else body)
         answer = self.answers[min(len(self.heads), len(self.answers)) - 1]
         if answer != SILENCE:
-            writer.write(answer.removesuffix(HANG))
+            writer.write(answer.removesuffix(HANG).removesuffix(DRIP))
+            await writer.drain()
+        while answer.endswith(DRIP):
+            await asyncio.sleep(0.1)
+            writer.write(b" ")
             await writer.drain()
         if answer == SILENCE or answer.endswith(HANG):
             await reader.read()  # until the client leaves

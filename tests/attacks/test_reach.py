@@ -1,11 +1,7 @@
-"""Addresses that look public and lead inside, and endpoints that never stop talking."""
+"""Addresses that look public and lead inside."""
 
-from collections.abc import Iterator
-
-import httpx
 import pytest
 
-from annotation.judges.providers.endpoint import Endpoint, OutcomeUnknown
 from core.exceptions import InvalidInput
 from core.network import check_url
 
@@ -31,22 +27,3 @@ from core.network import check_url
 def test_no_address_leads_inside(host: str) -> None:
     with pytest.raises(InvalidInput):
         check_url(f"http://{host}/v1")
-
-
-@pytest.mark.parametrize(("size", "longest"), [(17 * 2**20, 600), (10_000, -1)])
-def test_a_reply_that_does_not_end_is_given_up(size: int, longest: float) -> None:
-    """Too many bytes, or too slow altogether however often one drips."""
-    taken = 0
-
-    def drip() -> Iterator[bytes]:
-        nonlocal taken
-        while taken < 4 * size:
-            taken += 65_536
-            yield b" " * 65_536
-
-    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=drip()))
-    endpoint = Endpoint("https://models.example/v1", transport=transport)
-    endpoint._longest = longest
-    with pytest.raises(OutcomeUnknown, match="does not end"):
-        endpoint.complete({})
-    assert taken <= size + 2 * 65_536

@@ -66,7 +66,7 @@ WORDS: dict[str, Words] = {
         _("Raise the most tokens of a reply: a reasoning model may have used them all."),
     ),
     Failure.WRONG_LABEL: Words(
-        _("The reply holds none of the answers that were asked for, asked twice."),
+        _("The reply holds none of the answers that were asked for."),
         _("Read the reply; a clearer prompt may help. It never becomes a label."),
     ),
     Failure.INVALID_JSON: Words(

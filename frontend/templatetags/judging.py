@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 
 from annotation.judges import failures
-from annotation.judges.models import JudgeCall, Provider
+from annotation.judges.models import Judge, JudgeCall, Provider
 from frontend.judge_asking import SELECTIONS
 
 register = template.Library()
@@ -102,3 +102,13 @@ def selection_words(selection: dict[str, Any]) -> str:
     if most := selection.get("most"):
         words = _("%(words)s, %(most)s at most") % {"words": words, "most": most}
     return words
+
+
+@register.filter
+def price_of(judge: Judge, name: str) -> str:
+    """A price of the judge as it is entered, all its digits; blank where nobody knows it."""
+    return (
+        f"{getattr(judge, name) / 1_000_000:.6f}".rstrip("0").rstrip(".")
+        if judge.price_known
+        else ""
+    )

@@ -10,7 +10,8 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.policies import Action, project_for
 from annotation.judges import changing, selectors
 from annotation.judges.reproducing import messages_of
-from frontend.judge_forms import PRICES, micros
+from core.exceptions import InvalidInput
+from frontend.judge_forms import prices
 from frontend.judge_rows import heads, row_of, sorted_rows
 from frontend.pages import project_page, user_of
 from frontend.reads import has_simulated
@@ -76,7 +77,9 @@ def judge_prices(request: HttpRequest, slug: str, judge_id: int) -> HttpResponse
     user = user_of(request)
     project = project_for(user, slug, Action.TRAIN)
     judge = selectors.judge_in(project, judge_id)
-    given = {name: micros(request.POST, name) for name in PRICES}
+    given = prices(request.POST)
+    if not given.pop("price_known"):
+        raise InvalidInput(_("Enter one price at least; 0 is a price."))
     changing.set_prices(judge=judge, actor=user, **given)
     messages.success(request, _("Saved. What was paid before stays as it was."))
     return redirect("judge", slug, judge.pk)

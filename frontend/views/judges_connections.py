@@ -26,7 +26,7 @@ def connection_list(request: HttpRequest, slug: str) -> HttpResponse:
     project = project_for(user_of(request), slug, Action.MANAGE_PROJECT)
     rows = selectors.connections_of(project)
     return project_page(
-        request, "judges/connections.html", project, "judges", connections=rows, hosts=HOSTS
+        request, "judges/connections.html", project, "connections", connections=rows, hosts=HOSTS
     )
 
 
@@ -136,6 +136,6 @@ def _form(
 ) -> HttpResponse:
     """The form, filled with what was sent where that was refused; the key is never sent back."""
     context = {"connection": None, "hosts": HOSTS, "error": error, **context}
-    response = project_page(request, "judges/connection.html", project, "judges", **context)
+    response = project_page(request, "judges/connection.html", project, "connections", **context)
     response.status_code = error.status if error else 200
     return response

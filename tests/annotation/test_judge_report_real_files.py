@@ -51,6 +51,7 @@ def test_crowdrag25_as_printed() -> None:
     assert (points(people["exact"]), people["votes"]) == (58.2, 15375)
     assert points(people["strict"]) == 58.2
     assert round(people["alpha"], 3) == 0.164
+    assert points(people["longest"]) == 64.8
     printed = {
         "gpt-4o/combined": (65.0, 65.0, 446, 58.7, 15.7),
         "gpt-4o/individual": (54.5, 56.2, 432, 55.3, 7.5),
@@ -69,6 +70,7 @@ def test_llmfao_as_printed() -> None:
     assert (points(people["exact"]), points(people["strict"])) == (53.2, 70.1)
     assert (people["votes"], people["strict_votes"]) == (15112, 6755)
     assert round(people["alpha"], 3) == 0.291
+    assert points(people["longest"]) == 32.9
     printed = {"gpt-4": (44.6, 74.6, 1043, 66.2), "gpt-3.5-turbo-instruct": (37.7, 63.1, 971, 60.1)}
     for name, (exact, strict, labels, alone) in printed.items():
         replies = judges[name]["all"]["replies"]

@@ -57,6 +57,7 @@ class Scene:
     people: dict[tuple[int, Places], list[tuple[int, float]]] = field(default_factory=dict)
     assigned: set[int] = field(default_factory=set)
     generators: set[str] = field(default_factory=set)
+    about: dict[int, "About"] = field(default_factory=dict)
 
     def coverage(self, units: Sequence[Unit]) -> float:
         """The share of the assigned instances that these decide; 0 where none was assigned."""
@@ -66,7 +67,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class _About:
+class About:
     """What is known of an instance besides its labels."""
 
     instance: int
@@ -79,6 +80,10 @@ class _About:
     styles: tuple[tuple[int, ...], ...]
     families: tuple[str, ...]
 
+    def between(self, places: Places) -> tuple[int, int]:
+        """The lengths of two completions."""
+        return self.lengths[places[0]], self.lengths[places[1]]
+
 
 def scene_of(project: Project, criterion: Criterion, judges: Sequence[Judge]) -> Scene:
     """All standing labels of the criterion, and the replies of these judges. Gold is no data."""
@@ -87,7 +92,7 @@ def scene_of(project: Project, criterion: Criterion, judges: Sequence[Judge]) ->
     instances = sorted({instance for instance, _ in said} | set(people))
     arms = dict(_arms(project))
     about, generators = _about(project, instances, arms)
-    scene = Scene(assigned=set(arms), generators=generators)
+    scene = Scene(assigned=set(arms), generators=generators, about=about)
     for instance, labels in people.items():
         for label in labels:
             for places, share in _shares(label):
@@ -140,7 +145,7 @@ def _arms(project: Project) -> list[tuple[int, tuple[str, float]]]:
 
 def _about(
     project: Project, instances: Sequence[int], arms: Mapping[int, tuple[str, float]]
-) -> tuple[dict[int, _About], set[str]]:
+) -> tuple[dict[int, About], set[str]]:
     salt = protocol_of(project).salt
     completions: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
     counted = {name: _number_of(pattern) for name, pattern in MARKDOWN.items()}
@@ -161,7 +166,7 @@ def _about(
             continue
         arm, propensity = arms.get(pk, ("", None))
         mine = completions[pk]
-        found[pk] = _About(
+        found[pk] = About(
             instance=pk,
             prompt=prompt,
             tags=_tags(tags, metadata),
@@ -220,7 +225,7 @@ def _replies(criterion: Criterion, judges: Sequence[Judge]) -> dict[tuple[int, i
 
 def _units(
     said: Said,
-    about: _About,
+    about: About,
     scene: Scene,
     calls: Sequence[Call],
     accuracy: float | None,
@@ -249,7 +254,7 @@ def _units(
                 audit=about.audit,
                 reporting=about.reporting,
                 propensity=about.propensity,
-                lengths=(about.lengths[i], about.lengths[j]),
+                lengths=about.between(places),
                 styles=(about.styles[i], about.styles[j]),
                 families=(about.families[i], about.families[j]),
             )

@@ -37,7 +37,7 @@ def descriptive(units: Sequence[Unit]) -> dict[str, Any]:
         "verdicts": _compared([(unit, unit.side) for unit in both]),
         "replies": _compared([(unit, reply.side) for unit in both for reply in unit.replies]),
         "people": among_people([unit.people for unit in both]),
-        "longest": _longest(both),
+        "longest": longest((unit.prompt, unit.lengths, unit.plurality) for unit in both),
         "pairs": len(both),
         "prompts": len({unit.prompt for unit in both}),
     }
@@ -94,12 +94,16 @@ def among_people(given: Sequence[Sequence[float]]) -> dict[str, Any]:
     }
 
 
-def _longest(units: Sequence[Unit]) -> Effect | None:
-    """How often people prefer the longer completion, where they prefer one."""
+def longest(rows: Iterable[tuple[str, tuple[int, int], int | None]]) -> Effect | None:
+    """How often people prefer the longer completion, where they prefer one.
+
+    Args:
+        rows: (prompt, lengths of both, what most people said).
+    """
     return mean(
-        (unit.prompt, float((unit.plurality == 1) == (unit.lengths[0] > unit.lengths[1])))
-        for unit in units
-        if unit.plurality in {1, -1} and unit.lengths[0] != unit.lengths[1]
+        (prompt, float((side == 1) == (first > second)))
+        for prompt, (first, second), side in rows
+        if side and first != second
     )
 
 

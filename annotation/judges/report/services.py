@@ -23,8 +23,8 @@ from jobs.models import Job
 from .calibration import IDENTITY, Fitted
 from .figures import Calibrations, calibrate, figures_of, matrix_of, panel_of
 from .reading import Scene, scene_of
-from .scopes import among_people
-from .units import Unit
+from .scopes import among_people, longest
+from .units import Unit, plurality, side_of
 
 PANEL = "panel"
 BATCH = 1000
@@ -115,12 +115,31 @@ def _criterion(
     return {
         "key": criterion.key,
         "name": criterion.name,
-        "people": clean(among_people([[s for _, s in given] for given in scene.people.values()])),
+        "people": _people(scene),
         "judges": rows,
         "matrix": matrix_of(columns | ({PANEL: panel} if panel else {}), scene.people),
         "pseudonyms": _pseudonyms(project),
         "labels": sum(len(mine) for mine in scene.units.values()),
     }
+
+
+def _people(scene: Scene) -> Json:
+    """People among themselves on everything they labelled, and how often the longer one wins."""
+    rows = [
+        (
+            scene.about[instance].prompt,
+            scene.about[instance].between(places),
+            plurality([side_of(share) for _, share in given]),
+        )
+        for (instance, places), given in scene.people.items()
+    ]
+    found: Json = clean(
+        {
+            **among_people([[share for _, share in given] for given in scene.people.values()]),
+            "longest": longest(rows),
+        }
+    )
+    return found
 
 
 def _pseudonyms(project: Project) -> dict[str, str]:

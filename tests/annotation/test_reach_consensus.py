@@ -5,9 +5,12 @@ import random
 
 import pytest
 from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
 
-from annotation.consensus import tasks
-from annotation.consensus.models import Consensus, Scope
+from accounts.models import Project
+from annotation.consensus import services, tasks
+from annotation.consensus.models import Consensus, ConsensusState, Scope
 from annotation.consensus.posterior import (
     Vote,
     entropy,
@@ -15,10 +18,13 @@ from annotation.consensus.posterior import (
     mean_scores,
     pair_share,
     vote_of_scores,
+    vote_share,
 )
 from annotation.consensus.services import catch_up, choose_method, update
 from annotation.consensus.tasks import behind
-from annotation.labels.models import Annotation
+from annotation.datasets.services import build_snapshot
+from annotation.judges.models import Calibration, Judge
+from annotation.labels.models import Annotation, Annotator
 from annotation.queue.purposes import Purpose
 from core.exceptions import InvalidInput
 from jobs.models import Job
@@ -237,3 +243,156 @@ def test_a_burst_of_labels_asks_for_one_job(monkeypatch: pytest.MonkeyPatch) -> 
     run(job.pk, owner="test", heartbeat=False)
     job.refresh_from_db()
     assert (job.state, job.result) == ("succeeded", {"written": 2})
+
+
+def make_crowd(project: Project, instances: int, *, people: int = 4, seed: int = 0) -> None:
+    """Pairs that everybody labels; the last two guess, the others err now and then."""
+    rng = random.Random(seed)
+    annotators = [make_annotator(project) for _ in range(people)]
+    for _ in range(instances):
+        instance = make_instance(project)
+        for place, annotator in enumerate(annotators):
+            right = rng.random() < (0.9 if place < people - 2 else 0.5)
+            make_annotation(instance, annotator, (1, 2) if right else (2, 1), shown_order=[0, 1])
+
+
+def worths(project: Project) -> dict[tuple[int, str], list[float]]:
+    rows = Consensus.objects.filter(instance__project=project)
+    return {(row.instance_id, row.scope): row.worth for row in rows}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("method", ["one-coin", "dawid-skene", "mace", "noisy-bt"])
+def test_by_the_parameters_at_hand_every_instance_is_as_in_the_whole_fit(method: str) -> None:
+    project = make_project()
+    make_crowd(project, 12)
+    choose_method(project=project, method=method)
+    update(project=project)
+    whole = worths(project)
+    state = ConsensusState.objects.get(project=project)
+    assert (state.version, state.fitted) == (1, 48)
+    Consensus.objects.all().update(worth=[0.5, 0.5], version=0)
+    for instance in {instance for instance, _ in whole}:
+        update(project=project, instance_ids=[instance])
+    again = worths(project)
+    assert {key: pytest.approx(worth, abs=1e-12) for key, worth in whole.items()} == again
+    assert set(Consensus.objects.values_list("version", "method")) == {(1, method)}
+    state.refresh_from_db()
+    assert state.version == 1
+
+
+@pytest.mark.django_db
+def test_a_new_label_changes_its_own_instance_and_enough_of_them_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    project = make_project()
+    make_crowd(project, 12)
+    choose_method(project=project, method="one-coin")
+    catch_up(project=project)
+    # Labels of a moment ago are looked at again: here none is.
+    monkeypatch.setattr(services, "OVERLAP", 0)
+    before = worths(project)
+    instance = make_instance(project)
+    known = Annotation.objects.filter(project=project)[0].annotator
+    make_annotation(instance, known)
+    make_annotation(instance, make_annotator(project))
+    assert catch_up(project=project) == 2
+    after = worths(project)
+    assert {key: after[key] for key in before} == before
+    assert after[instance.pk, "human"][0] > 0.8
+    state = ConsensusState.objects.get(project=project)
+    assert (state.version, state.since) == (1, 2)
+    monkeypatch.setattr(services, "REFIT_LABELS", 2)
+    make_annotation(make_instance(project), known)
+    assert catch_up(project=project) == 2 * 14
+    state.refresh_from_db()
+    assert (state.version, state.since, state.fitted) == (2, 0, 51)
+
+
+@pytest.mark.django_db
+def test_a_minority_is_noise_or_signal() -> None:
+    project = make_project()
+    make_crowd(project, 12, people=6)
+    split = make_instance(project)
+    for annotator in Annotator.objects.filter(project=project).order_by("pk"):
+        make_annotation(split, annotator, (2, 1) if annotator.pk % 3 == 0 else (1, 2))
+    choose_method(project=project, method="one-coin")
+    catch_up(project=project)
+    noise = Consensus.objects.get(instance=split, scope=Scope.MIXED)
+    choose_method(project=project, method="one-coin", minority="signal")
+    catch_up(project=project)
+    signal = Consensus.objects.get(instance=split, scope=Scope.MIXED)
+    # Four of six, smoothed: (4 + ½) / 7, whoever they are.
+    assert signal.worth[0] == pytest.approx(4.5 / 7)
+    assert (signal.method, signal.version) == ("vote share", 0)
+    assert noise.worth[0] != pytest.approx(signal.worth[0], abs=0.05)
+    assert (noise.method, noise.version) == ("one-coin", 1)
+    with pytest.raises(InvalidInput, match="noise or signal"):
+        choose_method(project=project, method="one-coin", minority="dust")
+
+
+@given(st.lists(st.sampled_from([(1, 2), (2, 1), (1, 1)]), min_size=1, max_size=12))
+def test_a_share_of_votes_is_never_sharper_than_the_votes(given_: list[tuple[int, int]]) -> None:
+    plain, smooth = majority(votes(*given_))[0], vote_share(votes(*given_))[0]
+    assert abs(smooth - 0.5) <= abs(plain - 0.5)
+    assert (smooth - 0.5) * (plain - 0.5) >= 0
+
+
+@pytest.mark.django_db
+def test_a_judge_counts_by_its_calibrated_probability() -> None:
+    project = make_project()
+    judge = Judge.objects.create(project=project, name="j", provider="recorded", model="m")
+    annotator = make_annotator(project, "j", kind="judge", judge=judge)
+    instance = make_instance(project)
+    make_annotation(instance, annotator, (1, 2), attributes={"verdict": {"p": 0.95}})
+    figures = {"labels": 50, "prompts": 50, "ece_before": 0.2, "ece_after": 0.0}
+    criterion = project.criteria.get()
+    common = {"judge": judge, "criterion": criterion, "method": "isotonic", **figures}
+    Calibration.objects.create(**common, knots={"x": [0.0, 1.0], "y": [0.5, 0.5]})
+    Calibration.objects.create(**common, domain="code", knots={"x": [0.0, 1.0], "y": [0.1, 0.9]})
+    Calibration.objects.create(**common, knots={"x": [0.05, 0.95], "y": [0.3, 0.7]})
+    update(project=project)
+    row = Consensus.objects.get(instance=instance, scope=Scope.JUDGE)
+    assert row.worth == pytest.approx([0.7, 0.3])
+
+
+@pytest.mark.django_db
+def test_people_and_judges_are_weighed_together_by_a_model_only() -> None:
+    project = make_project()
+    make_crowd(project, 20)
+    judge = make_annotator(project, "judge", kind="judge")
+    for instance in list(project.instances.all()):
+        make_annotation(instance, judge, (1, 2))
+    odd = make_instance(project)
+    guesser = Annotator.objects.filter(project=project, kind="person").order_by("-pk")[0]
+    make_annotation(odd, guesser, (1, 2))
+    make_annotation(odd, judge, (2, 1))
+    update(project=project)
+    assert Consensus.objects.get(instance=odd, scope=Scope.MIXED).labels == 1
+    update(project=project, method="one-coin")
+    row = Consensus.objects.get(instance=odd, scope=Scope.MIXED)
+    assert (row.labels, row.sources["human"], row.sources["judge"]) == (2, 1, 1)
+    # The judge errs less.
+    assert row.worth[0] < 0.5
+
+
+@pytest.mark.django_db
+def test_lists_by_plackett_luce() -> None:
+    project = make_project(kind="listwise")
+    instance = make_instance(project, ("a", "b", "c"))
+    make_annotation(instance, ranking=(1, 2, 2), unranked=[1, 2])
+    make_annotation(instance, ranking=(1, 3, 2))
+    update(project=project, method="plackett-luce")
+    row = Consensus.objects.get(scope=Scope.HUMAN)
+    assert row.method == "plackett-luce"
+    assert row.worth[0] > row.worth[2] > row.worth[1]
+
+
+@pytest.mark.django_db
+def test_a_snapshot_names_the_method() -> None:
+    project = make_project()
+    make_crowd(project, 3)
+    choose_method(project=project, method="majority", minority="signal")
+    catch_up(project=project)
+    snapshot = build_snapshot(project=project, query={})
+    assert snapshot.manifest["consensus_methods"] == ["vote share"]

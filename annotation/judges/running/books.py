@@ -26,8 +26,10 @@ INSERT INTO annotation_judgecall (created_at, judge_id, run_id, guideline_id, pu
   instance_id, criterion_id, shape, shown_order, examples, cache_key, price_micros, attempts,
   failure, provider_id, reply, ranking, scores, rationale, input_tokens, output_tokens,
   milliseconds, error)
-SELECT clock_timestamp(), %s, %s, %s, 'label', 'in flight', v.instance_id, v.criterion_id, v.shape,
-  v.shown_order::smallint[], v.examples::bigint[], v.cache_key, v.price_micros, 1,
+SELECT clock_timestamp(), %s, %s, %s,
+  CASE WHEN v.instance_id IS NULL THEN 'proposal' ELSE 'label' END, 'in flight',
+  v.instance_id, v.criterion_id, v.shape, v.shown_order::smallint[], v.examples::bigint[],
+  v.cache_key, v.price_micros, 1,
   '', '', '', '{}', '{}', '', 0, 0, 0, ''
 FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[],
   %s::bigint[]) AS v(instance_id, criterion_id, shape, shown_order, examples, cache_key,

@@ -17,6 +17,8 @@ class AnnotationConfig(AppConfig):
         )
         from annotation.datasets.tasks import run_export, run_snapshot
         from annotation.instances.tasks import run_import
+        from annotation.judges.injection.services import KIND as INJECTION
+        from annotation.judges.injection.services import run_injection
         from annotation.judges.models import Provider
         from annotation.judges.providers import base, chat, recorded, verifier
         from annotation.judges.report.tasks import KIND as JUDGE_REPORT
@@ -37,6 +39,7 @@ class AnnotationConfig(AppConfig):
         registry.register("annotation.judge", run_ask)
         registry.register(JUDGE_RUN, run_judge)
         registry.register(MINE, run_mine)
+        registry.register(INJECTION, run_injection)
         registry.register("annotation.snapshot", run_snapshot)
         registry.register("annotation.export", run_export)
         registry.register("annotation.arena", run_turn)

@@ -11,10 +11,11 @@ from annotation.judges.pricing import ceiling, likely_tokens, most_tokens
 from annotation.judges.protocol import RANKINGS
 from annotation.judges.providers.base import Completion, Question, Reply
 from annotation.projects.models import Criterion
+from core.exceptions import InvalidInput
 from core.hashing import content_hash
 
 from . import orders, planning
-from .layout import Material, messages
+from .layout import Example, Material, escaped, messages
 from .material import Refused, material_of
 from .planning import Plan, Sizes
 from .replies import read
@@ -49,10 +50,28 @@ class Asker:
             for question in self._about(instance, shots[instance.pk])
         ]
 
+    def probe(self, instance: Instance, texts: Sequence[str], order: orders.Order) -> Question:
+        """The question about a pair with other texts in its place, which is about no instance.
+
+        Raises:
+            InvalidInput: the judge cannot be asked about this instance, or scores completions.
+        """
+        material = self._material(instance)
+        if isinstance(material, Refused) or self.setup.shape == Shape.SCORES:
+            raise InvalidInput("This judge cannot be asked about the instance as a pair.")
+        changed = replace(material, texts=tuple(escaped(text) for text in texts))
+        shots = self._bank.nearest([instance], self.setup.examples)[instance.pk]
+        question = self._question(instance, changed, Shape.PAIR, order, shots)
+        return replace(question, instance_id=None)
+
     def plan(self, instance: Instance) -> Plan | None:
         """How this instance is asked; None where it cannot be."""
         material = self._material(instance)
-        return None if isinstance(material, Refused) else self._plan(material)
+        if isinstance(material, Refused):
+            return None
+        return self._plan(
+            material, self._bank.nearest([instance], self.setup.examples)[instance.pk]
+        )
 
     def again(self, question: Question) -> Question | None:
         """The question once more, with a reminder of its form, after a reply without a verdict."""
@@ -89,13 +108,16 @@ class Asker:
         shots = shots_of(self.criterion)
         return [shot for shot in shots if self.example(shot, shape=self.setup.shape)]
 
+    def _shown(self, shots: Sequence[Shot], shape: Shape) -> list[Example]:
+        return [example for shot in shots if (example := self.example(shot, shape=shape))]
+
     def _about(self, instance: Instance, shots: Sequence[Shot]) -> list[Question]:
         material = self._material(instance)
         if isinstance(material, Refused):
             return [self._refused(instance, material.reason)]
         return [
             self._question(instance, material, shape, order, shots)
-            for shape, order in self._calls(instance, material)
+            for shape, order in self._calls(instance, material, shots)
         ]
 
     def _material(self, instance: Instance) -> Material | Refused:
@@ -105,21 +127,25 @@ class Asker:
             return Refused("the instance has one completion: there is nothing to compare")
         return material
 
-    def _calls(self, instance: Instance, material: Material) -> list[tuple[Shape, orders.Order]]:
+    def _calls(
+        self, instance: Instance, material: Material, shots: Sequence[Shot]
+    ) -> list[tuple[Shape, orders.Order]]:
         size = len(material.texts)
         if self.setup.shape == Shape.SCORES:
             return [(Shape.SCORES, (position,)) for position in range(size)]
-        if self._plan(material).method != RANKINGS:
+        if self._plan(material, shots).method != RANKINGS:
             return [(Shape.PAIR, order) for order in orders.all_pairs(size)]
         count = planning.orders_of(self.judge)
         salt = instance.prompt_hash
         return [(Shape.RANKING, each) for each in orders.rankings(material.texts, count, salt=salt)]
 
-    def _plan(self, material: Material) -> Plan:
+    def _plan(self, material: Material, shots: Sequence[Shot]) -> Plan:
         bare = replace(material, texts=())
-        wording = self.wording(Shape.PAIR, 2) if self.setup.shape != Shape.SCORES else None
-        wording = wording or self.wording(Shape.SCORES, 1)
-        fixed = likely_tokens(messages(wording, bare, ()))
+        shape, size = self.setup.shape, len(material.texts)
+        if shape != Shape.SCORES and size == 2:
+            shape = Shape.PAIR
+        wording = self.wording(shape, {Shape.SCORES: 1, Shape.PAIR: 2}.get(shape, size))
+        fixed = likely_tokens(messages(wording, bare, (), self._shown(shots, shape)))
         each = tuple(likely_tokens([{"content": text}]) for text in material.texts)
         return planning.plan(self.judge, self.setup.shape, self.setup.ask.mode, Sizes(fixed, each))
 
@@ -132,8 +158,7 @@ class Asker:
         shots: Sequence[Shot] = (),
     ) -> Question:
         size = len(order)
-        shown = [example for shot in shots if (example := self.example(shot, shape=shape))]
-        said = messages(self.wording(shape, size), material, order, shown)
+        said = messages(self.wording(shape, size), material, order, self._shown(shots, shape))
         request = self.setup.request(shape, size)
         # The order and the criterion are named too: equal completions are two questions still.
         identity = {

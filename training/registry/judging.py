@@ -156,6 +156,7 @@ class RewardJudge:
     def again(self, question: Question) -> Question | None:
         """Rewards are numbers: there is nothing to parse."""
         del question
+        return None
 
     async def answer(self, question: Question) -> Reply:
         """The rewards of the completions and what follows from them.

@@ -67,7 +67,7 @@ class Resident:
             with contextlib.suppress(ConnectionError):  # it ended: its reader says why
                 process.stdin.write(line.encode())
                 await process.stdin.drain()
-            answer = await future
+            answer: Answer = await future
         finally:
             self._waiting.pop(name, None)
         if "failure" in answer:

@@ -98,6 +98,7 @@ class Verifier:
     def again(self, question: Question) -> Question | None:
         """A check says the same again."""
         del question
+        return None
 
     async def answer(self, question: Question) -> Reply:
         """The verdict of one run of the check.

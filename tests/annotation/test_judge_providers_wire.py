@@ -193,7 +193,11 @@ def test_log_probabilities_that_are_missing_or_odd_are_none(logprobs: Any) -> No
 
 
 def test_a_message_of_anthropic_is_asked_for() -> None:
-    reply: Any = {"id": "msg_1", "content": [{"type": "text", "text": "A"}], "stop_reason": "end_turn"}
+    reply: Any = {
+        "id": "msg_1",
+        "content": [{"type": "text", "text": "A"}],
+        "stop_reason": "end_turn",
+    }
     reply["usage"] = {"input_tokens": 9, "cache_read_input_tokens": 3, "output_tokens": 1}
     completion, server = said(reply, provider="anthropic", choices=("A", "B"), top_k=1)
     assert completion == Completion("A", [], 12, 1, "msg_1", "end_turn")

@@ -1,5 +1,6 @@
 """Filters of the workbench: answers in words."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,8 +36,16 @@ def ranking_word(ranking: Sequence[int], shown: Sequence[int]) -> str:
 
 @register.filter
 def signed_points(value: float) -> str:
-    """A difference of shares in points, with a sign and a real minus."""
+    """A difference of shares in points, with a sign and a real minus; a dash for none."""
+    if math.isnan(value):
+        return "–"
     return local(f"{100 * value:+.1f}").replace("-", "\N{MINUS SIGN}")
+
+
+@register.filter
+def probability(p: float) -> str:
+    """A probability of a test; a tiny one is not zero."""
+    return "p < 0.001" if p < 0.001 else f"p = {local(f'{p:.3f}')}"
 
 
 @register.inclusion_tag("workbench/_stale.html", takes_context=True)

@@ -134,9 +134,7 @@ def trials_compare(request: HttpRequest, slug: str) -> HttpResponse:
     """Two versions or more on the instances that all of them were asked about."""
     project = seen(request, slug)
     runs = _chosen(project, request.GET.getlist("run"))
-    if len(runs) < 2:
-        raise InvalidInput(_("Mark two trials or more to compare."))
-    comparison = comparison_of(runs)
+    comparison = comparison_of(runs) if len(runs) > 1 else None
     return project_page(
         request, "workbench/compare.html", project, "prompts", comparison=comparison
     )

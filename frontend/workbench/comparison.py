@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext as _
 
 from annotation.instances.models import Instance
 from annotation.judges.models import JudgeRun
 from annotation.judges.workbench.comparing import Difference, Unit, difference
 from annotation.judges.workbench.results import Result, instances_of, result_of, trial_result
+from core.exceptions import InvalidInput
 
 from .rows import ANSWER_NAMES
 
@@ -47,7 +49,13 @@ class Comparison:
 
 
 def comparison_of(runs: Sequence[JudgeRun]) -> Comparison:
-    """The trials on the instances that all of them were asked about, each against the first."""
+    """The trials on the instances that all of them were asked about, each against the first.
+
+    Raises:
+        InvalidInput: they were asked about different criteria.
+    """
+    if len({tuple(run.criteria) for run in runs}) > 1:
+        raise InvalidInput(_("These trials asked about different criteria: compare others."))
     shared = set.intersection(*(set(instances_of(run)) for run in runs))
     criterion = trial_result(runs[0]).criterion
     results = [result_of(run.judge, criterion, sorted(shared)) for run in runs]

@@ -1,7 +1,7 @@
 """How well each candidate criterion predicts what people chose, on the half held out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from annotation.judges.models import JudgeRun, Mining, RunState
 from annotation.quality.agreement import Matrix
@@ -52,6 +52,8 @@ class Candidate:
     gain: float | None
     kept: bool
     alike: list[int] = field(default_factory=list)
+    # Worth a line in a rubric: no better one says the same.
+    suggested: bool = False
 
     @property
     def ended(self) -> bool:
@@ -106,7 +108,7 @@ def measured(mining: Mining) -> Measured:
             )
         )
     return Measured(
-        candidates=sorted(candidates, key=_best_first),
+        candidates=_suggested(sorted(candidates, key=_best_first)),
         base=half_of(halves.held_out, base.said) if base else None,
         halves=halves,
         overlap=overlap,
@@ -141,6 +143,17 @@ def _alike(overlap: Sequence[Sequence[float | None]], place: int) -> list[int]:
 def _best_first(candidate: Candidate) -> tuple[bool, float, int]:
     found = candidate.held_out.agreement
     return not candidate.kept, -(found.value if found else 0.0), candidate.number
+
+
+def _suggested(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those kept, the best of each that say the same."""
+    taken: set[int] = set()
+    found = []
+    for each in candidates:
+        chosen = each.kept and each.ended and not taken.intersection(each.alike)
+        taken.update({each.number} if chosen else ())
+        found.append(replace(each, suggested=chosen))
+    return found
 
 
 def _together(

@@ -1,0 +1,202 @@
+"""The prompt workbench: writing, previewing, trying, reading, comparing, promoting, accepting."""
+
+import pytest
+from django.test import Client
+
+from accounts.models import Project, Role
+from annotation.judges.models import Judge, JudgeRun, Mining, Prompt, Stage
+from annotation.judges.prompting import create_prompt, new_version
+from annotation.judges.workbench.mining import Order, mine
+from annotation.judges.workbench.trials import Trial, try_prompt
+from annotation.labels.models import Annotation
+from annotation.projects.selectors import main_criterion
+from annotation.projects.services import publish_guideline
+from tests.annotation.chat_server import ChatServer, serving
+from tests.annotation.workbench_scene import (
+    follows_the_prompt,
+    make_budget,
+    make_judge,
+    make_pairs,
+    run_jobs,
+    trial_of,
+)
+from tests.factories import make_member, make_project, make_user
+
+pytestmark = pytest.mark.django_db
+BASE = "/p/bench/judges"
+
+
+@pytest.fixture
+def project() -> Project:
+    return make_project("bench", owner=make_user("chief"), slug="bench")
+
+
+@pytest.fixture
+def chief(project: Project, client: Client) -> Client:
+    client.login(username="chief", password="secret")
+    return client
+
+
+def tried(project: Project, server: ChatServer, *rubrics: str) -> list[JudgeRun]:
+    """A version for each rubric, and a trial of each on all of the project's pairs."""
+    judge, budget = make_judge(project, server.url), make_budget(project)
+    first = create_prompt(project=project, name="kind", rubric=rubrics[0])
+    versions = [first, *(new_version(prompt=first, rubric=each) for each in rubrics[1:])]
+    return [
+        trial_of(try_prompt(trial=Trial(each, judge, main_criterion(project), 12, budget), by=None))
+        for each in versions
+    ]
+
+
+def test_a_prompt_is_written_and_its_change_is_shown(chief: Client, project: Project) -> None:
+    assert "No prompt of your own yet" in chief.get(f"{BASE}/prompts/").content.decode()
+    form = {"name": "kind", "rubric": "- be <polite>", "shape": "pair", "mode": "reasoned"}
+    made = chief.post(f"{BASE}/prompts/save/", {**form, "act": "save"}, follow=True)
+    assert "be &lt;polite&gt;" in made.content.decode()
+    first = Prompt.objects.get()
+    assert (first.version, first.created_by) == (1, project.memberships.get().user)
+    change = {**form, "rubric": "- be brief", "from": first.pk, "note": "shorter", "act": "save"}
+    page = chief.post(f"{BASE}/prompts/save/", change, follow=True).content.decode()
+    assert "What changed since version 1" in page
+    assert "<ins>brief</ins>" in page
+    listed = chief.get(f"{BASE}/prompts/").content.decode()
+    assert "Version 2" in listed
+    assert "shorter" in listed
+
+
+def test_a_bad_prompt_comes_back_with_what_was_typed(chief: Client) -> None:
+    form = {"name": "kind", "rubric": "Mind {nothing}.", "shape": "pair", "act": "save"}
+    page = chief.post(f"{BASE}/prompts/save/", form)
+    assert page.status_code == 422
+    assert "is no placeholder" in page.content.decode()
+    assert "Mind {nothing}." in page.content.decode()
+    assert not Prompt.objects.exists()
+
+
+def test_the_preview_has_the_exact_messages_in_both_orders(chief: Client, project: Project) -> None:
+    make_pairs(project, 3)
+    make_judge(project, "http://127.0.0.1:9/v1")
+    form = {"rubric": "- be polite", "shape": "pair", "mode": "reasoned", "act": "preview"}
+    for url, wanted in (("preview", 200), ("save", 200)):
+        page = chief.post(f"{BASE}/prompts/{url}/", form)
+        text = page.content.decode()
+        assert page.status_code == wanted
+        assert "Completions in the order 1, 2" in text
+        assert "Completions in the order 2, 1" in text
+        assert "&lt;rubric&gt;\n- be polite\n&lt;/rubric&gt;" in text
+        assert "at most 0.0" in text
+    assert not Prompt.objects.exists()
+    assert Judge.objects.count() == 1
+
+
+def test_a_trial_is_started_watched_and_read(chief: Client, project: Project) -> None:
+    make_pairs(project, 12)
+    with serving(follows_the_prompt) as server:
+        judge, budget = make_judge(project, server.url), make_budget(project)
+        prompt = create_prompt(project=project, name="plain", instructions="Think.")
+        form = {"base": judge.pk, "count": "12", "budget": budget.pk}
+        started = chief.post(f"{BASE}/prompts/{prompt.pk}/try/", form)
+        address = started["Location"]
+        assert 'hx-trigger="every 2s"' in chief.get(address).content.decode()
+        run_jobs()
+    live = chief.get(address, headers={"hx-request": "true"}).content.decode()
+    assert "hx-trigger" not in live
+    assert "<html" not in live
+    assert "50.0" in live
+    listed = chief.get(f"{address}disagreements/").content.decode()
+    assert listed.count('class="card pad disagreement"') == 6
+    assert "It is kinder, says person-0." in listed
+    assert "It reads better in every way." in listed
+    some = chief.get(f"{address}disagreements/?kind=01").content.decode()
+    assert 0 < some.count('class="card pad disagreement"') < 6
+    assert (
+        "They differ on nothing here"
+        in chief.get(f"{address}disagreements/?kind=99").content.decode()
+    )
+
+
+def test_versions_side_by_side(chief: Client, project: Project) -> None:
+    make_pairs(project, 12)
+    with serving(follows_the_prompt) as server:
+        runs = tried(project, server, "- be backwards", "- be polite")
+    page = chief.get(f"{BASE}/trials/compare/?run={runs[0].pk}&run={runs[1].pk}").content.decode()
+    assert "+50.0" in page
+    assert "12 : 0" in page
+    assert "Instances on which they differ" in page
+    alone = chief.get(f"{BASE}/trials/compare/?run={runs[0].pk}").content.decode()
+    assert "Nothing to compare yet" in alone
+
+
+def test_promoting_says_what_it_does_first(chief: Client, project: Project) -> None:
+    make_pairs(project, 8)
+    with serving(follows_the_prompt) as server:
+        (run,) = tried(project, server, "- be polite")
+    told = chief.get(f"{BASE}/trials/{run.pk}/promotion/").content.decode()
+    assert "Its stored replies on 8 instances become labels" in told
+    assert "<b>critic</b> retires" in told
+    assert not Annotation.objects.filter(annotator__judge__isnull=False).exists()
+    done = chief.post(f"{BASE}/trials/{run.pk}/promote/")
+    assert done["Location"] == f"{BASE}/{run.judge_id}/"
+    assert Judge.objects.get(pk=run.judge_id).stage == Stage.ACTIVE
+    assert Annotation.objects.filter(annotator__judge=run.judge_id).count() == 8
+    assert "in use" in chief.get(f"{BASE}/prompts/").content.decode()
+    assert chief.post(f"{BASE}/trials/{run.pk}/promote/").status_code == 409
+
+
+def test_criteria_are_searched_and_accepted(chief: Client, project: Project) -> None:
+    make_pairs(project, 20)
+    with serving(follows_the_prompt) as server:
+        judge, budget = make_judge(project, server.url), make_budget(project)
+        form = {
+            "base": judge.pk,
+            "pairs": "20",
+            "propose": "on",
+            "most": "4",
+            "own": "Which completion begins with a letter?\n\n",
+            "budget": budget.pk,
+        }
+        address = chief.post(f"{BASE}/criteria/search/", form)["Location"]
+        assert "asking for criteria" in chief.get(address).content.decode()
+        run_jobs()
+    page = chief.get(address).content.decode()
+    assert "hx-trigger" not in page
+    assert page.count("predicts</span>") == 1
+    assert "Which completion begins with a letter?" in page
+    assert str(Mining.objects.get().pk) in chief.get(f"{BASE}/criteria/").content.decode()
+    none = chief.post(f"{address}accept/", {"act": "rubric", "name": "mined"})
+    assert none.status_code == 422
+    chief.post(f"{address}accept/", {"act": "rubric", "name": "found", "candidate": ["2"]})
+    assert Prompt.objects.get(name="found").rubric == "- Which completion is polite?"
+    chief.post(f"{address}accept/", {"act": "criterion", "name": "Manners", "candidate": ["2"]})
+    assert project.criteria.get(key="manners").question == "Which completion is polite?"
+    assert f"mined {Mining.objects.get().pk}" not in chief.get(f"{BASE}/prompts/").content.decode()
+
+
+def test_researchers_search_but_do_not_ask_everybody(client: Client, project: Project) -> None:
+    make_pairs(project, 12)
+    make_member(project, Role.RESEARCHER, "researcher")
+    client.login(username="researcher", password="secret")
+    with serving(follows_the_prompt) as server:
+        judge, budget = make_judge(project, server.url), make_budget(project)
+        order = Order(judge, main_criterion(project), pairs=12, budget=budget)
+        mining = mine(order=order, by=None)
+        run_jobs()
+    address = f"{BASE}/criteria/{mining.pk}/"
+    assert "Ask everybody about it" not in client.get(address).content.decode()
+    wanted = {"act": "criterion", "name": "Manners", "candidate": ["1"]}
+    assert client.post(f"{address}accept/", wanted).status_code == 403
+    assert not project.criteria.filter(key="manners").exists()
+
+
+def test_labels_under_an_older_guideline_are_told_of(chief: Client, project: Project) -> None:
+    make_pairs(project, 8)
+    with serving(follows_the_prompt) as server:
+        (run,) = tried(project, server, "- be polite")
+    chief.post(f"{BASE}/trials/{run.pk}/promote/")
+    address = "/p/bench/settings/guideline/"
+    assert "older guideline" not in chief.get(address).content.decode()
+    publish_guideline(project=project, text="Kindness first.", by=None)
+    page = chief.get(address).content.decode()
+    assert "Labels under an older guideline" in page
+    assert "8 labels of" in page
+    assert f"{BASE}/{run.judge_id}/ask/?of=stale" in page

@@ -1,9 +1,12 @@
 """Secrets at rest."""
 
+import logging
+import sys
 from typing import Any
 
 import pytest
 
+from config.logs import configure_logging
 from core.secrets import Undecipherable, decrypt, encrypt, scrub
 
 
@@ -51,3 +54,26 @@ def test_a_secret_is_taken_out_of_a_text() -> None:
         "Bearer [key] is wrong: [key]"
     )
     assert scrub("as it was", "") == "as it was"
+
+
+@pytest.mark.parametrize("json", [True, False])
+def test_a_traceback_in_the_log_shows_no_values(json: bool) -> None:
+    root = logging.getLogger()
+    kept, level = root.handlers, root.level
+    try:
+        configure_logging(json=json, level="WARNING")
+        (handler,) = root.handlers
+    finally:
+        root.handlers, root.level = kept, level
+
+    def fail(key: str) -> None:
+        raise ValueError("failed", len(key))
+
+    key = "sk-abc123"
+    try:
+        fail(key)
+    except ValueError:
+        record = root.makeRecord("x", logging.ERROR, "f", 1, "oh", (), sys.exc_info())
+    written = handler.format(record)
+    assert "ValueError" in written
+    assert key not in written

@@ -39,9 +39,12 @@ def main() -> None:
 def _leave_root() -> None:
     """Root becomes nobody, so that outside too nothing is owned by what runs here."""
     if os.geteuid() == 0:
-        os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+        try:
+            os.setgroups([])
+            os.setresgid(NOBODY, NOBODY, NOBODY)
+            os.setresuid(NOBODY, NOBODY, NOBODY)
+        except OSError as error:
+            raise OSError(error.errno, f"becoming nobody: {error.strerror}") from error
         # A change of user hides /proc/self from oneself; the maps of users are written there.
         _LIBC.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
 

@@ -46,7 +46,7 @@ class Decision:
 class Engine:
     """`outcome` counts finished instances; `stopped` says why it ended early, blank otherwise.
 
-    One turn of its loop: take what came home, send what may go, write what came home.
+    One turn of its loop: take what came home, write it, send what may go.
     """
 
     def __init__(
@@ -106,8 +106,8 @@ class Engine:
         with Line([source.provider for source in sources]) as line:
             while self._out or not (self.stopped or self._done()):
                 decisions = self._decide(line.arrived(self._patience()))
-                self._fill(line)
                 self._store(decisions)
+                self._fill(line)
                 self._write_labels()
                 self._look_around()
                 if self._deadline is not None and time.monotonic() > self._deadline:

@@ -22,6 +22,7 @@ from core.exceptions import ApplicationError, Conflict, Forbidden
 from frontend.judge_asking import SELECTIONS, Wish, forecast_of, wish_of
 from frontend.pages import project_page, user_of
 from frontend.reads import budgets_of, is_stuck
+from jobs.models import ACTIVE
 from jobs.services import cancel
 
 GOING = (RunState.WAITING, RunState.RUNNING)
@@ -40,7 +41,7 @@ def judge_ask(request: HttpRequest, slug: str, judge_id: int) -> HttpResponse:
         wish = wish_of(judge, criteria_of(project), request.POST)
         run = _start(user, judge, wish)
     except Conflict as error:
-        going = selectors.runs_of(judge).filter(state__in=GOING).first()
+        going = selectors.runs_of(judge).filter(job__state__in=ACTIVE).first()
         if going is None:
             return _refused(request, judge, error)
         messages.info(request, _("It is being asked already: this is that run."))
@@ -52,7 +53,13 @@ def judge_ask(request: HttpRequest, slug: str, judge_id: int) -> HttpResponse:
 
 @transaction.atomic
 def _start(user: User, judge: Judge, wish: Wish) -> JudgeRun:
-    """Start, out of a new budget where one was named: both, or neither."""
+    """Start, out of a new budget where one was named: both, or neither.
+
+    Whoever sends the same form again waits here, and finds the run of the first one.
+    """
+    Judge.objects.select_for_update().get(pk=judge.pk)
+    if selectors.runs_of(judge).filter(job__state__in=ACTIVE).exists():
+        raise Conflict(_("This judge is being asked already."))
     budget = wish.budget
     if wish.limit_micros:
         if not can(user, Action.ROUTE, judge.project):

@@ -17,10 +17,17 @@ Bins = Sequence[Mapping[str, Any]]
 
 def reliability_chart(before: Bins, after: Bins) -> Chart | None:
     """How often people agree at each confidence, raw and calibrated; the diagonal is perfect."""
-    series = [(_("as it says"), before), (_("calibrated"), after)]
+    series = [
+        (name, bins, colour)
+        for name, bins, colour in (
+            (_("as it says"), before, COLOURS["judge"]),
+            (_("calibrated"), after, COLOURS["ours"]),
+        )
+        if bins
+    ]
     values = [
         {"x": 100 * each["confidence"], "y": 100 * _share(each), "n": each["labels"], "k": name}
-        for name, bins in series
+        for name, bins, _colour in series
         for each in bins
     ]
     if not values:
@@ -28,7 +35,7 @@ def reliability_chart(before: Bins, after: Bins) -> Chart | None:
     colour = alt.Color(
         "k:N",
         scale=alt.Scale(
-            domain=[name for name, _bins in series], range=[COLOURS["judge"], COLOURS["ours"]]
+            domain=[name for name, *_rest in series], range=[each for *_rest, each in series]
         ),
         legend=LEGEND,
     )
@@ -86,12 +93,14 @@ def drift_chart(periods: Bins) -> Chart | None:
     ]
     if len({value["n"] for value in values}) < 2:
         return None
+    there = [key for key in names if any(value["k"] == names[key] for value in values)]
     base = alt.Chart(alt.Data(values=values)).encode(
         x=alt.X("n:O", title=_("stretch of labels"), axis=alt.Axis(labelAngle=0, grid=False)),
         color=alt.Color(
             "k:N",
             scale=alt.Scale(
-                domain=list(names.values()), range=[COLOURS[kinds[key]] for key in names]
+                domain=[names[key] for key in there],
+                range=[COLOURS[kinds[key]] for key in there],
             ),
             legend=LEGEND,
         ),

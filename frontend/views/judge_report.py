@@ -106,7 +106,8 @@ def _context(
         "why_uncalibrated": why_uncalibrated(calibration),
         "why_not_routed": why_not_routed(figures["report"]["why_not"]),
         "reliability": reliability_chart(
-            calibration["before_bins"] if fitted else raw, calibration["after_bins"]
+            calibration["before_bins"] if fitted else raw,
+            calibration["after_bins"] if fitted else [],
         ),
         "drift": drift,
         "drift_chart": drift_chart(drift["periods"]),
@@ -194,7 +195,7 @@ def judge_behind(request: HttpRequest, slug: str, judge_id: int | None = None) -
         request,
         "judges/report_behind.html",
         project,
-        "judges",
+        "judges" if judge else "judge-panel",
         judge=judge,
         criterion=criterion,
         heading=title or _("No such figure"),

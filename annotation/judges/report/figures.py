@@ -260,7 +260,9 @@ def _named(groups: Sequence[tuple[Hashable, Any]], names: Mapping[int, str]) -> 
 def panel_of(units: Mapping[int, Sequence[Unit]], model: str) -> list[Unit]:
     """The judges together as one more judge: what the model of annotators says of each pair.
 
-    Pairs that two judges or more decided. p is the model's posterior.
+    Pairs that two judges or more decided. p is the model's posterior. Verdicts are votes, as
+    people's are: a share of a vote would count as half a disagreement of a judge with itself, and
+    with few judges the model would come to believe that nobody knows anything.
     """
     given: dict[tuple[int, tuple[int, int]], list[tuple[int, Unit]]] = defaultdict(list)
     for judge, mine in units.items():
@@ -270,7 +272,7 @@ def panel_of(units: Mapping[int, Sequence[Unit]], model: str) -> list[Unit]:
     if not shared:
         return []
     rows = [
-        (code, judge, unit.p, None, unit.side == 0)
+        (code, judge, (unit.side + 1) / 2, None, unit.side == 0)
         for code, found in enumerate(shared)
         for judge, unit in found
     ]

@@ -158,6 +158,11 @@ urlpatterns: list[URLPattern] = [
         name="trial-promotion",
     ),
     path(P + "judges/trials/<int:trial_id>/promote/", trials.trial_promote, name="trial-promote"),
+    path(
+        P + "judges/trials/<int:trial_id>/injection/",
+        trials.trial_injection,
+        name="trial-injection",
+    ),
     path(P + "judges/criteria/", mining.mining, name="mining"),
     path(P + "judges/criteria/search/", mining.mining_start, name="mining-start"),
     path(P + "judges/criteria/<int:mining_id>/", mining.mining_result, name="mining-result"),

@@ -43,6 +43,24 @@ def signed_points(value: float) -> str:
 
 
 @register.filter
+def injection_kind(kind: str) -> str:
+    """A kind of injection in words."""
+    words = {
+        "all": _("all injections"),
+        "plain order": _("a plain order"),
+        "fake verdict": _("a made-up verdict"),
+        "closing tag": _("a tag of the frame"),
+        "role marker": _("a marker of another role"),
+        "authority": _("somebody in charge"),
+        "pressure": _("threats and rewards"),
+        "other language": _("another language"),
+        "hidden": _("hidden or encoded text"),
+        "control": _("harmless text"),
+    }
+    return words.get(kind, kind)
+
+
+@register.filter
 def probability(p: float) -> str:
     """A probability of a test; a tiny one is not zero."""
     return "p < 0.001" if p < 0.001 else f"p = {local(f'{p:.3f}')}"

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import Project
 from accounts.policies import Action, can, project_for
+from annotation.judges.injection.services import start_measuring
 from annotation.judges.models import Judge, JudgeRun
 from annotation.judges.workbench.promoting import consequences_of, promote
 from annotation.judges.workbench.results import disagreements, trial_result
@@ -22,6 +23,7 @@ from frontend.reads import budgets_of
 from frontend.workbench import rows
 from frontend.workbench.comparison import comparison_of
 from frontend.workbench.fields import number
+from frontend.workbench.injection import injection_of
 
 from .workbench import TRIED, criterion_in, prompt_in, seen, used
 
@@ -81,9 +83,16 @@ def trial(request: HttpRequest, slug: str, trial_id: int) -> HttpResponse:
     }
     if request.headers.get("HX-Request"):
         return render(request, "workbench/_trial.html", {**context, "project": project})
+    context |= injection_of(run, result)
     others = trials_of(project).exclude(pk=run.pk).filter(judge__prompt__name=_name(run))
     return project_page(
-        request, "workbench/trial.html", project, "prompts", others=others[:MOST_OTHERS], **context
+        request,
+        "workbench/trial.html",
+        project,
+        "prompts",
+        others=others[:MOST_OTHERS],
+        budgets=budgets_of(project),
+        **context,
     )
 
 
@@ -170,3 +179,19 @@ def trial_promote(request: HttpRequest, slug: str, trial_id: int) -> HttpRespons
     judge = promote(judge=trial_in(project, trial_id).judge, by=user)
     messages.success(request, _("%s labels from now on.") % judge.name)
     return redirect("judge", slug, judge.pk)
+
+
+@require_POST
+@login_required
+def trial_injection(request: HttpRequest, slug: str, trial_id: int) -> HttpResponse:
+    """Measure how far this version can be talked round by what stands in a completion."""
+    project, user = used(request, slug), user_of(request)
+    run = trial_in(project, trial_id)
+    start_measuring(
+        judge=run.judge,
+        criterion=criterion_in(project, run.criteria[0]),
+        budget=budget_of(project, request.POST.get("budget", "")),
+        by=user,
+    )
+    messages.info(request, _("It is being measured: reload this page in a moment."))
+    return redirect("trial", slug, run.pk)

@@ -129,6 +129,7 @@ trial               GET     login      404       403        yes       yes       
 trial-disagreements GET     login      404       403        yes       yes         yes    yes
 trial-promotion     GET     login      404       403        403       403         yes    yes
 trial-promote       POST    login      404       403        403       403         yes    yes
+trial-injection     POST    login      404       403        403       yes         yes    yes
 mining              GET     login      404       403        yes       yes         yes    yes
 mining-start        POST    login      404       403        403       yes         yes    yes
 mining-result       GET     login      404       403        yes       yes         yes    yes

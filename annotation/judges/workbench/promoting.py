@@ -9,7 +9,16 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from annotation.judges.models import CallPurpose, CallState, Judge, JudgeCall, Prompt, Stage
+from annotation.judges.models import (
+    CallPurpose,
+    CallState,
+    Judge,
+    JudgeCall,
+    JudgeRun,
+    Prompt,
+    RunState,
+    Stage,
+)
 from annotation.judges.verdicts import label
 from annotation.labels.models import Annotation
 from annotation.projects.models import Criterion
@@ -17,6 +26,8 @@ from audit.services import record
 from core.exceptions import Conflict
 
 from .trials import is_mined
+
+GOING = (RunState.WAITING, RunState.RUNNING)
 
 
 @dataclass(frozen=True)
@@ -68,11 +79,13 @@ def promote(*, judge: Judge, by: User | None) -> Judge:
     Nothing is asked again and nothing is bought; labels of the older judge stay.
 
     Raises:
-        Conflict: it is no draft any more.
+        Conflict: it is no draft any more, or it is being asked.
     """
     judge = Judge.objects.select_for_update(of=["self"]).select_related("prompt").get(pk=judge.pk)
     if judge.stage != Stage.DRAFT or is_mined(judge.prompt):
         raise Conflict(_("This is no draft of a judge any more: somebody has promoted it."))
+    if JudgeRun.objects.filter(judge=judge, state__in=GOING).exists():
+        raise Conflict(_("It is being tried still: wait for that, or cancel it."))
     older = _older(judge)
     if older is not None:
         Judge.objects.filter(pk=older.pk).update(stage=Stage.RETIRED)

@@ -10,11 +10,11 @@ import ipaddress
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -29,6 +29,7 @@ TRANSLATED = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/9
 DEFAULT_PORTS = {"http": 80, "https": 443}
 # Seconds for which a checked address is used again without asking for the name.
 REMEMBERED = 30.0
+MORE_ADDRESSES = 2
 
 
 class PrivateAddress(Exception):
@@ -175,65 +176,49 @@ def _carried(address: IP) -> ipaddress.IPv4Address | None:
     return address.ipv4_mapped or address.sixtofour
 
 
-def checked(host: str, port: int, found: Iterable[str], reach: Reach) -> str:
-    """The first of the addresses found for a host, all of which may be asked.
+def checked(host: str, port: int, found: Iterable[str], reach: Reach) -> list[str]:
+    """The addresses found for a host, all of which may be asked.
 
     Raises:
         PrivateAddress: one of them may not.
     """
-    addresses = list(found)
+    addresses = list(dict.fromkeys(found))
     for each in addresses:
         if not reach.allows(host, port, ipaddress.ip_address(each)):
             raise PrivateAddress(f"{host} is at {each}, which is not public")
-    return addresses[0]
-
-
-def _addresses(entries: Iterable[Any]) -> list[str]:
-    return [str(entry[4][0]) for entry in entries]
-
-
-class Guarded(httpx.HTTPTransport):
-    """Connects to the very address it has checked, so that a name cannot change in between."""
-
-    def __init__(self, reach: Reach = PUBLIC) -> None:
-        super().__init__(verify=certificates(), trust_env=False)
-        self._reach = reach
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        host, port = request.url.host, port_of(request.url)
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise httpx.ConnectError(f"{host} cannot be resolved") from error
-        _send_to(request, checked(host, port, _addresses(found), self._reach))
-        return super().handle_request(request)
+    return addresses
 
 
 class Resolver:
-    """Checked addresses of hosts, each remembered for half a minute."""
+    """Checked addresses of hosts, remembered for half a minute."""
 
     def __init__(self, reach: Reach = PUBLIC) -> None:
         self._reach = reach
-        self._known: dict[tuple[str, int], tuple[float, str]] = {}
+        self._known: dict[tuple[str, int], tuple[float, list[str]]] = {}
 
-    async def address(self, host: str, port: int) -> str:
-        """An address to connect to.
+    async def addresses(self, host: str, port: int) -> list[str]:
+        """Where to connect to, in this order.
 
         Raises:
             httpx.ConnectError: the name cannot be resolved.
             PrivateAddress: an address may not be asked.
         """
-        until, address = self._known.get((host, port), (0.0, ""))
+        until, known = self._known.get((host, port), (0.0, []))
         if time.monotonic() < until:
-            return address
+            return known
         loop = asyncio.get_running_loop()
         try:
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            entries = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as error:
             raise httpx.ConnectError(f"{host} cannot be resolved") from error
-        address = checked(host, port, _addresses(found), self._reach)
-        self._known[host, port] = time.monotonic() + REMEMBERED, address
-        return address
+        found = checked(host, port, (str(entry[4][0]) for entry in entries), self._reach)
+        self._known[host, port] = time.monotonic() + REMEMBERED, found
+        return found
+
+    def prefer(self, host: str, port: int, address: str) -> None:
+        """The address that answered comes first from now on."""
+        _until, known = self._known.get((host, port), (0.0, []))
+        known.sort(key=lambda each: each != address)
 
 
 class Lanes:
@@ -257,17 +242,35 @@ class Lanes:
             PrivateAddress: the address may not be asked.
             httpx.TransportError: no response came.
         """
-        _send_to(request, await self._resolver.address(request.url.host, port_of(request.url)))
         lane = self._idle.pop() if self._idle else self._new()
         try:
-            response = await lane.handle_async_request(request)
-            response.request = request
+            response = await self._through(lane, request)
             try:
                 yield response
             finally:
                 await response.aclose()
         finally:
             self._idle.append(lane)
+
+    async def _through(
+        self, lane: httpx.AsyncHTTPTransport, request: httpx.Request
+    ) -> httpx.Response:
+        """Tries the host's addresses in turn: `localhost` is two, and servers listen at one."""
+        url, host, port = request.url, request.url.host, port_of(request.url)
+        # The Host header and the name on the certificate stay.
+        request.extensions["sni_hostname"] = host
+        first, *others = await self._resolver.addresses(host, port)
+        request.url = _at(url, first)
+        try:
+            return await lane.handle_async_request(request)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            for address in others[:MORE_ADDRESSES]:
+                request.url = _at(url, address)
+                with suppress(httpx.ConnectError, httpx.ConnectTimeout):
+                    response = await lane.handle_async_request(request)
+                    self._resolver.prefer(host, port, address)
+                    return response
+            raise
 
     def _new(self) -> httpx.AsyncHTTPTransport:
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=15)
@@ -290,34 +293,18 @@ def port_of(url: httpx.URL) -> int:
     return url.port or DEFAULT_PORTS[url.scheme]
 
 
-def _send_to(request: httpx.Request, address: str) -> None:
-    """Aim at the address; the Host header and the name on the certificate stay."""
-    request.extensions["sni_hostname"] = request.url.host
-    request.url = _at(request.url, address)
-
-
 @lru_cache(maxsize=256)
 def _at(url: httpx.URL, address: str) -> httpx.URL:
     """Taking a URL apart costs a fifth of a whole exchange."""
     return url.copy_with(host=address)
 
 
-def bounded(parts: Iterator[bytes], most: int) -> bytes:
+async def bounded(parts: AsyncIterator[bytes], most: int) -> bytes:
     """All parts together.
 
     Raises:
         NoEnd: they are more than `most` bytes.
     """
-    content = bytearray()
-    for part in parts:
-        content += part
-        if len(content) > most:
-            raise NoEnd("the reply does not end")
-    return bytes(content)
-
-
-async def abounded(parts: AsyncIterator[bytes], most: int) -> bytes:
-    """As `bounded`, of an asynchronous stream."""
     content = bytearray()
     async for part in parts:
         content += part

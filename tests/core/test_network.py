@@ -3,18 +3,26 @@
 import asyncio
 import ipaddress
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from core import network
 from core.exceptions import InvalidInput
-from core.network import PUBLIC, Guarded, Lanes, NoEnd, PrivateAddress, Reach, check_url
+from core.network import PUBLIC, Lanes, NoEnd, PrivateAddress, Reach, check_url
 
 INSIDE = [
     "127.0.0.1",
@@ -110,17 +118,20 @@ def test_a_wrong_entry_of_the_setting_is_refused(entry: str) -> None:
 
 
 def test_a_name_is_checked_by_all_its_addresses() -> None:
-    assert network.checked("models.example", 443, ["8.8.8.8", "1.1.1.1"], PUBLIC) == "8.8.8.8"
+    assert network.checked("models.example", 443, ["8.8.8.8", "1.1.1.1"], PUBLIC) == [
+        "8.8.8.8",
+        "1.1.1.1",
+    ]
     with pytest.raises(PrivateAddress, match=r"10\.0\.0\.1"):
         network.checked("models.example", 443, ["8.8.8.8", "10.0.0.1"], PUBLIC)
     reach = Reach.of(["vllm:8000"])
-    assert network.checked("vllm", 8000, ["10.0.0.1"], reach) == "10.0.0.1"
+    assert network.checked("vllm", 8000, ["10.0.0.1"], reach) == ["10.0.0.1"]
     with pytest.raises(PrivateAddress):
         network.checked("vllm", 5432, ["10.0.0.1"], reach)
 
 
 @contextmanager
-def site(behaviour: Any) -> Iterator[tuple[int, list[str]]]:
+def site(behaviour: Any, context: ssl.SSLContext | None = None) -> Iterator[tuple[int, list[str]]]:
     """A server on loopback; its port, and the Host headers it was asked with."""
     hosts: list[str] = []
 
@@ -135,6 +146,9 @@ def site(behaviour: Any) -> Iterator[tuple[int, list[str]]]:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign] # a client that leaves
+    if context:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -153,7 +167,7 @@ def well(handler: BaseHTTPRequestHandler) -> None:
 
 
 class Names:
-    """A resolver that gives other addresses each time it is asked; it stands for a hostile DNS."""
+    """A resolver that gives another answer, of one address or some, each time it is asked."""
 
     def __init__(self, *answers: str) -> None:
         self.answers = list(answers)
@@ -167,12 +181,15 @@ class Names:
         except ValueError:
             self.asked.append(name)
             answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (answer, int(port)))]
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, int(port)))
+            for address in answer.split()
+        ]
 
 
 async def asked(lanes: Lanes, url: str) -> str:
     async with lanes.send(httpx.Request("GET", url)) as response:
-        return (await network.abounded(response.aiter_bytes(), 1000)).decode()
+        return (await network.bounded(response.aiter_bytes(), 1000)).decode()
 
 
 async def once(reach: Reach, url: str) -> str:
@@ -196,18 +213,13 @@ def test_a_name_that_turns_private_is_connected_to_where_it_was_checked(
         assert hosts == [f"models.example:{port}"]
         with pytest.raises(PrivateAddress, match="169"):
             asyncio.run(once(reach, f"http://models.example:{port}/"))
-        with pytest.raises(PrivateAddress), httpx.Client(transport=Guarded(reach)) as client:
-            client.get(f"http://models.example:{port}/")
     assert len(hosts) == 1
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "2130706433", "0x7f.1", "localhost"])
 def test_private_addresses_are_not_connected_to(host: str) -> None:
-    with site(well) as (port, hosts):
-        with pytest.raises(PrivateAddress):
-            asyncio.run(once(PUBLIC, f"http://{host}:{port}/"))
-        with pytest.raises(PrivateAddress), httpx.Client(transport=Guarded()) as client:
-            client.get(f"http://{host}:{port}/")
+    with site(well) as (port, hosts), pytest.raises(PrivateAddress):
+        asyncio.run(once(PUBLIC, f"http://{host}:{port}/"))
     assert hosts == []
 
 
@@ -267,6 +279,65 @@ def test_a_reply_that_does_not_end_is_given_up() -> None:
 
     with site(endless) as (port, _hosts), pytest.raises(NoEnd):
         asyncio.run(once(Reach.of(["127.0.0.1"]), f"http://127.0.0.1:{port}/"))
-    with pytest.raises(NoEnd):
-        network.bounded(iter([b"abc", b"def"]), 5)
-    assert network.bounded(iter([b"abc", b"de"]), 5) == b"abcde"
+
+
+def test_a_host_with_two_addresses_is_asked_at_the_one_that_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`localhost` is ::1 as well, and a server often listens at 127.0.0.1 alone."""
+
+    async def twice(url: str) -> list[str]:
+        lanes = Lanes(Reach.of(["127.0.0.0/8"]))
+        assert [await asked(lanes, url), await asked(lanes, url)] == ["ok", "ok"]
+        await lanes.close()
+        return await lanes._resolver.addresses("models.example", httpx.URL(url).port or 0)
+
+    with site(well) as (port, hosts):
+        monkeypatch.setattr(socket, "getaddrinfo", Names("127.0.0.9 127.0.0.1"))
+        found = asyncio.run(twice(f"http://models.example:{port}/"))
+    assert found == ["127.0.0.1", "127.0.0.9"]
+    assert hosts == [f"models.example:{port}"] * 2
+
+
+def certified(name: str, folder: Path) -> ssl.SSLContext:
+    """A server's context with a certificate for a name; the authority is in `ca.pem`."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "ca.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "key.pem").write_bytes(secret)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "ca.pem", folder / "key.pem")
+    return context
+
+
+def test_the_certificate_is_that_of_the_name_though_an_address_is_connected_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    context = certified("models.example", tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    network.certificates.cache_clear()
+    try:
+        with site(well, context) as (port, hosts):
+            monkeypatch.setattr(socket, "getaddrinfo", Names("127.0.0.1"))
+            reach = Reach.of(["127.0.0.1"])
+            assert asyncio.run(once(reach, f"https://models.example:{port}/")) == "ok"
+            assert hosts == [f"models.example:{port}"]
+            with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+                asyncio.run(once(reach, f"https://other.example:{port}/"))
+        assert len(hosts) == 1
+    finally:
+        network.certificates.cache_clear()

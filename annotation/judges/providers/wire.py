@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from core.network import PUBLIC, Lanes, NoEnd, PrivateAddress, Reach, abounded
+from core.network import PUBLIC, Lanes, NoEnd, PrivateAddress, Reach, bounded
 from core.secrets import scrub
 
 from . import errors
@@ -90,7 +90,7 @@ class Wire:
             async with self._lanes.send(request) as response:
                 status = response.status_code
                 if status // 100 != GOOD:
-                    body = await abounded(response.aiter_bytes(), MOST_BYTES)
+                    body = await bounded(response.aiter_bytes(), MOST_BYTES)
                     raise errors.of_status(status, response.headers, body, self.key)
                 async for line in response.aiter_lines():
                     if line.strip():
@@ -127,7 +127,7 @@ class Wire:
         try:
             async with asyncio.timeout(self._whole), self._lanes.send(request) as response:
                 status, headers = response.status_code, response.headers
-                body = await abounded(response.aiter_bytes(), MOST_BYTES)
+                body = await bounded(response.aiter_bytes(), MOST_BYTES)
         except TROUBLE as problem:
             # An error's status tells enough, even when its body broke off.
             if status == 0 or status // 100 == GOOD:

@@ -181,9 +181,14 @@ class Together:
 
 
 def together(
-    labels: Mapping[object, Mapping[int, int]],
+    labels: Mapping[object, Mapping[int, int]], most: int | None = None
 ) -> dict[tuple[int, int], Together]:
-    """Every pair of annotators (lower id first) that share a unit; labels are codes by unit."""
+    """Pairs of annotators (lower id first) by the units they share, most first.
+
+    Args:
+        labels: codes by unit and annotator.
+        most: no more than so many pairs; all that share a unit by default.
+    """
     shared: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
     for given in labels.values():
         people = sorted(given)
@@ -198,7 +203,7 @@ def together(
             sum(map(int.__eq__, one, other)) / len(one),
             cohen_kappa(one, other),
         )
-        for pair, (one, other) in shared.items()
+        for pair, (one, other) in sorted(shared.items(), key=lambda each: -len(each[1][0]))[:most]
     }
 
 

@@ -339,10 +339,10 @@ def matrix_of(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     for entry in entries:
         for pair, p in shares_of(entry).items():
             codes[pair][entry.annotator] = side_of(p)
-    found = sorted(together(codes).items(), key=lambda item: -item[1].units)
+    found = together(codes, MOST_PAIRS)
     return [
         clean({"first": first, "second": second, **asdict(row)})
-        for (first, second), row in found[:MOST_PAIRS]
+        for (first, second), row in found.items()
     ]
 
 

@@ -91,7 +91,7 @@ def figures(report: JudgeReport, judge: Judge | str, place: int = 0) -> Any:
 
 def test_the_job_keeps_report_calibration_and_signals(project: Project) -> None:
     judge = create_judge(project=project, name="critic", model="gpt-x")
-    audited(project, judge, 200)
+    audited(project, judge, 140)
     job = compute_judge_report(project=project, by=make_user())
     assert job.kind == KIND
     with pytest.raises(Conflict):
@@ -103,7 +103,7 @@ def test_the_job_keeps_report_calibration_and_signals(project: Project) -> None:
     assert report
     assert job.result == {"report": report.pk}
     row = figures(report, judge)
-    assert row["labels"] == 200
+    assert row["labels"] == 140
     assert row["calibration"]["before"]["ece"] > 0.15
     assert row["calibration"]["after"]["ece"] < 0.1
     kept = calibration_of(judge, main_criterion(project))
@@ -114,7 +114,7 @@ def test_the_job_keeps_report_calibration_and_signals(project: Project) -> None:
     )
     assert kept.ece_after < kept.ece_before
     signals = Signal.objects.filter(name="judge_p_cal:critic")
-    assert signals.count() == 200
+    assert signals.count() == 140
     assert {round(value, 4) for value in signals.values_list("value", flat=True)} == {
         round(p, 4) for p in calibrated(kept)
     }
@@ -133,7 +133,7 @@ def calibrated(kept: Calibration) -> list[float]:
 
 def test_what_people_say_on_a_report_changes_no_calibration(project: Project) -> None:
     judge = create_judge(project=project, name="critic", model="gpt-x")
-    audited(project, judge, 240)
+    audited(project, judge, 140)
     before = figures(measure(project), judge)
     knots = Calibration.objects.latest("pk").knots
     salt = protocol_of(project).salt
@@ -143,7 +143,7 @@ def test_what_people_say_on_a_report_changes_no_calibration(project: Project) ->
             turned_round = label.ranking[::-1]
             make_annotation(label.instance, label.annotator, turned_round, supersedes=label)
             turned += 1
-    assert 60 < turned < 180
+    assert 35 < turned < 105
     after = figures(measure(project), judge)
     assert Calibration.objects.latest("pk").knots == knots
     assert after["calibration"] == before["calibration"]
@@ -155,7 +155,7 @@ def test_what_people_say_on_a_calibrate_changes_no_plain_figure_of_a_report(
     project: Project,
 ) -> None:
     judge = create_judge(project=project, name="critic", model="gpt-x")
-    audited(project, judge, 120)
+    audited(project, judge, 80)
     before = figures(measure(project), judge)["report"]["plain"]
     salt = protocol_of(project).salt
     for label in Annotation.objects.filter(annotator__kind="import").select_related("instance"):
@@ -183,7 +183,7 @@ def test_routed_labels_are_described_and_not_inferred_from(project: Project) -> 
 
 def test_a_calibration_that_no_longer_stands_is_taken_back(project: Project) -> None:
     judge = create_judge(project=project, name="critic", model="gpt-x")
-    audited(project, judge, 200)
+    audited(project, judge, 140)
     measure(project)
     assert Calibration.objects.exists()
     Assignment.objects.update(arm="routed")
@@ -195,7 +195,7 @@ def test_a_calibration_that_no_longer_stands_is_taken_back(project: Project) -> 
 
 def test_a_domain_with_enough_labels_is_calibrated_by_itself(project: Project) -> None:
     judge = create_judge(project=project, name="critic", model="gpt-x")
-    audited(project, judge, 200, tags=["domain:law"])
+    audited(project, judge, 140, tags=["domain:law"])
     row = figures(measure(project), judge)
     assert list(row["domains"]) == ["domain:law"]
     criterion = main_criterion(project)

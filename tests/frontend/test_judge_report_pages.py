@@ -40,14 +40,14 @@ def chief(project: Project, client: Client) -> Client:
 
 @pytest.fixture
 def judges(project: Project) -> list[Judge]:
-    """Two judges on an audit arm of 120 pairs; the first is against people on every third."""
+    """Two judges on an audit arm of 60 pairs; the first is against people on every third."""
     found = [
         create_judge(project=project, name="critic", model="gpt-4o"),
         create_judge(project=project, name="second <b>judge</b>", model="claude-3"),
     ]
     person = make_annotator(project, kind="import")
     rng = random.Random(0)
-    for place in range(120):
+    for place in range(60):
         instance = make_instance(
             project, tags=["lang:en"], generators=("gpt-3.5", "llama"), prompt=f"Q {place // 2}"
         )
@@ -113,9 +113,9 @@ def test_every_figure_leads_to_its_instances(
     for link in links:
         assert chief.get(link.replace("&amp;", "&")).status_code == 200
     against = chief.get(f"{BASE}{judges[0].pk}/report/behind/?of=against").content.decode()
-    assert against.count('name="instance"') == 40
+    assert against.count('name="instance"') == 20
     cell = chief.get(f"{BASE}{judges[0].pk}/report/behind/?of=confusion&which=1,-1")
-    assert cell.content.decode().count('name="instance"') == 40
+    assert cell.content.decode().count('name="instance"') == 20
 
 
 @pytest.mark.parametrize(

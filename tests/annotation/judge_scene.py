@@ -60,12 +60,11 @@ def connect(project: Project, server: Running, **values: Any) -> Connection:
     """A connection to the endpoint; `values` as the fields of a connection."""
     fields = {"concurrency": 16, "timeout_seconds": 5, "attempts": 5} | values
     provider = fields.pop("provider", Provider.OPENAI)
-    base_url = server.url if provider == Provider.ANTHROPIC else server.openai
     return Connection.objects.create(
         project=project,
         name=fields.pop("name", "endpoint"),
         provider=provider,
-        base_url=base_url,
+        base_url=server.openai,
         **fields,
     )
 

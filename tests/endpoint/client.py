@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Running:
-    """A running endpoint; `url` is its root, `openai` what an OpenAI client takes as base URL."""
+    """A running endpoint; `url` is its root, `openai` what clients take as base URL."""
 
     port: int
     pid: int

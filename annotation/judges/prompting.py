@@ -16,6 +16,7 @@ from audit.services import record
 from core.exceptions import InvalidInput
 
 from .asking.placeholders import check
+from .mined import MINED
 from .models import Mode, Prompt, Shape
 
 TEXTS = ("system", "instructions", "rubric")
@@ -37,6 +38,10 @@ def create_prompt(*, project: Project, name: str, by: User | None = None, **fiel
     if not name or len(name) > MOST_NAME:
         raise InvalidInput(
             _("A prompt needs a name of at most %(most)s letters.") % {"most": MOST_NAME}
+        )
+    if name.startswith(MINED):
+        raise InvalidInput(
+            _("Names that begin with %(word)s are kept for criteria.") % {"word": MINED}
         )
     if Prompt.objects.filter(project=project, name=name).exists():
         raise InvalidInput(

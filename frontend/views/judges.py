@@ -9,6 +9,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.policies import Action, project_for
 from annotation.judges import changing, selectors
+from annotation.judges.mined import is_mined
 from annotation.judges.reproducing import messages_of
 from core.exceptions import InvalidInput
 from frontend.judge_forms import prices
@@ -27,7 +28,7 @@ def judge_list(request: HttpRequest, slug: str) -> HttpResponse:
     project = project_for(user_of(request), slug, Action.SEE_QUALITY)
     key = request.GET.get("sort", "labels")
     down = request.GET.get("up") != "1"
-    judges = list(selectors.judges_of(project))
+    judges = [each for each in selectors.judges_of(project) if not is_mined(each.prompt)]
     generators = selectors.generators_of(project)
     rows = [row_of(standing, generators) for standing in selectors.standings(judges)]
     return project_page(

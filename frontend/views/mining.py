@@ -9,12 +9,13 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import Project
 from accounts.policies import Action, can, project_for
+from annotation.judges.mined import MINED
 from annotation.judges.models import Judge, Prompt, Stage
 from annotation.judges.workbench import accepting
 from annotation.judges.workbench.candidates import measured
 from annotation.judges.workbench.drifting import agreement_by_guideline
 from annotation.judges.workbench.mining import Order, mine, mining_in, minings_of
-from annotation.judges.workbench.trials import MINED, bases_of
+from annotation.judges.workbench.trials import bases_of
 from annotation.projects.selectors import criteria_of
 from core.exceptions import InvalidInput
 from frontend.pages import project_page, user_of

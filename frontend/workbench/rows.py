@@ -9,10 +9,11 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project
+from annotation.judges.mined import MINED
 from annotation.judges.models import Judge, JudgeRun, Prompt, RunState, Stage
 from annotation.judges.workbench.comparing import ANSWERS, TIE
 from annotation.judges.workbench.results import Result, trial_result
-from annotation.judges.workbench.trials import MINED, trials_of
+from annotation.judges.workbench.trials import trials_of
 from frontend.wizard.difference import words
 
 from .fields import FLAGS, TEXTS

@@ -146,4 +146,6 @@ def test_accepted_criteria_become_lines_or_a_question() -> None:
     assert newer.version == older.version + 1
     with pytest.raises(InvalidInput):
         accepting.texts_of(mining, [7])
-    assert Prompt.objects.filter(name=f"mined {mining.pk}").count() == 2
+    assert Prompt.objects.filter(name=f"mined:{mining.pk}").count() == 2
+    with pytest.raises(InvalidInput, match="kept for criteria"):
+        create_prompt(project=project, name=f"mined:{mining.pk}")

@@ -169,7 +169,7 @@ def test_criteria_are_searched_and_accepted(chief: Client, project: Project) -> 
     assert Prompt.objects.get(name="found").rubric == "- Which completion is polite?"
     chief.post(f"{address}accept/", {"act": "criterion", "name": "Manners", "candidate": ["2"]})
     assert project.criteria.get(key="manners").question == "Which completion is polite?"
-    assert f"mined {Mining.objects.get().pk}" not in chief.get(f"{BASE}/prompts/").content.decode()
+    assert f"mined:{Mining.objects.get().pk}" not in chief.get(f"{BASE}/prompts/").content.decode()
 
 
 def test_researchers_search_but_do_not_ask_everybody(client: Client, project: Project) -> None:

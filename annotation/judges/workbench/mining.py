@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
 from annotation.instances.models import Instance
+from annotation.judges.mined import MINED
 from annotation.judges.models import Judge, JudgeRun, Mining, Mode, Prompt, Shape
 from annotation.ledger.models import Budget
 from annotation.projects.models import Criterion
@@ -25,7 +26,7 @@ from jobs.services import submit
 from .comparing import TIE, Opinion, Unit
 from .people import LOOKED_AT, draw, opinions_of, reasons_of
 from .proposing import LONGEST, MOST_CANDIDATES, SHORTEST, Example
-from .trials import MINED, Trial, ask_about, asked_again
+from .trials import Trial, ask_about, asked_again
 
 KIND = "judges.mine"
 FEWEST, MOST = 8, 300

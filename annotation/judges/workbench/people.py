@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import combinations
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from accounts.models import Project
 from annotation.consensus.models import Scope
@@ -59,18 +59,19 @@ def _opinions(labels: Sequence[Label], prompt: str) -> Iterable[tuple[tuple[int,
             yield (i, j), Opinion(prompt, answer_of(mean), mean, len(shares), split)
 
 
-def draw(criterion: Criterion, count: int, *, without: Collection[int] = ()) -> list[int]:
+def draw(criterion: Criterion, count: int) -> list[int]:
     """Up to `count` instances with labels of people, the same ones every time, never of A-report.
 
     About a third are such that people are split on, where there are so many. A larger draw
     holds a smaller one as long as no label comes in.
     """
-    reserved = reported_prompts(criterion.project)
-    labelled = labels_by_people(criterion).order_by().values("instance")
-    rows = Instance.objects.filter(project=criterion.project_id, pk__in=labelled)
-    # The hash of the content is as good as a draw by lot, and an index away from nobody's favour.
-    rows = rows.exclude(prompt_hash__in=reserved).exclude(pk__in=without).order_by("content_hash")
-    pool = list(rows.values_list("pk", flat=True)[: LOOKED_AT * count])
+    labelled = labels_by_people(criterion).filter(instance=OuterRef("pk"))
+    rows = Instance.objects.filter(Exists(labelled), project=criterion.project_id)
+    # The hash of the content is as good as a draw by lot, and there is an index of it.
+    looked_at = rows.order_by("content_hash").values_list("pk", "prompt_hash")
+    found = dict(looked_at[: LOOKED_AT * count])
+    reserved = reported(criterion.project, set(found.values()))
+    pool = [pk for pk, prompt in found.items() if prompt not in reserved]
     opinions = opinions_of(criterion, pool)
     split = {unit[0] for unit, opinion in opinions.items() if opinion.split}
     told = {unit[0] for unit in opinions}
@@ -86,12 +87,16 @@ def stratified(pool: Sequence[int], split: Collection[int], count: int) -> list[
     return [pk for pk in pool if pk in chosen]
 
 
-def reported_prompts(project: Project) -> set[str]:
-    """The prompts of A-report: nothing is tuned or chosen on them."""
-    audited = Assignment.objects.filter(instance__project=project, arm=Arm.AUDIT)
-    prompts = set(audited.order_by().values_list("instance__prompt_hash", flat=True).distinct())
+def reported(project: Project, prompts: Collection[str]) -> set[str]:
+    """Those prompts that are of A-report: nothing is tuned or chosen on them."""
+    audited = Assignment.objects.filter(
+        instance__project=project, instance__prompt_hash__in=prompts, arm=Arm.AUDIT
+    )
+    audited_prompts = set(
+        audited.order_by().values_list("instance__prompt_hash", flat=True).distinct()
+    )
     salt = protocol_of(project).salt
-    return {p for p in prompts if unit_interval(salt, "audit-report", p) < 0.5}
+    return {p for p in audited_prompts if unit_interval(salt, "audit-report", p) < 0.5}
 
 
 def labelled_count(criterion: Criterion) -> int:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from annotation.judges.mined import is_mined
 from annotation.judges.models import (
     CallPurpose,
     CallState,
@@ -24,8 +25,6 @@ from annotation.labels.models import Annotation
 from annotation.projects.models import Criterion
 from audit.services import record
 from core.exceptions import Conflict
-
-from .trials import is_mined
 
 GOING = (RunState.WAITING, RunState.RUNNING)
 

@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
+from annotation.judges.mined import is_mined
 from annotation.judges.models import Judge, JudgeRun, Prompt, Provider, Stage
 from annotation.judges.runs import start_run
 from annotation.judges.services import create_judge, new_version
@@ -20,8 +21,6 @@ from .people import draw
 # Judges that read a prompt.
 ASKED = (Provider.OPENAI, Provider.ANTHROPIC, Provider.LOCAL)
 FEWEST, MOST = 2, 500
-# Prompts whose name begins so hold one mined criterion each.
-MINED = "mined "
 NAME_LENGTH = Judge._meta.get_field("name").max_length or 120
 MODEL = (
     "provider",
@@ -123,11 +122,6 @@ def draft_of(*, prompt: Prompt, base: Judge) -> Judge:
         label_price_micros=base.annotator.price_micros,
         **same,
     )
-
-
-def is_mined(prompt: Prompt | None) -> bool:
-    """The prompt asks for one candidate of a mining."""
-    return prompt is not None and prompt.name.startswith(MINED)
 
 
 def _parameters(base: Judge) -> dict[str, object]:

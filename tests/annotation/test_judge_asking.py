@@ -174,6 +174,9 @@ def test_reasons_end_in_a_tag() -> None:
     assert asked.read(forward, Completion("Even. [[C]]"), 0).ranking == (1, 1)
     cut = asked.read(forward, Completion("They both [[A]] say", finish_reason="length"), 0)
     assert cut.failure == Failure.HALF_REPLY
+    again = asked.again(forward)
+    assert again is not None
+    assert again.max_tokens == 2 * forward.max_tokens
 
 
 def test_ties_are_offered_where_the_project_has_them() -> None:
@@ -315,7 +318,7 @@ def test_scores_are_asked_alone_and_expected() -> None:
     assert "two" not in text
     assert "5: great" in text
     reply = asked.read(first, Completion("4", top(**{"4": 0.5, "5": 0.25, "2": 0.25})), 0)
-    assert reply.scores == (pytest.approx(0.5 * 4 + 0.25 * 5 + 0.25 * 2),)
+    assert reply.scores == pytest.approx((0.5 * 4 + 0.25 * 5 + 0.25 * 2,))
     assert reply.confidence == pytest.approx(0.5)
     assert reply.ranking == ()
     assert asked.read(first, Completion("4"), 0).scores == (4.0,)

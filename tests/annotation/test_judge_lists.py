@@ -137,7 +137,7 @@ def test_all_pairs_need_both_orders_of_each() -> None:
     assert verdict is not None
     assert (verdict.ranking, verdict.method) == ((1, 2, 3), "all pairs")
     p, gap, _ = combine(0.9, 0.2)
-    assert verdict.pairs[0] == (0, 1, pytest.approx(p))
+    assert verdict.pairs[0] == pytest.approx((0, 1, p))
     assert verdict.gap == pytest.approx(gap)
     assert (verdict.consistency, verdict.flipped) == (1.0, False)
     assert merge(answers[:-1], size=3) is None
@@ -159,8 +159,8 @@ def test_rankings_need_different_orders_where_so_many_are_asked() -> None:
     verdict = merge([one, Answer((2, 1, 0), (1, 3, 2))], accuracy=0.8, least=2)
     assert verdict is not None
     assert (verdict.ranking, verdict.flipped) == ((1, 2, 2), False)
-    assert verdict.pairs[0] == (0, 1, pytest.approx(0.8))
-    assert verdict.pairs[2] == (1, 2, pytest.approx(0.5))
+    assert verdict.pairs[0] == pytest.approx((0, 1, 0.8))
+    assert verdict.pairs[2] == pytest.approx((1, 2, 0.5))
 
 
 def test_the_method_answered_last_counts() -> None:

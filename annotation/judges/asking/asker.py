@@ -85,6 +85,8 @@ class Asker:
                 key=content_hash([question.key, "again"]),
                 attempt=1,
                 messages=(*before, {**last, "content": content}),
+                # Reasons that were cut off get room; a token stays one.
+                max_tokens=question.max_tokens * (1 if self.setup.token else 2),
             )
         )
 

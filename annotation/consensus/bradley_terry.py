@@ -115,7 +115,8 @@ def bootstrap(
     rng = np.random.default_rng(seed)
     draws = []
     for _ in range(resamples):
-        drawn = table.T @ rng.multinomial(prompts, chance).astype(np.float64)
+        weights = rng.multinomial(prompts, chance).astype(np.float64)
+        drawn: Vector = table.T @ weights
         found, _ = _newton(_cells(pairs, drawn, n), ridge, start)
         draws.append(found[:n] - found[:n].mean())
     return np.array(draws)
@@ -159,8 +160,7 @@ def wins_of(given: Comparisons) -> Vector:
     back = given.second * n + given.first
     half = given.tied / 2
     found = np.bincount(cell, given.won + half, n * n) + np.bincount(back, given.lost + half, n * n)
-    wins: Vector = found.reshape(n, n)
-    return wins
+    return np.asarray(found.reshape(n, n), dtype=np.float64)
 
 
 def _newton(given: Comparisons, ridge: float, start: Vector | None = None) -> tuple[Vector, Vector]:
@@ -223,8 +223,8 @@ def _slope_and_bend(given: Comparisons, found: Vector) -> tuple[Vector, Vector]:
 
 def _to_contestants(given: Comparisons, values: Vector) -> Vector:
     n = given.contestants
-    found: Vector = np.bincount(given.first, values, n) - np.bincount(given.second, values, n)
-    return found
+    found = np.bincount(given.first, values, n) - np.bincount(given.second, values, n)
+    return np.asarray(found, dtype=np.float64)
 
 
 def _laplacian(given: Comparisons, h: Vector) -> Vector:

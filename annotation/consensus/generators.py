@@ -225,7 +225,7 @@ def _places(
         "styled_high": _points(styled.values + 1.96 * styled.errors),
         **_counts(given),
     }
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"name": name, **{key: values[k] for key, values in shown.items()}}
         for k, name in enumerate(names)
     ]
@@ -265,7 +265,8 @@ def _between(names: Sequence[str], given: bt.Comparisons) -> dict[str, Any]:
 
 def _inside(met: Met) -> dict[str, Any]:
     """Cycles among the completions of one prompt, with the instances behind them."""
-    found, examples = [], []
+    found: list[cycles.Triads] = []
+    examples: list[dict[str, Any]] = []
     by_prompt: Counter[int] = Counter()
     for cluster, edges in met.edges.items():
         if len(edges) < 3:

@@ -13,6 +13,7 @@ from scipy.optimize import minimize
 from annotation.consensus import cycles
 from annotation.consensus.bradley_terry import (
     Comparisons,
+    Vector,
     bootstrap,
     counted,
     fit,
@@ -50,7 +51,7 @@ def drawn(
     return Comparisons(first, second, amounts[0], amounts[1], amounts[2], cluster, n, given_style)
 
 
-def by_evalica(given_: Comparisons) -> np.ndarray:
+def by_evalica(given_: Comparisons) -> Vector:
     winners = [
         evalica.Winner.X if w else evalica.Winner.Y if lost else evalica.Winner.Draw
         for w, lost in zip(given_.won, given_.lost, strict=True)
@@ -58,8 +59,9 @@ def by_evalica(given_: Comparisons) -> np.ndarray:
     found = evalica.bradley_terry(
         given_.first.tolist(), given_.second.tolist(), winners, tolerance=1e-13, limit=20000
     )
-    logs = np.log([found.scores[k] for k in range(given_.contestants)])
-    return logs - logs.mean()
+    logs: Vector = np.log([found.scores[k] for k in range(given_.contestants)])
+    centred: Vector = logs - logs.mean()
+    return centred
 
 
 @pytest.mark.parametrize("tie", [0.0, 0.6])
@@ -160,12 +162,12 @@ def test_triads_are_those_of_brute_force(rows: list[list[int]]) -> None:
     }
     assert cycles.count(wins) == cycles.Triads(len(decided), len(rounds))
     assert set(cycles.cycles(wins)) == rounds
-    edges = {
+    edges: cycles.Edges = {
         (str(a), str(b)): wins[a, b] - wins[b, a] for a, b in combinations(range(len(wins)), 2)
     }
     triads, found = cycles.within(edges)
     assert triads == cycles.count(wins)
-    assert {tuple(map(int, each)) for each in found} == rounds
+    assert {tuple(int(str(node)) for node in each) for each in found} == rounds
 
 
 def test_one_order_has_no_cycle_and_chance_has_a_quarter() -> None:

@@ -74,7 +74,7 @@ def test_nothing_to_compare_is_an_empty_leaderboard() -> None:
 
 def test_completions_and_generators_that_go_round_are_counted_with_their_instances() -> None:
     project = make_project()
-    rounds = {}
+    rounds: dict[int, set[int]] = {}
     for prompt in range(12):
         for first, second in (("x", "y"), ("y", "z"), ("z", "x")):
             instance = make_instance(project, prompt=f"p{prompt}", generators=(first, second))

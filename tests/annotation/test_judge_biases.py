@@ -208,6 +208,13 @@ def test_a_report_is_its_half_of_the_audit_arm_and_nothing_else() -> None:
     found = inferential(units, dict.fromkeys(units, 0.7), coverage=0.0)
     assert found.plain
     assert (found.plain.value, found.plain.human, found.plain.prompts) == (1.0, 20, 20)
+    lacking = [
+        unit(100, 1, (), audit=True, reporting=True),
+        unit(101, 1, (1.0, 0.0), audit=True, reporting=True),
+    ]
+    more = inferential([*units, *lacking], dict.fromkeys([*units, *lacking], 0.7), coverage=0.0)
+    assert (more.missing, more.split) == (1, 1)
+    assert more.plain == found.plain
     assert not found.few_prompts
     assert (found.powered and found.powered.judged) == 0
     assert (found.routed, found.why_not) == (None, "not everywhere")
@@ -235,6 +242,7 @@ def test_routed_labels_count_by_their_propensities_only_where_all_have_some() ->
         return inferential(units, dict.fromkeys(units, 0.7), coverage=1.0)
 
     found = routed(0.5)
+    assert (found.missing, found.split) == (0, 0)
     assert found.routed
     assert found.routed.human == 30
     # The confidence never varies: it can tell nothing, and λ is 0.

@@ -113,7 +113,8 @@ class Inferred:
 
     `plain`: from the human labels alone. `powered`: with the judge's calibrated confidence on
     pairs without one (PPI++). `routed`: all labels, also routed ones, by their propensities; None
-    with `why_not` where that cannot be had. `against`: A-report's own disagreements.
+    with `why_not` where that cannot be had. `against`: A-report's own disagreements. `missing`: its
+    pairs without people's answer (not labelled yet, skipped, expired); `split`: people are even.
     """
 
     plain: Powered | None
@@ -121,6 +122,8 @@ class Inferred:
     routed: Powered | None
     why_not: str
     against: tuple[int, ...]
+    missing: int = 0
+    split: int = 0
 
     @property
     def few_prompts(self) -> bool:
@@ -144,8 +147,10 @@ def inferential(
     audited = [unit for unit in mine if unit.audit]
     known = [unit for unit in audited if unit.plurality is not None]
     against = listed(unit.instance for unit in known if not _agrees(unit))
+    missing = sum(not unit.people for unit in audited)
+    split = len(audited) - len(known) - missing
     if not known:
-        return Inferred(None, None, None, "no audit", against)
+        return Inferred(None, None, None, "no audit", against, missing, split)
     y, prompts = [_agrees(unit) for unit in known], [unit.prompt for unit in known]
     f = [confidence[unit] for unit in known]
     whole = coverage >= WHOLE
@@ -160,7 +165,15 @@ def inferential(
     )
     plain = powered_mean(y, f, [], prompts=prompts)
     routed, why_not = _routed(mine, confidence) if whole else (None, "not everywhere")
-    return Inferred(_share(plain), _share(powered), routed and _share(routed), why_not, against)
+    return Inferred(
+        _share(plain),
+        _share(powered),
+        routed and _share(routed),
+        why_not,
+        against,
+        missing,
+        split,
+    )
 
 
 def _share(found: Powered) -> Powered:

@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 from zlib import crc32
@@ -207,6 +207,6 @@ def grams_of(text: str) -> Counter[int]:
     return Counter(_bucket(padded[i : i + GRAM]) for i in range(max(1, len(padded) - GRAM + 1)))
 
 
-@cache
+@lru_cache(maxsize=2**17)
 def _bucket(gram: str) -> int:
     return crc32(gram.encode("utf-8", "surrogatepass")) % BUCKETS

@@ -74,7 +74,7 @@ def _fields(project: Project, request: HttpRequest) -> dict[str, Any]:
 def _prompt(project: Project, form: QueryDict) -> Prompt | None:
     """The prompt chosen; none stands for the built-in one."""
     chosen = form.get("prompt", "")
-    if chosen in MODES:
+    if chosen in ("", *MODES):  # a reward model and a verifier have no prompt
         return None
     own = chosen.isascii() and chosen.isdigit() and len(chosen) < 19
     found = Prompt.objects.filter(project=project, pk=int(chosen)).first() if own else None

@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
+from django.test import Client
 from pytest_django.fixtures import Settings
 
+from accounts.models import User
 from annotation.judges import services
 from annotation.judges.models import CallState, Judge, JudgeCall
-from annotation.judges.providers import verifier
 from annotation.judges.verifier import sandbox
 from annotation.judges.verifier.answers import boxed, final_answer, same
 from annotation.judges.verifier.inside import ask_something, code_of
@@ -211,7 +212,6 @@ def test_without_a_sandbox_nothing_runs_and_nothing_is_labelled(
     assert JudgeCall.objects.get().failure == "sandbox"
     assert "none here" in JudgeCall.objects.get().error
     assert not Annotation.objects.exists()
-    assert verifier.readiness().reason == "none here"
 
 
 def test_verifiers_are_off_until_the_operator_turns_them_on(settings: Settings) -> None:
@@ -220,7 +220,6 @@ def test_verifiers_are_off_until_the_operator_turns_them_on(settings: Settings) 
     judge = make_verifier(project, "exact")
     with pytest.raises(InvalidInput, match="VERIFIERS=1"):
         ask(judge, make_instance(project, metadata={"answer": "4"}))
-    assert not verifier.readiness().kind
 
 
 @pytest.mark.parametrize(
@@ -239,3 +238,19 @@ def test_judges_that_cannot_verify_are_refused(
     judge = make_verifier(project, check, **parameters)
     with pytest.raises(InvalidInput):
         ask(judge, make_instance(project, metadata={"answer": "4"}))
+
+
+def test_a_verifier_is_added_by_the_form(client: Client) -> None:
+    project = make_project()
+    client.force_login(User.objects.get(memberships__project=project))
+    page = f"/p/{project.slug}/judges/new/?source=verifier"
+    sent = {"name": "numbers", "model": "regex", "price_per_call_micros": "0", "pattern": r"\d"}
+    assert client.post(page, sent).status_code == 302
+    judge = Judge.objects.get()
+    assert (judge.provider, judge.model, judge.parameters) == (
+        "verifier",
+        "regex",
+        {"pattern": r"\d"},
+    )
+    assert judge.annotator.kind == AnnotatorKind.VERIFIER
+    assert judge.price_known

@@ -29,6 +29,8 @@ from .resident import Resident
 # Questions in flight: more than a pass takes, so that none waits for the pipe.
 CONCURRENCY = 64
 MOST_COMPLETIONS = 9
+# Beyond these, single precision tells equal completions apart by their place in a pass.
+DIGITS = 5
 # The role under which a question to a reward model carries what is scored.
 COMPLETION = "completion"
 
@@ -170,7 +172,7 @@ class RewardJudge:
         texts = [turn["content"] for turn in question.messages if turn["role"] == COMPLETION]
         started = time.monotonic()
         answer = await self._resident.ask(messages=turns, completions=texts)
-        rewards = [float(value) for value in answer["rewards"]]
+        rewards = [round(float(value), DIGITS) for value in answer["rewards"]]
         return self._reply(question, rewards, answer, round((time.monotonic() - started) * 1000))
 
     def _reply(

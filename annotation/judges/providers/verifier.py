@@ -161,10 +161,5 @@ def provider(judge: Judge, criterion: Criterion) -> Verifier:
     return Verifier(judge, criterion)
 
 
-def readiness() -> sandbox.Availability:
-    """Whether checks can run on this machine, or why not."""
-    return sandbox.available() if settings.VERIFIERS else sandbox.Availability("", _off())
-
-
 def _off() -> str:
     return _("Verifiers are off: whoever runs the installation turns them on with VERIFIERS=1.")

@@ -74,7 +74,7 @@ def test_every_question_of_a_batch_has_an_outcome(provider: str) -> None:
 
     errors = dict.fromkeys(("500", "context", "413", "refusal"), 0.1)
     with endpoint(errors=errors, batch_expires=0.1, batch_seconds=0.3) as running:
-        found = asyncio.run(run(running.base_url))
+        found = asyncio.run(run(f"{running.url}/v1"))
         bill = running.bill()
     assert set(found) == {question.key for question in questions(60)}
     outcomes = Counter(outcome(result) for result in found.values())
@@ -103,7 +103,7 @@ def test_a_cancelled_batch_leaves_questions_that_may_be_asked_again(provider: st
         return found
 
     with endpoint(batch_seconds=60) as running:
-        found = asyncio.run(run(running.base_url))
+        found = asyncio.run(run(f"{running.url}/v1"))
         assert running.bill()["calls"] == 0
     assert len(found) == 3
     for result in found.values():

@@ -145,7 +145,7 @@ def attempt(made: Connection) -> Tried:
 @pytest.mark.parametrize("provider", ["openai-compatible", "anthropic"])
 def test_trying_says_that_it_works(provider: str) -> None:
     with endpoint(keys=(KEY,)) as running:
-        made = connect(base_url=running.base_url, provider=provider, key=KEY)
+        made = connect(base_url=f"{running.url}/v1", provider=provider, key=KEY)
         tested = attempt(made)
         assert running.bill()["calls"] == 1
     assert tested.works
@@ -155,10 +155,10 @@ def test_trying_says_that_it_works(provider: str) -> None:
 
 def test_trying_says_what_is_wrong(settings: Any) -> None:
     with endpoint(keys=("another",)) as running:
-        tested = attempt(connect(base_url=running.base_url, key=KEY))
+        tested = attempt(connect(base_url=f"{running.url}/v1", key=KEY))
         assert not tested.works
         assert tested.message == "HTTP 401: Incorrect API key provided."
-        gone = connect(base_url=running.base_url)
+        gone = connect(base_url=f"{running.url}/v1")
     assert "connect" in attempt(gone).message.lower()
     settings.JUDGE_PRIVATE_HOSTS = []
     with pytest.raises(InvalidInput, match="not public"):

@@ -5,15 +5,13 @@ split: what a judge has seen cannot measure it.
 """
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import groupby
 from typing import Any
-from zlib import crc32
 
 import numpy as np
+import numpy.typing as npt
 
 from accounts.models import Project
 from annotation.consensus.models import Scope
@@ -40,6 +38,9 @@ MARGIN = 4
 COMPARED_CHARACTERS = 1000
 GRAM = 4
 BUCKETS = 2**18
+# FNV's prime: multiplied after every character, it spreads runs over the buckets.
+MIX = np.uint64(0x100000001B3)
+Grams = tuple[npt.NDArray[np.int64], npt.NDArray[np.intp]]
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,18 @@ class Bank:
         self.shots = sorted(shots, key=lambda shot: shot.instance.pk)
         self._ids = np.array([shot.instance.pk for shot in self.shots])
         self._prompts = np.array([shot.instance.prompt_hash for shot in self.shots])
-        counts = [grams_of(compared(shot.instance)) for shot in self.shots]
-        seen = Counter(gram for each in counts for gram in each)
-        self._rarity = {gram: math.log((1 + len(counts)) / (1 + n)) + 1 for gram, n in seen.items()}
-        self._matrix = self._vectors(counts)
+        grams = [grams_of(compared(shot.instance)) for shot in self.shots]
+        seen = np.zeros(BUCKETS)
+        for buckets, _ in grams:
+            seen[buckets] += 1
+        # Runs that no example has weigh nothing.
+        rarity = np.log((1 + len(grams)) / (1 + seen)) + 1
+        self._rarity = np.where(seen > 0, rarity, 0.0)
+        self._matrix = self._vectors(grams) if grams else None
 
     def nearest(self, instances: Sequence[Instance], count: int) -> dict[int, list[Shot]]:
         """Up to `count` examples for each instance, the nearest last; ties by the lower id."""
-        if not self.shots or not count:
+        if not (self.shots and count and instances):
             return {instance.pk: [] for instance in instances}
         texts = [grams_of(compared(instance)) for instance in instances]
         nearness = np.asarray((self._vectors(texts) @ self._matrix.T).todense())
@@ -82,22 +87,17 @@ class Bank:
         order = np.lexsort((self._ids[places], -np.round(near[places], 9)))
         return [self.shots[place] for place in places[order[:count]][::-1]]
 
-    def _vectors(self, counts: Sequence[Mapping[int, int]]) -> Any:
+    def _vectors(self, grams: Sequence[Grams]) -> Any:
         """(n, buckets) tf-idf rows of length 1, sparse."""
         # Here: SciPy would slow the start of every web process.
         from scipy.sparse import csr_matrix  # noqa: PLC0415
 
-        data: list[float] = []
-        columns: list[int] = []
-        ends = [0]
-        for each in counts:
-            known = {gram: n for gram, n in each.items() if gram in self._rarity}
-            row = {gram: (1 + math.log(n)) * self._rarity[gram] for gram, n in known.items()}
-            length = math.sqrt(sum(value**2 for value in row.values())) or 1.0
-            data += [value / length for value in row.values()]
-            columns += list(row)
-            ends.append(len(data))
-        return csr_matrix((data, columns, ends), shape=(len(counts), BUCKETS))
+        rows = [(1 + np.log(counts)) * self._rarity[buckets] for buckets, counts in grams]
+        data = [row / (np.linalg.norm(row) or 1.0) for row in rows]
+        ends = np.cumsum([0, *(len(row) for row in rows)])
+        columns = [buckets for buckets, _ in grams]
+        shape = (len(grams), BUCKETS)
+        return csr_matrix((np.concatenate(data), np.concatenate(columns), ends), shape=shape)
 
 
 def shots_of(criterion: Criterion) -> list[Shot]:
@@ -201,12 +201,12 @@ def compared(instance: Instance) -> str:
     return " ".join(words.lower().split())[:COMPARED_CHARACTERS]
 
 
-def grams_of(text: str) -> Counter[int]:
-    """How often each run of four characters occurs, by bucket."""
-    padded = f" {text} "
-    return Counter(_bucket(padded[i : i + GRAM]) for i in range(max(1, len(padded) - GRAM + 1)))
-
-
-@lru_cache(maxsize=2**17)
-def _bucket(gram: str) -> int:
-    return crc32(gram.encode("utf-8", "surrogatepass")) % BUCKETS
+def grams_of(text: str) -> Grams:
+    """(buckets, counts) of the text's runs of four characters."""
+    padded = f" {text} ".ljust(GRAM)
+    codes = np.frombuffer(padded.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    run = np.zeros(len(codes) - GRAM + 1, dtype=np.uint64)
+    for place in range(GRAM):
+        run = (run ^ codes[place : place + len(run)]) * MIX
+    buckets, counts = np.unique((run >> np.uint64(32)) % np.uint64(BUCKETS), return_counts=True)
+    return buckets.astype(np.int64), counts

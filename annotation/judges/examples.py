@@ -67,7 +67,7 @@ class Bank:
         # Runs that no example has weigh nothing.
         rarity = np.log((1 + len(grams)) / (1 + seen)) + 1
         self._rarity = np.where(seen > 0, rarity, 0.0)
-        self._matrix = self._vectors(grams) if grams else None
+        self._matrix: Any = self._vectors(grams) if grams else None
 
     def nearest(self, instances: Sequence[Instance], count: int) -> dict[int, list[Shot]]:
         """Up to `count` examples for each instance, the nearest last; ties by the lower id."""

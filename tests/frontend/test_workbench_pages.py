@@ -4,6 +4,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import Project, Role
+from annotation.judges.injection.services import CALLS
 from annotation.judges.models import Judge, JudgeRun, Mining, Prompt, Stage
 from annotation.judges.prompting import create_prompt, new_version
 from annotation.judges.workbench.mining import Order, mine
@@ -200,3 +201,20 @@ def test_labels_under_an_older_guideline_are_told_of(chief: Client, project: Pro
     assert "Labels under an older guideline" in page
     assert "8 labels of" in page
     assert f"{BASE}/{run.judge_id}/ask/?of=stale" in page
+
+
+def test_a_version_is_talked_round_for_a_stated_price(chief: Client, project: Project) -> None:
+    make_pairs(project, 8)
+    with serving(follows_the_prompt) as server:
+        (run,) = tried(project, server, "- be polite")
+        address = f"{BASE}/trials/{run.pk}/"
+        before = chief.get(address).content.decode()
+        assert f"{CALLS} calls, about 0." in before
+        budget = project.budgets.get()
+        chief.post(f"{address}injection/", {"budget": budget.pk})
+        run_jobs()
+    after = chief.get(address).content.decode()
+    assert "a plain order" in after
+    assert "harmless text" in after
+    assert "Measure again" in after
+    assert not Annotation.objects.filter(annotator__judge__isnull=False).exists()

@@ -149,7 +149,7 @@ def mcnemar(first: int, second: int) -> float:
 
 def at_least(hits: int, trials: int) -> float:
     """P(at least so many heads) of a fair coin; 1 without a trial."""
-    return sum(comb(trials, k) for k in range(hits, trials + 1)) / 2**trials
+    return float(sum(comb(trials, k) for k in range(hits, trials + 1)) / 2**trials)
 
 
 def holm(probabilities: Sequence[float]) -> list[float]:

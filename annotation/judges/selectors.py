@@ -1,8 +1,9 @@
 """Reads about judges: what they gave, what they cost, where they failed."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 from django.db.models import Count, Max, Q, QuerySet, Sum
@@ -148,7 +149,7 @@ def _labels(judges: Sequence[Judge]) -> dict[int, dict[str, int]]:
             stale=Count("pk", filter=old),
         )
     )
-    return {row.pop("annotator__judge"): row for row in rows}
+    return _by("annotator__judge", rows)
 
 
 def _calls(judges: Sequence[Judge]) -> dict[int, dict[str, int]]:
@@ -164,7 +165,12 @@ def _calls(judges: Sequence[Judge]) -> dict[int, dict[str, int]]:
             spent_micros=Coalesce(Sum("price_micros", filter=Q(state__in=CHARGED)), 0),
         )
     )
-    return {row.pop("judge"): row for row in rows}
+    return _by("judge", rows)
+
+
+def _by(name: str, rows: Iterable[Mapping[str, Any]]) -> dict[int, dict[str, int]]:
+    """Rows of figures by the judge they are about."""
+    return {row[name]: {key: row[key] for key in row if key != name} for row in rows}
 
 
 def _agreement(judges: Sequence[Judge]) -> dict[int, dict[str, int]]:

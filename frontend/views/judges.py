@@ -53,7 +53,7 @@ def judge_detail(request: HttpRequest, slug: str, judge_id: int) -> HttpResponse
         "judges/detail.html",
         project,
         "judges",
-        row=row_of(*selectors.standings([judge]), selectors.generators_of(project)),
+        row=row_of(selectors.standings([judge])[0], selectors.generators_of(project)),
         lineage=selectors.lineage(judge),
         runs=selectors.runs_of(judge)[:MOST_RUNS],
         **ask_form(judge, QueryDict()),

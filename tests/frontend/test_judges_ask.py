@@ -6,7 +6,7 @@ from django.test import Client
 from accounts.models import Project, Role
 from annotation.judges.asking import asker_of
 from annotation.judges.estimating import estimate
-from annotation.judges.models import CallState, Judge, JudgeCall, JudgeRun, RunState
+from annotation.judges.models import CallState, Connection, Judge, JudgeCall, JudgeRun, RunState
 from annotation.judges.selecting import selected
 from annotation.labels.models import Annotation
 from annotation.ledger.models import Budget
@@ -215,7 +215,7 @@ def test_a_run_is_watched_and_stopped(chief: Client, judge: Judge) -> None:
 def test_a_run_that_ended_says_what_became_of_everything(chief: Client, judge: Judge) -> None:
     options = Options(errors={"refusal": 1.0})
     with endpoint(options) as server:
-        type(judge.connection).objects.update(base_url=server.openai)
+        Connection.objects.update(base_url=server.openai)
         chief.post(url(judge), wish(limit="5"))
         run = finish(JudgeRun.objects.get())
         bill = server.bill()

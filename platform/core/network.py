@@ -30,6 +30,8 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 # Seconds for which a checked address is used again without asking for the name.
 REMEMBERED = 30.0
 MORE_ADDRESSES = 2
+# Many servers close what is idle for five seconds; a question sent at that moment is lost.
+KEPT_OPEN = 4.0
 
 
 class PrivateAddress(Exception):
@@ -195,6 +197,7 @@ class Resolver:
     def __init__(self, reach: Reach = PUBLIC) -> None:
         self._reach = reach
         self._known: dict[tuple[str, int], tuple[float, list[str]]] = {}
+        self._asking = asyncio.Lock()
 
     async def addresses(self, host: str, port: int) -> list[str]:
         """Where to connect to, in this order.
@@ -203,9 +206,17 @@ class Resolver:
             httpx.ConnectError: the name cannot be resolved.
             PrivateAddress: an address may not be asked.
         """
-        until, known = self._known.get((host, port), (0.0, []))
-        if time.monotonic() < until:
+        if known := self._fresh(host, port):
             return known
+        # All calls of a run begin at once: one of them asks.
+        async with self._asking:
+            return self._fresh(host, port) or await self._resolve(host, port)
+
+    def _fresh(self, host: str, port: int) -> list[str]:
+        until, known = self._known.get((host, port), (0.0, []))
+        return known if time.monotonic() < until else []
+
+    async def _resolve(self, host: str, port: int) -> list[str]:
         loop = asyncio.get_running_loop()
         try:
             entries = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -273,7 +284,9 @@ class Lanes:
             raise
 
     def _new(self) -> httpx.AsyncHTTPTransport:
-        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=15)
+        limits = httpx.Limits(
+            max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEPT_OPEN
+        )
         lane = httpx.AsyncHTTPTransport(verify=certificates(), trust_env=False, limits=limits)
         self._all.append(lane)
         return lane

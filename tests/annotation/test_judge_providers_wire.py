@@ -269,3 +269,21 @@ def test_one_client_asks_many_questions_at_once(provider: str) -> None:
     assert bill["most_in_flight"] == 40
     assert sum(each.input_tokens or 0 for each in found) == bill["input_tokens"]
     assert all(bool(each.top) == (provider != "anthropic") for each in found)
+
+
+def test_a_connection_that_the_server_has_closed_is_not_used_again() -> None:
+    """It says nothing of closing, so that the next question could be lost with it."""
+
+    async def run() -> list[str]:
+        kept_open = response(200, chat_reply("A")).replace(b"Connection: close\r\n", b"")
+        async with raw(kept_open) as server:
+            chat = chat_of(Connection(provider="openai-compatible", base_url=server.url), "m")
+            texts = []
+            for _ in range(3):
+                texts.append((await chat.complete(messages=MESSAGES, max_tokens=1)).text)
+                await asyncio.sleep(0.05)
+            await chat.close()
+            assert len(server.heads) == 3
+            return texts
+
+    assert asyncio.run(run()) == ["A", "A", "A"]

@@ -19,11 +19,12 @@ from jobs.models import Queue
 
 from . import locks
 from .models import Judge, JudgeRun, Provider, RunState, Stage
+from .running.batching import BatchEngine, still_open
 from .running.books import recover
 from .running.engine import Engine
 from .running.progress import RunProgress, run_progress
-from .running.recording import Recording
-from .running.session import counting, engine_for, labelling, labels, sources_of
+from .running.recording import Going, Recording
+from .running.session import batch_engine_for, counting, engine_for, labelling, labels, sources_of
 from .selecting import selected
 
 __all__ = ["KIND", "RunProgress", "run_judge", "run_progress", "start_run"]
@@ -138,19 +139,27 @@ def _ask(run: JudgeRun, context: JobContext) -> None:
     criteria = _criteria(judge, run.criteria)
     sources = sources_of(judge, criteria)
     with locks.asking(judge, patience=LOCK_SECONDS, meanwhile=context.check):
-        recover(judge, bought=sources[0].provider.buys)
+        handed_in = [key for row in still_open(judge) for key in row.keys]
+        recover(judge, bought=sources[0].provider.buys, except_keys=handed_in)
         recording = Recording(run, context)
         ids = selected(judge, criteria, run.selection).values_list("pk", flat=True)
-        engine = engine_for(
-            judge,
-            sources,
-            ids.iterator(chunk_size=1000),
-            budget=run.budget,
-            label=labelling(judge) if labels(judge, trial=run.trial) else counting,
-            look=recording.look,
-            run=run,
-            retry_unknown=run.retry_unknown,
-        )
+        label = labelling(judge) if labels(judge, trial=run.trial) else counting
+        engine: Engine | BatchEngine
+        if run.batch:
+            engine = batch_engine_for(
+                run, sources, ids.iterator(chunk_size=1000), label=label, look=recording.look
+            )
+        else:
+            engine = engine_for(
+                judge,
+                sources,
+                ids.iterator(chunk_size=1000),
+                budget=run.budget,
+                label=label,
+                look=recording.look,
+                run=run,
+                retry_unknown=run.retry_unknown,
+            )
         with _recorded(recording, engine):
             engine.run(sources)
 
@@ -171,7 +180,7 @@ def _failing(run: JudgeRun) -> Iterator[None]:
 
 
 @contextmanager
-def _recorded(recording: Recording, engine: Engine) -> Iterator[None]:
+def _recorded(recording: Recording, engine: Going) -> Iterator[None]:
     """Write how the run ends. A budget that is used up is an end like another."""
     try:
         yield

@@ -21,6 +21,7 @@ from core.exceptions import InvalidInput
 from . import locks, verdicts
 from .models import CallState, Connection, Judge, Prompt, Stage
 from .models import Provider as ProviderName
+from .running.batching import still_open
 from .running.books import recover
 from .running.engine import Engine
 from .running.session import counting, engine_for, labelling, labels, sources_of
@@ -245,7 +246,8 @@ def ask(
 
     sources = sources_of(judge, [criterion])
     with locks.asking(judge):
-        recover(judge, bought=sources[0].provider.buys)
+        handed_in = [key for row in still_open(judge) for key in row.keys]
+        recover(judge, bought=sources[0].provider.buys, except_keys=handed_in)
         engine = engine_for(
             judge,
             sources,

@@ -174,6 +174,8 @@ JUDGE_BASE_URL = env_str("JUDGE_BASE_URL")
 JUDGE_API_KEY = env_secret("JUDGE_API_KEY", default="")
 # Private places at which connections of any project may be: hosts, addresses and networks.
 JUDGE_PRIVATE_HOSTS = env_list("JUDGE_PRIVATE_HOSTS")
+# How often a batch at a provider is asked whether it has ended.
+JUDGE_BATCH_POLL_SECONDS = env_int("JUDGE_BATCH_POLL_SECONDS", 20)
 # Endpoints of arenas by name: the URL, and the key that goes to it only.
 ARENA_ENDPOINTS = {
     name: (url, env_secret(f"ARENA_KEY_{name.upper().replace('-', '_')}", default=""))

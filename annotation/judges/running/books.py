@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db import connection, transaction
@@ -208,13 +208,16 @@ def _clean(text: str) -> str:
 
 
 @transaction.atomic
-def recover(judge: Judge, *, bought: bool) -> int:
+def recover(judge: Judge, *, bought: bool, except_keys: Iterable[str] = ()) -> int:
     """Calls left in flight by a process that died become unknown and stay charged.
+
+    `except_keys`: calls that are in flight still, in a batch at the provider.
 
     Nothing is lost where nothing was `bought`: those have failed and are asked again. Only for a
     holder of the judge's lock: then nobody else can have a call in flight.
     """
     lost = JudgeCall.objects.filter(judge=judge, state=CallState.IN_FLIGHT)
+    lost = lost.exclude(cache_key__in=list(except_keys))
     subjects = [subject_of(pk) for pk in lost.values_list("pk", flat=True)]
     if not subjects:
         return 0

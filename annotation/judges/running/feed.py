@@ -111,6 +111,8 @@ class Feed:
                 self._ask(Ask(source, question))
             elif call is None:
                 self._note(source, question, CallState.FAILED)
+            elif call.state == CallState.IN_FLIGHT:  # in a batch that nobody has read yet
+                self._note(source, question, CallState.UNKNOWN)
             elif call.state == CallState.UNPARSABLE:
                 unparsable.append(question)
             elif call.state == CallState.UNKNOWN and self._idempotent:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
+from typing import Protocol
 
 from django.db.models import Sum
 from django.utils import timezone
@@ -13,8 +15,24 @@ from jobs.context import JobContext
 from jobs.exceptions import JobCancelled, JobFenced, JobReleased
 
 from .books import PAID
-from .engine import Engine
 from .progress import OUTCOMES, Meter
+
+
+class Going(Protocol):
+    """A run under way, as `Engine` and `BatchEngine` are."""
+
+    outcome: Counter[str]
+    stopped: str
+
+    @property
+    def spent(self) -> int: ...
+
+    @property
+    def calls(self) -> int: ...
+
+    @property
+    def done(self) -> int: ...
+
 
 WRITTEN = ("counts", "calls", "spent_micros", "projected_micros")
 
@@ -34,7 +52,7 @@ class Recording:
         paid = calls.filter(state__in=PAID).aggregate(paid=Sum("price_micros"))["paid"] or 0
         self._before = (made, paid)
 
-    def look(self, engine: Engine) -> None:
+    def look(self, engine: Going) -> None:
         """Write the numbers.
 
         Raises:
@@ -44,11 +62,11 @@ class Recording:
         self._tell(engine)
         self.context.check()
 
-    def _tell(self, engine: Engine) -> None:
+    def _tell(self, engine: Going) -> None:
         note = f"{engine.calls} calls, {self.run.counts['rate']:.1f} a second"
         self.context.progress(engine.done, self.run.total, note)
 
-    def _write(self, engine: Engine, **values: object) -> None:
+    def _write(self, engine: Going, **values: object) -> None:
         run, done = self.run, engine.done
         rate, instances = self._meter.note(engine.calls, done)
         run.counts = {name: engine.outcome[name] for name in OUTCOMES} | {
@@ -63,7 +81,7 @@ class Recording:
             setattr(run, name, value)
         run.save(update_fields=[*WRITTEN, *values])
 
-    def end(self, engine: Engine, error: BaseException | None) -> None:
+    def end(self, engine: Going, error: BaseException | None) -> None:
         """Write how it ended; nothing where another attempt holds the job."""
         if isinstance(error, (JobFenced, JobReleased)):
             return
@@ -74,7 +92,7 @@ class Recording:
             self._tell(engine)
 
 
-def ending(engine: Engine, error: BaseException | None) -> tuple[RunState, str]:
+def ending(engine: Going, error: BaseException | None) -> tuple[RunState, str]:
     """The state a run ends in and why."""
     if isinstance(error, JobCancelled):
         return RunState.CANCELLED, ""

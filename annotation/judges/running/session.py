@@ -12,11 +12,13 @@ from django.conf import settings
 from annotation.judges import verdicts
 from annotation.judges.models import CallState, Judge, JudgeRun, Stage
 from annotation.judges.providers.base import provider_of
+from annotation.judges.providers.chat import batches
 from annotation.ledger.models import Budget
 from annotation.projects.models import Criterion
 from annotation.projects.selectors import guideline_of
 
 from .asks import Source
+from .batching import BatchEngine
 from .books import Books
 from .engine import Engine, Label
 from .feed import Feed
@@ -47,14 +49,8 @@ def engine_for(
     retry_unknown: bool = False,
 ) -> Engine:
     """The engine that asks each source about each instance; `run` is written into the calls."""
-    guideline = guideline_of(judge.project)
     policy = policy_of(judge, sources)
-    books = Books(
-        judge,
-        budget,
-        run_id=run.pk if run else None,
-        guideline_id=guideline.pk if guideline else None,
-    )
+    books = books_of(judge, budget, run)
     feed = Feed(
         windows(sources, instance_ids, policy.concurrency),
         books,
@@ -69,6 +65,45 @@ def engine_for(
         label=label,
         look=look,
         grace=settings.JOBS_CANCEL_GRACE_SECONDS,
+    )
+
+
+def batch_engine_for(
+    run: JudgeRun,
+    sources: Sequence[Source],
+    instance_ids: Iterable[int],
+    *,
+    label: Label,
+    look: Callable[[BatchEngine], object],
+) -> BatchEngine:
+    """The engine that asks by the batch endpoint of the judge's connection.
+
+    Raises:
+        InvalidInput: the connection has none.
+    """
+    books = books_of(run.judge, run.budget, run)
+    feed = Feed(
+        windows(sources, instance_ids, WINDOW_LIMITS[1]), books, retry_unknown=run.retry_unknown
+    )
+    return BatchEngine(
+        feed,
+        books,
+        batches(run.judge),
+        run=run,
+        label=label,
+        look=look,
+        grace=settings.JOBS_CANCEL_GRACE_SECONDS,
+        poll=settings.JUDGE_BATCH_POLL_SECONDS,
+    )
+
+
+def books_of(judge: Judge, budget: Budget | None, run: JudgeRun | None) -> Books:
+    guideline = guideline_of(judge.project)
+    return Books(
+        judge,
+        budget,
+        run_id=run.pk if run else None,
+        guideline_id=guideline.pk if guideline else None,
     )
 
 

@@ -138,10 +138,10 @@ def own(texts: Texts, shape: str, ask: Ask, size: int) -> Wording:
         fill(texts.instructions, values),
         _tagged("guideline", texts.guideline),
         _tagged("rubric", fill(texts.rubric, values)),
-        _ending(shape, ask, size, confidence=True),
+        ending := _ending(shape, ask, size, confidence=True),
     ]
     system = "\n\n".join(part for part in parts if part)
-    return Wording(system, f"{_question(shape, ask, brief=True)}\n{_ending(shape, ask, size)}")
+    return Wording(system, f"{_question(shape, ask, brief=True)}\n{ending}")
 
 
 def _question(shape: str, ask: Ask, *, brief: bool = False) -> str:
@@ -158,7 +158,7 @@ def _ending(shape: str, ask: Ask, size: int, *, confidence: bool = False) -> str
     form = {PAIR: _pair_form, RANKING: _ranking_form, SCORES: _scores_form}[shape]
     said = form(ask, size)
     if ask.mode == TOKEN:
-        return f"Reply with {said[TOKEN]} and nothing else."
+        return f"Reply with {said[TOKEN]}, and nothing else."
     how = f"Then write {_CONFIDENCE}" if confidence else "Then end your reply with"
     return f"Give your reasons in a few sentences. {how} {said[REASONED]}."
 

@@ -261,7 +261,7 @@ def test_one_client_asks_many_questions_at_once(provider: str) -> None:
         await chat.close()
         return found
 
-    with endpoint(latency=0.2) as running:
+    with endpoint(latency=2) as running:
         found = asyncio.run(run(f"{running.url}/v1"))
         bill = running.bill()
     assert {each.text for each in found} == {"A"}

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 
+from annotation.projects.selectors import main_criterion
 from core.exceptions import ApplicationError
 
 from .asking import Asker
-from .models import JudgeCall, Provider
+from .asking.wording import Wording
+from .models import Judge, JudgeCall, Provider, Shape
 from .providers.base import Question
 
 # Judges that read a prompt.
@@ -26,6 +28,19 @@ def messages_of(call: JudgeCall) -> tuple[dict[str, str], ...]:
         return next((each.messages for each in found if each.key == call.cache_key), ())
     except ApplicationError:
         return ()
+
+
+def built_in_words(judge: Judge) -> Wording | None:
+    """What a judge with the built-in prompt is told about the main criterion; else None."""
+    if judge.provider not in READERS or judge.prompt_id:
+        return None
+    try:
+        setup = Asker(judge, main_criterion(judge.project)).setup
+        if setup.shape == Shape.SCORES:
+            return setup.wording(Shape.SCORES, 1)
+        return setup.wording(Shape.PAIR, 2)
+    except ApplicationError:
+        return None
 
 
 def _both(asker: Asker, questions: Iterable[Question]) -> Iterator[Question]:

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.policies import Action, project_for
 from annotation.judges import changing, selectors
 from annotation.judges.mined import is_mined
-from annotation.judges.reproducing import messages_of
+from annotation.judges.reproducing import built_in_words, messages_of
 from core.exceptions import InvalidInput
 from frontend.judge_forms import prices
 from frontend.judge_rows import heads, row_of, sorted_rows
@@ -54,6 +54,7 @@ def judge_detail(request: HttpRequest, slug: str, judge_id: int) -> HttpResponse
         project,
         "judges",
         row=row_of(selectors.standings([judge])[0], selectors.generators_of(project)),
+        wording=built_in_words(judge),
         lineage=selectors.lineage(judge),
         runs=selectors.runs_of(judge)[:MOST_RUNS],
         **ask_form(judge, QueryDict()),

@@ -31,7 +31,7 @@ def test_from_a_key_to_labels(log_in: Open, scene: Scene) -> None:
         page.get_by_role("button", name="Connect").click()
         page.get_by_label("Name").fill("critic")
         page.get_by_label("Model at").fill("some-model")
-        page.get_by_role("button", name="Test").click()
+        page.get_by_role("button", name="Test this model").click()
         page.get_by_text("Works: some-model answered").wait_for()
         page.get_by_label("Per call").fill("0.001")
         page.get_by_role("button", name="Add the judge").click()

@@ -159,6 +159,8 @@ def test_the_page_of_a_judge_says_what_it_is(chief: Client, project: Project) ->
     draft = new_version(judge=judge, model="gpt-y")
     shown = page(chief, f"{judge.pk}/")
     assert all(text in shown for text in ("gpt-x", "0.25", "0.0025", "built in, 1", "critic v2"))
+    assert "You compare two completions" in shown
+    assert "Reply with one letter only" in shown
     assert "draft" in page(chief, f"{draft.pk}/")
 
 

@@ -19,7 +19,7 @@ from annotation.judges.report.services import PANEL, measure
 from annotation.judges.report.tasks import KIND, compute_judge_report
 from annotation.judges.services import create_judge
 from annotation.labels.models import Annotation
-from annotation.projects.models import Criterion
+from annotation.projects.models import Criterion, Protocol
 from annotation.projects.selectors import main_criterion, protocol_of
 from annotation.quality.services import exclude
 from annotation.queue.models import Assignment
@@ -38,7 +38,10 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def project() -> Project:
-    return make_project()
+    """The salt decides which prompts are A-report: a fixed one makes the halves the same."""
+    project = make_project()
+    Protocol.objects.filter(project=project).update(salt="salt")
+    return project
 
 
 def says(judge: Judge, instance: Instance, p: float, criterion: Criterion | None = None) -> None:
@@ -105,7 +108,7 @@ def test_the_job_keeps_report_calibration_and_signals(project: Project) -> None:
     row = figures(report, judge)
     assert row["labels"] == 140
     assert row["calibration"]["before"]["ece"] > 0.15
-    assert row["calibration"]["after"]["ece"] < 0.1
+    assert row["calibration"]["after"]["ece"] < row["calibration"]["before"]["ece"] / 2
     kept = calibration_of(judge, main_criterion(project))
     assert kept
     assert (kept.method, kept.labels) == (

@@ -21,6 +21,7 @@ NORM = Path(__file__).resolve().parents[3] / "shared" / "data" / "norm"
 pytestmark = [
     pytest.mark.django_db,
     pytest.mark.shared,
+    pytest.mark.slow,
     pytest.mark.skipif(not NORM.is_dir(), reason="needs ../shared/data beside the checkout"),
 ]
 

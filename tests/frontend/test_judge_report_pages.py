@@ -11,6 +11,7 @@ from annotation.instances.models import Instance
 from annotation.judges.models import Judge, JudgeCall
 from annotation.judges.report.services import measure
 from annotation.judges.services import create_judge
+from annotation.projects.models import Protocol
 from annotation.projects.selectors import main_criterion
 from annotation.queue.models import Assignment
 from jobs.models import Job
@@ -29,7 +30,10 @@ BASE = "/p/judged/judges/"
 
 @pytest.fixture
 def project() -> Project:
-    return make_project("judged", owner=make_user("chief"), slug="judged")
+    project = make_project("judged", owner=make_user("chief"), slug="judged")
+    # The salt decides which prompts are A-report.
+    Protocol.objects.filter(project=project).update(salt="salt")
+    return project
 
 
 @pytest.fixture

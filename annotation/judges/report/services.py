@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from accounts.models import Project
-from annotation.consensus.services import MAJORITY, method_of
+from annotation.consensus.services import method_of
 from annotation.instances.models import Signal
 from annotation.judges.families import family_of, shared_family
 from annotation.judges.models import Calibration, Judge, JudgeReport, JudgeRun, Stage
@@ -16,7 +16,7 @@ from annotation.judges.verdicts import signal_name
 from annotation.labels.models import Annotator
 from annotation.projects.models import Criterion, Guideline
 from annotation.projects.selectors import criteria_of
-from annotation.quality.em import ONE_COIN
+from annotation.quality.em import MODELS, ONE_COIN
 from annotation.quality.figures import clean
 from jobs.models import Job
 
@@ -104,21 +104,22 @@ def _criterion(
         rows[str(pk)] = _figures(scene, units, calibrations, judge, names)
         step()
     active = {pk: mine for pk, mine in scene.units.items() if known[pk].stage == Stage.ACTIVE}
-    method = method_of(project)
-    panel = panel_of(active, ONE_COIN if method == MAJORITY else method)
+    method = chosen if (chosen := method_of(project)) in MODELS else ONE_COIN
+    panel = panel_of(active, method)
     if panel:
         rows[PANEL] = _figures(scene, panel, calibrate(panel), None, names)
         rows[PANEL]["members"] = sorted(active)
-        rows[PANEL]["method"] = ONE_COIN if method == MAJORITY else method
+        rows[PANEL]["method"] = method
     step()
     columns = {str(pk): mine for pk, mine in scene.units.items()}
+    matrix = matrix_of(columns | ({PANEL: panel} if panel else {}), scene.people)
     return {
         "key": criterion.key,
         "name": criterion.name,
         "people": _people(scene),
         "judges": rows,
-        "matrix": matrix_of(columns | ({PANEL: panel} if panel else {}), scene.people),
-        "pseudonyms": _pseudonyms(project),
+        "matrix": matrix,
+        "pseudonyms": _pseudonyms(matrix),
         "labels": sum(len(mine) for mine in scene.units.values()),
     }
 
@@ -142,8 +143,9 @@ def _people(scene: Scene) -> Json:
     return found
 
 
-def _pseudonyms(project: Project) -> dict[str, str]:
-    rows = Annotator.objects.filter(project=project, judge__isnull=True)
+def _pseudonyms(matrix: Sequence[Json]) -> dict[str, str]:
+    people = [row["who"] for row in matrix if row["kind"] == "person"]
+    rows = Annotator.objects.filter(pk__in=people)
     return {str(pk): name for pk, name in rows.values_list("pk", "pseudonym")}
 
 

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.models import Project
 from accounts.policies import Action, can, project_for
 from annotation.judges.injection.services import start_measuring
+from annotation.judges.mined import is_mined
 from annotation.judges.models import Judge, JudgeRun
 from annotation.judges.workbench.promoting import consequences_of, promote
 from annotation.judges.workbench.results import disagreements, trial_result
@@ -79,6 +80,7 @@ def trial(request: HttpRequest, slug: str, trial_id: int) -> HttpResponse:
         "answers": list(rows.ANSWER_NAMES.values()),
         "disagreements": found,
         "ended": run.state in ENDED,
+        "mined": is_mined(run.judge.prompt),
         "may_promote": can(user_of(request), Action.MANAGE_PROJECT, project),
     }
     if request.headers.get("HX-Request"):

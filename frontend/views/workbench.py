@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from annotation.judges.prompting import create_prompt, new_version
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -12,7 +11,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import Project
 from accounts.policies import Action, project_for
+from annotation.judges.mined import is_mined
 from annotation.judges.models import Mode, Prompt, Shape
+from annotation.judges.prompting import create_prompt, new_version
 from annotation.judges.workbench.people import labelled_count
 from annotation.judges.workbench.trials import bases_of, trials_of
 from annotation.projects.models import Criterion
@@ -69,7 +70,7 @@ def prompts(request: HttpRequest, slug: str) -> HttpResponse:
         project,
         "prompts",
         prompts=rows.prompts_of(project),
-        running=trials_of(project).filter(state__in=("waiting", "running"))[: rows.MOST_TRIALS],
+        running=rows.running_trials(project),
     )
 
 
@@ -95,6 +96,8 @@ def prompt(request: HttpRequest, slug: str, prompt_id: int) -> HttpResponse:
         criteria=criteria_of(project),
         labelled=labelled_count(criterion),
         count=TRIED,
+        preview=preview_of(project, values_of(chosen), request.GET),
+        mined=is_mined(chosen),
     )
 
 
@@ -108,7 +111,11 @@ def prompt_draft(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _before(project: Project, typed: str) -> Prompt | None:
-    return prompt_in(project, number(typed, 0)) if typed else None
+    """The version that is being changed; a mined criterion is none."""
+    before = prompt_in(project, number(typed, 0)) if typed else None
+    if is_mined(before):
+        raise NotFound(_("There is no such prompt in this project."))
+    return before
 
 
 def _form(

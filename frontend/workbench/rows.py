@@ -88,6 +88,12 @@ def prompts_of(project: Project) -> list[tuple[str, list[Version]]]:
     ]
 
 
+def running_trials(project: Project) -> list[JudgeRun]:
+    """Trials of prompts that are under way, newest first."""
+    running = trials_of(project).filter(state__in=(RunState.WAITING, RunState.RUNNING))
+    return list(running.exclude(judge__prompt__name__startswith=MINED)[:MOST_TRIALS])
+
+
 def _newest_trials(project: Project) -> dict[int, JudgeRun]:
     """The newest trial per prompt that has ended."""
     ended = trials_of(project).exclude(state__in=(RunState.WAITING, RunState.RUNNING))

@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
+from annotation.judges import selecting
 from annotation.judges.mined import is_mined
 from annotation.judges.models import Judge, JudgeRun, Prompt, Provider, Stage
 from annotation.judges.runs import start_run
@@ -92,7 +93,7 @@ def asked_again(
     return start_run(
         judge=judge,
         criteria=[criterion.key],
-        selection={"of": "instances", "instances": list(instances)},
+        selection={"of": selecting.INSTANCES, "instances": list(instances)},
         budget=budget,
         trial=True,
         by=by,
@@ -130,8 +131,10 @@ def _parameters(base: Judge) -> dict[str, object]:
 
 
 def trials_of(project: Project) -> QuerySet[JudgeRun]:
-    """Every trial of the project, newest first."""
-    rows = JudgeRun.objects.filter(project=project, trial=True)
+    """Every trial of the project on instances that were drawn for it, newest first."""
+    rows = JudgeRun.objects.filter(
+        project=project, trial=True, selection__has_key=selecting.INSTANCES
+    )
     related = ("judge__prompt", "job", "budget", "created_by")
     return rows.select_related(*related).order_by("-pk")
 

@@ -70,7 +70,7 @@ bench-labelling: ## Labelling under load, beside Label Studio (ARGS=--quick, --n
 
 bench-judges: ## Judges: rate, memory, a kill, and consensus over many labels (ARGS=--quick)
 	$(call bootstrap,embedded train dev) >&2
-	@exec $(VENV) -m tests.bench judges $(ARGS)
+	@exec $(VENV) -m tests.bench judges judges_consensus $(ARGS)
 
 lock: ## Choose the newest allowed versions of all dependencies again
 	@command -v uv >/dev/null || { echo "tandem: make lock needs uv (pip install uv)." >&2; exit 1; }

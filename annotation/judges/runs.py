@@ -131,7 +131,7 @@ def run_judge(context: JobContext) -> dict[str, Any]:
     with _failing(run):
         _ask(run, context)
     context.log(f"{run.judge.name}: {run.state} with {run.counts}. {run.stop_reason}".strip())
-    return {"run": run.pk, "state": run.state, "reason": run.stop_reason} | run.counts
+    return {"run": run.pk, "state": run.state, "reason": run.stop_reason, "counts": run.counts}
 
 
 def _ask(run: JudgeRun, context: JobContext) -> None:

@@ -97,6 +97,12 @@ def begin(judge: Judge, budget: Budget | None, **values: Any) -> JudgeRun:
     return start_run(judge=judge, budget=budget, **values)
 
 
+def job_of(run: JudgeRun) -> int:
+    """The id of the run's job."""
+    assert run.job_id is not None
+    return run.job_id
+
+
 def finish(run: JudgeRun) -> JudgeRun:
     """Do the run here."""
     assert run.job is not None

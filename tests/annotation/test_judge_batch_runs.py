@@ -11,7 +11,7 @@ from annotation.labels.models import Annotation
 from annotation.ledger.selectors import state
 from jobs import services as jobs
 from jobs.models import Job
-from tests.annotation.judge_scene import PRICE, begin, finish, preferred, scene
+from tests.annotation.judge_scene import PRICE, begin, finish, job_of, preferred, scene
 from tests.endpoint.client import endpoint
 from tests.endpoint.options import Options, evenly
 
@@ -110,7 +110,7 @@ def test_a_process_that_dies_loses_no_batch(
             with pytest.raises(Killed):
                 finish(run)
         assert state(budget).reserved == 20 * PRICE
-        Job.objects.filter(pk=run.job_id).update(lease_until="2000-01-01T00:00:00Z")
+        Job.objects.filter(pk=job_of(run)).update(lease_until="2000-01-01T00:00:00Z")
         jobs.sweep()
         run = finish(run)
         bill = server.bill()
@@ -133,7 +133,7 @@ def test_a_cancelled_run_leaves_its_batch_to_the_next() -> None:
         real = batching.name_of
 
         def cancel_then_name(row: JudgeBatch) -> str:
-            Job.objects.filter(pk=run.job_id).update(cancel_requested=True)
+            Job.objects.filter(pk=job_of(run)).update(cancel_requested=True)
             return real(row)
 
         with pytest.MonkeyPatch.context() as patched:

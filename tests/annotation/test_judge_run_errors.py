@@ -1,5 +1,7 @@
 """Every kind of error a judge's endpoint can meet has a stated outcome, and money adds up."""
 
+from typing import Any
+
 import pytest
 
 from annotation.judges.models import CallState, Failure, Judge, JudgeCall, JudgeRun, RunState
@@ -12,7 +14,7 @@ from tests.endpoint.options import KINDS, evenly
 
 pytestmark = pytest.mark.django_db
 NAMED = {name for name in Failure.values if name}
-QUICK = {"retry_after": 0.01, "hang": 3.0}
+QUICK: dict[str, Any] = {"retry_after": 0.01, "hang": 3.0}
 
 
 def hold_together(judge: Judge, budget: Budget, run: JudgeRun, server: Running) -> None:

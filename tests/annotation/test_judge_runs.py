@@ -28,6 +28,7 @@ from tests.annotation.judge_scene import (
     begin,
     connect,
     finish,
+    job_of,
     make_budget,
     make_judge,
     plant,
@@ -160,7 +161,7 @@ def test_retry_after_is_obeyed_by_the_whole_connection() -> None:
         # A date has whole seconds: it may be almost one second less.
         gaps = [later - earlier for earlier, later in itertools.pairwise(arrivals)]
         assert max(gaps) > (0.9 if form == "seconds" else 0.0)
-        kept = Connection.objects.get(pk=judge.connection_id).requests_at
+        kept = Connection.objects.get(project=judge.project).requests_at
         assert kept is not None
 
 
@@ -290,7 +291,7 @@ def test_a_killed_run_goes_on_and_buys_nothing_again() -> None:
         with elsewhere(run) as process:
             until(lambda: server.bill()["calls"] >= 150)
             os.kill(process.pid, signal.SIGKILL)
-        Job.objects.filter(pk=run.job_id).update(lease_until="2000-01-01T00:00:00Z")
+        Job.objects.filter(pk=job_of(run)).update(lease_until="2000-01-01T00:00:00Z")
         jobs.sweep()
         finish(run)
         bill = server.bill()
@@ -359,7 +360,7 @@ def test_a_cancelled_run_keeps_what_was_paid() -> None:
         bill = server.bill()
     run.refresh_from_db()
     assert run.state == RunState.CANCELLED
-    assert Job.objects.get(pk=run.job_id).state == State.CANCELLED
+    assert Job.objects.get(pk=job_of(run)).state == State.CANCELLED
     answered = JudgeCall.objects.filter(state=CallState.ANSWERED).count()
     assert answered == bill["calls"] < 400
     money = state(budget)

@@ -1,7 +1,7 @@
 """Judges: how close a run comes to the ideal rate, memory, and what a kill costs.
 
-make bench-judges                  everything
-make bench-judges ARGS=--quick     fewer calls in each case
+make bench-judges                  everything, with the consensus of bench_judges_consensus.py
+make bench-judges ARGS=--quick     fewer calls and labels in each case
 
 The endpoint, PostgreSQL and the run share this machine's cores.
 """

@@ -16,8 +16,16 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.utils import timezone
 
-from annotation.judges.models import CallState, Failure, Judge, JudgeBatch, JudgeCall, JudgeRun
-from annotation.judges.providers.base import ProviderError, Question, Reply
+from annotation.judges.models import (
+    CallState,
+    Failure,
+    Judge,
+    JudgeBatch,
+    JudgeCall,
+    JudgeRun,
+    Shape,
+)
+from annotation.judges.providers.base import Completion, ProviderError, Question, Reply
 from annotation.judges.providers.batches import BatchClient, Result
 from annotation.judges.providers.chat import ChatProvider
 from core.exceptions import BudgetExceeded
@@ -266,7 +274,9 @@ class BatchEngine:
         silent = ProviderError(Failure.LOST, "the batch ended without a word on it", unknown=True)
         self._settle_all(handed, silent)
 
-    def _reply(self, handed: Handed, key: str, result: object) -> tuple[Ask, Reply] | None:
+    def _reply(
+        self, handed: Handed, key: str, result: Completion | ProviderError
+    ) -> tuple[Ask, Reply] | None:
         ask = handed.asks.pop(key, None)
         if ask is None:
             return None
@@ -276,7 +286,7 @@ class BatchEngine:
         provider = ask.source.provider
         if not isinstance(provider, ChatProvider):
             raise TypeError("only chat models have batch endpoints")
-        return ask, provider.asker.read(ask.question, result, 0)  # type: ignore[arg-type]
+        return ask, provider.asker.read(ask.question, result, 0)
 
     def _store(self, handed: Handed, replies: Sequence[tuple[Ask, Reply] | None]) -> None:
         known = [reply for reply in replies if reply is not None]
@@ -335,18 +345,17 @@ def _asks_of(judge: Judge, row: JudgeBatch, sources: Sequence[Source]) -> dict[s
             call.instance_id,
             tuple(call.shown_order),
             call.cache_key,
-            shape=call.shape,  # type: ignore[arg-type]
+            shape=Shape(call.shape),
             ceiling=call.price_micros,
         )
         found[call.cache_key] = Ask(source, question, call.pk, sent=call.attempts)
-    made = {}
     for source in sources:
-        ids = sorted({ask.question.instance_id for ask in found.values() if ask.source is source})
+        about = {ask.question.instance_id for ask in found.values() if ask.source is source}
+        ids = sorted(pk for pk in about if pk is not None)
         for start in range(0, len(ids), CHUNK):
-            part = [pk for pk in ids[start : start + CHUNK] if pk is not None]
-            made |= {q.key: q for q in source.provider.questions(part)}
-    for key, ask in found.items():
-        ask.question = made.get(key, ask.question)
+            for question in source.provider.questions(ids[start : start + CHUNK]):
+                if question.key in found:
+                    found[question.key].question = question
     return found
 
 

@@ -7,7 +7,7 @@ Every request moves a moment forward from which the next one is free, and so doe
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from django.db import connection
@@ -46,6 +46,8 @@ UPDATE annotation_connection SET requests_at = greatest(
 """
 REFUND = "UPDATE annotation_connection SET tokens_at = tokens_at - make_interval(secs => %s) "
 REFUND += "WHERE id = %s"
+
+Values = Sequence[int | float] | Mapping[str, int | float]
 
 
 class Limit(Protocol):
@@ -147,12 +149,12 @@ def spaced(
     return delays
 
 
-def _row(sql: str, values: object) -> tuple[float, ...]:
+def _row(sql: str, values: Values) -> tuple[float, ...]:
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         return tuple(float(each or 0.0) for each in cursor.fetchone() or (0.0, 0.0))
 
 
-def _run(sql: str, values: object) -> None:
+def _run(sql: str, values: Values) -> None:
     with connection.cursor() as cursor:
         cursor.execute(sql, values)

@@ -99,6 +99,11 @@ def ending(engine: Going, error: BaseException | None) -> tuple[RunState, str]:
     if isinstance(error, BudgetExceeded):
         return RunState.STOPPED, error.message
     if error is not None:
-        known = isinstance(error, ApplicationError)
-        return RunState.FAILED, error.message if known else f"{type(error).__name__}: {error}"
+        return RunState.FAILED, _words(error)
     return (RunState.STOPPED, engine.stopped) if engine.stopped else (RunState.FINISHED, "")
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, ApplicationError):
+        return error.message
+    return f"{type(error).__name__}: {error}"

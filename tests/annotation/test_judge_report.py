@@ -94,7 +94,7 @@ def figures(report: JudgeReport, judge: Judge | str, place: int = 0) -> Any:
 
 def test_the_job_keeps_report_calibration_and_signals(project: Project) -> None:
     judge = create_judge(project=project, name="critic", model="gpt-x")
-    audited(project, judge, 140)
+    audited(project, judge, 240)
     job = compute_judge_report(project=project, by=make_user())
     assert job.kind == KIND
     with pytest.raises(Conflict):
@@ -106,9 +106,11 @@ def test_the_job_keeps_report_calibration_and_signals(project: Project) -> None:
     assert report
     assert job.result == {"report": report.pk}
     row = figures(report, judge)
-    assert row["labels"] == 140
+    assert row["labels"] == 240
     assert row["calibration"]["before"]["ece"] > 0.15
-    assert row["calibration"]["after"]["ece"] < row["calibration"]["before"]["ece"] / 2
+    for scope in ("calibration", "reported"):
+        assert row[scope]["after"]["ece"] < row[scope]["before"]["ece"] - 0.05
+        assert row[scope]["after"]["brier"] < row[scope]["before"]["brier"]
     kept = calibration_of(judge, main_criterion(project))
     assert kept
     assert (kept.method, kept.labels) == (
@@ -117,7 +119,7 @@ def test_the_job_keeps_report_calibration_and_signals(project: Project) -> None:
     )
     assert kept.ece_after < kept.ece_before
     signals = Signal.objects.filter(name="judge_p_cal:critic")
-    assert signals.count() == 140
+    assert signals.count() == 240
     assert {round(value, 4) for value in signals.values_list("value", flat=True)} == {
         round(p, 4) for p in calibrated(kept)
     }

@@ -22,6 +22,9 @@ from .models import CallPurpose, CallState, Connection, Judge, JudgeCall, JudgeR
 # Replies that came, and calls that may have been paid.
 CHARGED = (CallState.ANSWERED, CallState.UNPARSABLE, CallState.UNKNOWN)
 HUMAN = [str(AnnotatorKind.PERSON), str(AnnotatorKind.IMPORT)]
+# Labels of a judge, the newest first, that its agreement with people is counted on: a list of
+# judges has to come at once. The judge report counts all of them.
+NEWEST = 5000
 # Pairs of a judge's label and a person's on the same instance and criterion, neither a tie.
 AGREEMENT = """
 SELECT judge.judge_id,
@@ -29,17 +32,22 @@ SELECT judge.judge_id,
                             = (given.ranking[1] < given.ranking[2])),
        count(*)
 FROM annotation_annotator AS judge
-JOIN annotation_annotation AS said ON said.annotator_id = judge.id
+CROSS JOIN LATERAL (
+  SELECT label.instance_id, label.criterion_id, label.ranking
+  FROM annotation_annotation AS label
+  WHERE label.annotator_id = judge.id AND NOT label.retracted AND label.purpose = 'label'
+    AND cardinality(label.ranking) = 2 AND label.ranking[1] <> label.ranking[2]
+    AND NOT EXISTS (
+      SELECT FROM annotation_annotation AS later WHERE later.supersedes_id = label.id)
+  ORDER BY label.id DESC LIMIT %(newest)s
+) AS said
 JOIN annotation_annotation AS given
   ON given.instance_id = said.instance_id AND given.criterion_id = said.criterion_id
 JOIN annotation_annotator AS person ON person.id = given.annotator_id
 WHERE judge.judge_id = ANY(%(judges)s)
   AND person.kind = ANY(%(human)s) AND person.excluded_at IS NULL
-  AND cardinality(said.ranking) = 2 AND said.ranking[1] <> said.ranking[2]
   AND cardinality(given.ranking) = 2 AND given.ranking[1] <> given.ranking[2]
-  AND NOT said.retracted AND said.purpose = 'label'
   AND NOT given.retracted AND given.purpose IN ('label', 'review')
-  AND NOT EXISTS (SELECT FROM annotation_annotation AS later WHERE later.supersedes_id = said.id)
   AND NOT EXISTS (SELECT FROM annotation_annotation AS later WHERE later.supersedes_id = given.id)
 GROUP BY judge.judge_id
 """
@@ -50,7 +58,8 @@ class Standing:
     """One judge in figures. Money in micros.
 
     `ordered` labels were asked in more than one order, `flipped` of them changed with it.
-    `agreed` of `shared` pairs of one label of the judge and one of a person, neither a tie.
+    `agreed` of `shared` pairs of one label of the judge, of its newest 5,000, and one of a
+    person, neither a tie.
     `stale` labels were made under an older guideline.
     """
 
@@ -174,8 +183,9 @@ def _by(name: str, rows: Iterable[Mapping[str, Any]]) -> dict[int, dict[str, int
 
 
 def _agreement(judges: Sequence[Judge]) -> dict[int, dict[str, int]]:
+    values = {"judges": [judge.pk for judge in judges], "human": HUMAN, "newest": NEWEST}
     with connection.cursor() as cursor:
-        cursor.execute(AGREEMENT, {"judges": [judge.pk for judge in judges], "human": HUMAN})
+        cursor.execute(AGREEMENT, values)
         return {pk: {"agreed": agreed, "shared": shared} for pk, agreed, shared in cursor}
 
 

@@ -1,5 +1,6 @@
 """Runs of judges: starting one, and the job that does it."""
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -142,18 +143,18 @@ def _ask(run: JudgeRun, context: JobContext) -> None:
         handed_in = [key for row in still_open(judge) for key in row.keys]
         recover(judge, bought=sources[0].provider.buys, except_keys=handed_in)
         recording = Recording(run, context)
-        ids = selected(judge, criteria, run.selection).values_list("pk", flat=True)
+        # All ids at once, eight bytes each: labels written later change what a selection holds.
+        rows = selected(judge, criteria, run.selection).values_list("pk", flat=True)
+        ids = array("q", rows.iterator(chunk_size=1000))
         label = labelling(judge) if labels(judge, trial=run.trial) else counting
         engine: Engine | BatchEngine
         if run.batch:
-            engine = batch_engine_for(
-                run, sources, ids.iterator(chunk_size=1000), label=label, look=recording.look
-            )
+            engine = batch_engine_for(run, sources, ids, label=label, look=recording.look)
         else:
             engine = engine_for(
                 judge,
                 sources,
-                ids.iterator(chunk_size=1000),
+                ids,
                 budget=run.budget,
                 label=label,
                 look=recording.look,

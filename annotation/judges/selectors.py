@@ -183,7 +183,11 @@ def _by(name: str, rows: Iterable[Mapping[str, Any]]) -> dict[int, dict[str, int
 
 
 def _agreement(judges: Sequence[Judge]) -> dict[int, dict[str, int]]:
-    values = {"judges": [judge.pk for judge in judges], "human": HUMAN, "newest": NEWEST}
+    values: dict[str, Any] = {
+        "judges": [judge.pk for judge in judges],
+        "human": HUMAN,
+        "newest": NEWEST,
+    }
     with connection.cursor() as cursor:
         cursor.execute(AGREEMENT, values)
         return {pk: {"agreed": agreed, "shared": shared} for pk, agreed, shared in cursor}

@@ -36,6 +36,8 @@ class Connection(TimeStamped):
     idempotent = models.BooleanField(default=False)
     # It has a batch endpoint: slower and cheaper.
     batches = models.BooleanField(default=False)
+    # What a call in a batch costs, in per cent of the judge's prices.
+    batch_price_percent = models.PositiveSmallIntegerField(default=100)
     # The shared rate limit: the moments from which the next request and token are free.
     requests_at = models.DateTimeField(null=True)
     tokens_at = models.DateTimeField(null=True)
@@ -49,6 +51,10 @@ class Connection(TimeStamped):
             models.CheckConstraint(
                 condition=Q(concurrency__range=(1, 512), attempts__range=(1, 20)),
                 name="connection_numbers_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(batch_price_percent__range=(0, 100)),
+                name="connection_batch_price_range",
             ),
         ]
 
@@ -366,6 +372,10 @@ class Mining(TimeStamped):
     criterion = models.ForeignKey("annotation.Criterion", models.CASCADE, related_name="+")
     job = models.ForeignKey("jobs.Job", models.SET_NULL, null=True, related_name="+")
     pairs = models.PositiveSmallIntegerField(default=30)
+    # Instances by the half their prompt fell into when the search began: the judge that proposes
+    # is shown the first half and never the second.
+    shown = ArrayField(models.BigIntegerField(), default=list)
+    held_out = ArrayField(models.BigIntegerField(), default=list)
     # [{"text", "fitted", "held_out": {"right", "wrong", "agreement", "interval"}, "kept"}, …]
     candidates = models.JSONField(default=list)
     created_by = models.ForeignKey(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from annotation.judges.services import ensure_recorded
 from core.exceptions import InvalidInput
 from jobs.context import JobContext
 
@@ -11,7 +12,10 @@ from .uploads import lines_of, upload_path
 
 
 def run_import(ctx: JobContext) -> dict[str, Any]:
-    """Import the upload named by the argument `file`; the result is the report's fields."""
+    """Import the upload named by the argument `file`; the result is the report's fields.
+
+    Judges whose labels the file brings are judges of the project from then on.
+    """
     project = ctx.job.project
     if project is None:
         raise InvalidInput("An import needs a project.")
@@ -26,6 +30,7 @@ def run_import(ctx: JobContext) -> dict[str, Any]:
             progress=lambda done: ctx.progress(done, total, f"{done} of {total} lines"),
             refused_files=refused,
         )
+    ensure_recorded(project=project)
     for error in report.errors[:100]:
         ctx.log(f"{_place(error)} {error['id']}: {error['reason']}", "warning")
     return report.as_dict()

@@ -13,6 +13,7 @@ from pytest_django import Settings
 from accounts.models import Project, Role
 from annotation.instances.models import Instance
 from annotation.instances.uploads import start_import
+from annotation.judges.models import Judge
 from core.exceptions import ApplicationError, InvalidInput
 from jobs.models import Job, State
 from jobs.runner import run
@@ -121,3 +122,19 @@ def test_instances_come_by_the_page() -> None:
     assert (len(first["instances"]), rest["next"]) == (100, None)
     assert len(first["instances"][0]["completions"]) == 2
     assert client.get(url, {"after": "x"}).status_code == 422
+
+
+def test_judges_whose_labels_come_along_are_judges_of_the_project() -> None:
+    project = make_project()
+    record = {
+        "id": "r1",
+        "prompt": "Prompt",
+        "responses": [{"text": "a"}, {"text": "b"}],
+        "ai": [{"judge": "gpt-4", "ranking": [1, 2]}],
+    }
+    content = json.dumps(record).encode()
+    for _ in range(2):
+        ran(start_import(project=project, name="a.jsonl", chunks=[content]))
+    judge = Judge.objects.get(project=project)
+    assert (judge.name, judge.provider) == ("gpt-4", "recorded")
+    assert judge.annotator.annotations.count() == 1

@@ -146,6 +146,8 @@ def _ask(run: JudgeRun, context: JobContext) -> None:
         # All ids at once, eight bytes each: labels written later change what a selection holds.
         rows = selected(judge, criteria, run.selection).values_list("pk", flat=True)
         ids = array("q", rows.iterator(chunk_size=1000))
+        run.total = len(ids) * len(sources)
+        run.save(update_fields=["total"])
         label = labelling(judge) if labels(judge, trial=run.trial) else counting
         engine: Engine | BatchEngine
         if run.batch:

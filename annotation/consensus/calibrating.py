@@ -8,8 +8,8 @@ from annotation.judges.models import Calibration
 from annotation.judges.report.calibration import apply
 from annotation.labels.models import Annotator
 
-# (annotator, criterion, P(canonical first)) → that probability calibrated.
-Calibrate = Callable[[int, int, float], float]
+# (annotator, criterion, P(canonical first)) → that probability calibrated, where it can be.
+Calibrate = Callable[[int, int, float], float | None]
 
 
 def calibrate_of(project: Project) -> Calibrate:
@@ -26,8 +26,8 @@ def calibrate_of(project: Project) -> Calibrate:
         if judge in judges
     }
 
-    def calibrate(annotator: int, criterion: int, p: float) -> float:
+    def calibrate(annotator: int, criterion: int, p: float) -> float | None:
         found = known.get((annotator, criterion))
-        return float(apply(*found, [p])[0]) if found else p
+        return float(apply(*found, [p])[0]) if found else None
 
     return calibrate

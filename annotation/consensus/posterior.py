@@ -9,10 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import stdev
 
+from annotation.instances.content import EVEN
+
 
 @dataclass(frozen=True)
 class Vote:
-    """One label: `ranking` in canonical positions, or `p` = P(position 0 wins) of a pair.
+    """One label: `ranking` in canonical positions, or `p` = P(position 0 wins) of a pair;
+    `calibrated` where people have told what that p is worth.
 
     Two completions that are both in `unranked` were not told apart; one in `missing` was compared
     with none.
@@ -23,6 +26,7 @@ class Vote:
     p: float | None = None
     unranked: frozenset[int] = frozenset()
     missing: frozenset[int] = frozenset()
+    calibrated: bool = False
 
 
 def vote_of_scores(annotator: int, scores: Sequence[int | None]) -> Vote:
@@ -46,6 +50,15 @@ def pair_share(vote: Vote, first: int, second: int) -> float | None:
         return vote.p if first == 0 else 1 - vote.p
     mine, other = vote.ranking[first], vote.ranking[second]
     return 0.5 if mine == other else float(mine < other)
+
+
+def as_vote(share: float) -> float:
+    """The side that a share leans to: 1, 0, or ½ for neither.
+
+    For models of annotators: a share of a vote would count as half a disagreement of a judge with
+    itself, and the model would come to believe that nobody knows anything.
+    """
+    return 0.5 if abs(share - 0.5) < EVEN else float(share > 0.5)
 
 
 def majority(votes: Sequence[Vote]) -> tuple[float, ...]:

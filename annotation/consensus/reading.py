@@ -70,13 +70,16 @@ FIELDS = (
 def label_of(row: Annotation, calibrate: Calibrate | None = None) -> Label:
     human = row.annotator.kind not in MACHINES
     p = None if human else row.attributes.get("verdict", {}).get("p")
-    if p is not None and calibrate:
-        p = calibrate(row.annotator_id, row.criterion_id, p)
+    worth = (
+        calibrate(row.annotator_id, row.criterion_id, p) if calibrate and p is not None else None
+    )
     if row.scores:
         vote = vote_of_scores(row.annotator_id, row.scores)
     else:
         unranked = frozenset(row.unranked)
-        vote = Vote(row.annotator_id, tuple(row.ranking), p, unranked)
+        known = worth is not None
+        said = worth if known else p
+        vote = Vote(row.annotator_id, tuple(row.ranking), said, unranked, calibrated=known)
     return Label(
         vote,
         human,

@@ -6,7 +6,7 @@ Parameters are kept as numbers by annotator, so that a new label needs only its 
 from array import array
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from annotation.quality.em import DAWID_SKENE, Engine, Parameters, Prior
 from annotation.quality.reliability import Ballots, fit, table_of
 
-from .posterior import pair_share, worth_of
+from .posterior import Vote, as_vote, pair_share, worth_of
 from .reading import Label, Subject
 
 Pair = tuple[Subject, int, int]
@@ -31,6 +31,7 @@ class Gathered:
     share: "array[float]" = field(default_factory=lambda: array("d"))
     left: "array[int]" = field(default_factory=lambda: array("b"))
     tie: "array[int]" = field(default_factory=lambda: array("b"))
+    told: "array[int]" = field(default_factory=lambda: array("b"))
 
     def add(self, subject: Subject, labels: Sequence[Label]) -> list[Pair]:
         """One ballot per pair of completions that a label tells apart; the pairs, in order."""
@@ -38,13 +39,14 @@ class Gathered:
         for i, j in combinations(range(len(labels[0].vote.ranking)), 2):
             before = len(self.unit)
             for label in labels:
-                share = pair_share(label.vote, i, j)
+                share = _share(label.vote, i, j)
                 if share is not None:
                     self.unit.append(self.pairs)
                     self.who.append(label.vote.annotator)
                     self.share.append(share)
                     self.left.append(_left(label, i, j))
-                    self.tie.append(_tied(label, i, j))
+                    self.tie.append(share == 0.5 and not label.vote.calibrated)
+                    self.told.append(label.vote.calibrated)
             if len(self.unit) > before:
                 self.pairs += 1
                 found.append((subject, i, j))
@@ -57,15 +59,18 @@ class Gathered:
             np.array(self.share, dtype=np.float64),
             np.array(self.left, dtype=np.intp),
             np.array(self.tie, dtype=np.bool_),
+            np.array(self.told, dtype=np.bool_),
         )
+
+
+def _share(vote: Vote, i: int, j: int) -> float | None:
+    """A calibrated probability as it stands; any other is a vote."""
+    share = pair_share(vote, i, j)
+    return share if share is None or vote.calibrated else as_vote(share)
 
 
 def _left(label: Label, i: int, j: int) -> int:
     return int(label.shown.index(i) < label.shown.index(j)) if label.shown else -1
-
-
-def _tied(label: Label, i: int, j: int) -> bool:
-    return label.vote.p is None and label.vote.ranking[i] == label.vote.ranking[j]
 
 
 def fit_weights(ballots: Ballots, model: str) -> dict[str, Any]:
@@ -119,10 +124,10 @@ def posterior(ballots: Ballots, weights: Mapping[str, Any]) -> list[float]:
     if answers == 2:
         # The fit knew no tie: one is half of each.
         tie = np.zeros_like(ballots.tie)
-        ballots = Ballots(ballots.pair, ballots.annotator, ballots.p, ballots.left, tie)
+        ballots = replace(ballots, tie=tie)
     who, codes = np.unique(ballots.annotator, return_inverse=True)
     table = table_of(ballots, codes, len(who), model=model, answers=answers)
-    engine = Engine(model, table, Prior(), even=True)
+    engine = Engine(model, table, Prior(), even=True, told=ballots.evidence)
     parameters = _parameters(engine.start(), who.tolist(), weights)
     found: list[float] = engine.first_of(engine.expect(parameters)).tolist()
     return found

@@ -19,6 +19,7 @@ ONE_COIN, DAWID_SKENE, MACE, NOISY_BT = "one-coin", "dawid-skene", "mace", "nois
 MODELS = (ONE_COIN, DAWID_SKENE, MACE, NOISY_BT)
 FIRST, SECOND, TIE = 0, 1, 2
 FLOOR = 1e-10
+CERTAIN = (0.01, 0.99)
 # noisy-bt: s_i − s_j is normal beforehand with this standard deviation, unless told otherwise.
 SPREAD = 2.0
 NODES: Vector = np.linspace(-3, 3, 13)
@@ -133,8 +134,16 @@ class Engine:
     """EM over the table of one data set for one model."""
 
     def __init__(
-        self, model: str, table: Table, prior: Prior, *, even: bool, spread: float = SPREAD
+        self,
+        model: str,
+        table: Table,
+        prior: Prior,
+        *,
+        even: bool,
+        spread: float = SPREAD,
+        told: tuple[Codes, Vector] | None = None,
     ) -> None:
+        """`told`: units and P(first is better) of each, evidence beside the labels counted."""
         self.model, self.table, self.pseudo = model, table, prior
         self.even, self.spread = even, spread
         self.labels = table.answers
@@ -143,6 +152,7 @@ class Engine:
         # The truth in the places shown, per cell and hidden answer.
         self.seen = np.where(table.turned[:, None], swapped[None, :], answers[None, :])
         self.back = table.counts.T.tocsr()
+        self.told = self._evidence(*told) if told and len(told[0]) else None
 
     def start(self) -> Parameters:
         """Annotators alike and better than chance, habits even."""
@@ -186,12 +196,18 @@ class Engine:
         """(units, L) how the labels of a unit are shared out among the answers."""
         counts: Vector = self.table.counts @ np.eye(self.labels)[self.table.label]
         total = counts.sum(axis=1, keepdims=True)
-        return np.where(total > 0, counts / np.maximum(total, FLOOR), 1 / self.labels)
+        found: Vector = np.where(total > 0, counts / np.maximum(total, FLOOR), 1 / self.labels)
+        if self.told is not None and self.model != NOISY_BT:
+            found = np.maximum(found, FLOOR) * np.exp(self.told)
+            found /= found.sum(axis=1, keepdims=True)
+        return found
 
     def expect(self, parameters: Parameters) -> Vector:
         """(units, T) P(hidden answer | labels)."""
         logs: Vector = self.table.counts @ np.log(np.maximum(self._chances(parameters), 1e-100))
         logs += np.log(np.maximum(parameters.prior, FLOOR))
+        if self.told is not None:
+            logs += self.told
         logs -= logs.max(axis=1, keepdims=True)
         np.exp(logs, out=logs)
         logs /= logs.sum(axis=1, keepdims=True)
@@ -199,12 +215,26 @@ class Engine:
 
     def first_of(self, responsible: Vector) -> Vector:
         """(units,) P(first is better) from P(hidden answer); a tie counts one half."""
-        if self.model == NOISY_BT:
-            first = 1 / (1 + np.exp(-self.spread * NODES))
-        else:
-            first = np.array([1.0, 0.0, 0.5])[: responsible.shape[1]]
-        found: Vector = responsible @ first
+        found: Vector = responsible @ self._first()
         return found
+
+    def _first(self) -> Vector:
+        """(T,) P(first is better | hidden answer)."""
+        if self.model == NOISY_BT:
+            nodes: Vector = 1 / (1 + np.exp(-self.spread * NODES))
+            return nodes
+        return np.array([1.0, 0.0, 0.5])[: self.labels]
+
+    def _evidence(self, unit: Codes, p: Vector) -> Vector:
+        """(units, T) log of what those probabilities say for each hidden answer, even beforehand.
+
+        Several of one unit add up: as labels do, they count as independent given the answer.
+        """
+        first, p = self._first(), np.clip(p, *CERTAIN)[:, None]
+        logs = np.log(p * first + (1 - p) * (1 - first))
+        units = self.table.counts.shape[0]
+        columns = [np.bincount(unit, column, units) for column in logs.T]
+        return np.stack(columns, axis=1)
 
     def _chances(self, parameters: Parameters) -> Vector:
         """(cells, T) P(this label | hidden answer t, annotator)."""

@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import combinations
 from typing import Any
 
-from annotation.consensus.posterior import Vote, pair_share
+from annotation.consensus.posterior import Vote, as_vote, pair_share
 
 from .agreement import Estimate, Measure, fleiss_kappa, krippendorff_interval, together
 from .bias import (
@@ -216,8 +216,8 @@ def _ballots(entries: Sequence[Entry]) -> tuple[Ballots, list[str]]:
             code = codes.setdefault(pair, len(codes))
             if code == len(prompts):
                 prompts.append(entry.prompt)
-            tie = entry.vote.p is None and abs(p - 0.5) < 1e-9
-            rows.append((code, entry.annotator, p, _left(entry, pair), tie))
+            vote = as_vote(p)
+            rows.append((code, entry.annotator, vote, _left(entry, pair), vote == 0.5))
     return Ballots.of(rows), prompts
 
 

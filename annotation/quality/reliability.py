@@ -49,8 +49,9 @@ class Ballots:
     """What annotators say about pairs; all arrays (labels,).
 
     `pair`: codes from 0 without gaps. `annotator`: ids. `p`: P(canonical first), 1, 0, ½ for a
-    tie, a judge's p. `left`: 1 where the canonical first was shown first, 0 where second, −1 where
-    nobody knows. `tie`: said to be one.
+    tie. `left`: 1 where the canonical first was shown first, 0 where second, −1 where nobody
+    knows. `tie`: said to be one. `told`: p is a calibrated probability: it is evidence as it
+    stands, no vote of somebody whose skill is to be found. None: all are votes.
     """
 
     pair: Codes
@@ -58,6 +59,7 @@ class Ballots:
     p: Vector
     left: Codes
     tie: Flags
+    told: Flags | None = None
 
     def __len__(self) -> int:
         return len(self.pair)
@@ -65,6 +67,11 @@ class Ballots:
     @property
     def pairs(self) -> int:
         return int(self.pair.max(initial=-1)) + 1
+
+    @property
+    def evidence(self) -> tuple[Codes, Vector] | None:
+        """Pairs and probabilities of the ballots that are no votes."""
+        return None if self.told is None else (self.pair[self.told], self.p[self.told])
 
     @staticmethod
     def of(rows: Iterable[tuple[int, int, float, bool | None, bool]]) -> "Ballots":
@@ -157,6 +164,7 @@ def fit(
         prior or Prior(),
         even=even,
         spread=spread,
+        told=ballots.evidence,
     )
     found = engine.run(rounds, tolerance)
     draws = _bootstrap(engine, found, _cluster_codes(ballots.pairs, clusters), resamples, seed)
@@ -176,17 +184,18 @@ def known(model: str) -> None:
 def table_of(
     ballots: Ballots, who: Codes, annotators: int, *, model: str, answers: int | None = None
 ) -> Table:
-    """The ballots counted for a model; `who` are codes of their annotators.
+    """The votes counted for a model; `who` are codes of the annotators of all ballots.
 
     Only dawid-skene has an answer for ties, where there are any or `answers` asks for three.
     """
     tie = ballots.tie if model == DAWID_SKENE else np.zeros_like(ballots.tie)
+    votes = slice(None) if ballots.told is None else ~ballots.told
     return table_of_pairs(
-        ballots.pair,
-        who,
-        ballots.p,
-        ballots.left,
-        tie,
+        ballots.pair[votes],
+        who[votes],
+        ballots.p[votes],
+        ballots.left[votes],
+        tie[votes],
         shape=(ballots.pairs, annotators, answers or (3 if tie.any() else 2)),
     )
 

@@ -209,3 +209,38 @@ def test_nothing_gives_nothing_and_an_unknown_model_is_refused() -> None:
     assert (len(fit([]).posterior), fit([]).skills) == (0, {})
     with pytest.raises(ValueError, match="noisy-bt"):
         fit([Ballot(0, 1, 1.0)], model="vibes")
+
+
+def test_a_told_probability_is_evidence_as_it_stands() -> None:
+    said = Ballots(
+        np.array([0, 1, 2]),
+        np.array([7, 7, 7]),
+        np.array([0.8, 0.5, 0.999]),
+        np.array([-1, -1, -1]),
+        np.zeros(3, dtype=np.bool_),
+        np.ones(3, dtype=np.bool_),
+    )
+    for model in (reliability.ONE_COIN, reliability.DAWID_SKENE, "mace"):
+        posterior = reliability.fit(said, model=model).posterior
+        assert posterior == pytest.approx([0.8, 0.5, 0.99], abs=1e-6), model
+    assert reliability.fit(said, model="noisy-bt").posterior[0] > 0.6
+
+
+def test_told_probabilities_add_to_votes() -> None:
+    votes = Ballots.of(ballots_of(LARGE))
+    more = Ballots(
+        *(
+            np.append(column, extra)
+            for column, extra in zip(
+                (votes.pair, votes.annotator, votes.p, votes.left, votes.tie),
+                (3, 99, 0.9, -1, False),
+                strict=True,
+            )
+        ),
+        np.append(np.zeros(len(votes), dtype=np.bool_), True),
+    )
+    before = reliability.fit(votes, model="one-coin").posterior
+    after = reliability.fit(more, model="one-coin").posterior
+    odds = after / (1 - after) / (before / (1 - before))
+    assert odds[3] == pytest.approx(9, rel=0.1)
+    assert odds[4] == pytest.approx(1, abs=0.05)

@@ -133,9 +133,13 @@ class HeldOut:
         return prompt in self.named or unit_interval(self.salt, "split", prompt) < self.bound
 
     @classmethod
-    def of(cls, project: Project, prompts: int) -> "HeldOut":
-        """From the splits of all snapshots, and that of the next one as it is by default."""
-        bound = _bound(TEST_SHARE, prompts)
+    def of(cls, project: Project, prompts: int, *, margin: float = MARGIN) -> "HeldOut":
+        """From the splits of all snapshots, and that of the next one as it is by default.
+
+        With no `margin` a prompt next to the bound may be of a test split all the same: enough
+        where labels are counted only, too little where they are shown.
+        """
+        bound = _bound(TEST_SHARE, prompts, margin)
         named: set[str] = set()
         rows = Snapshot.objects.filter(project=project).values_list("query", "manifest")
         for query, manifest in rows:
@@ -145,14 +149,14 @@ class HeldOut:
                 named |= {prompt for prompt, split in assigned.items() if split != TRAIN}
             elif splits:
                 share = sum(each for name, each in splits.items() if name != TRAIN)
-                bound = max(bound, _bound(share, _prompts_in(manifest) or prompts))
+                bound = max(bound, _bound(share, _prompts_in(manifest) or prompts, margin))
         return cls(project.protocol.salt, bound, frozenset(named))
 
 
-def _bound(share: float, prompts: int) -> float:
+def _bound(share: float, prompts: int, margin: float) -> float:
     """A hash above this is in no test split of `share` of so many prompts, but for odd luck."""
     count = max(1, prompts)
-    return share + MARGIN * math.sqrt(share * (1 - share) / count) + 2 / count
+    return share + margin * math.sqrt(share * (1 - share) / count) + 2 / count
 
 
 def _prompts_in(manifest: Mapping[str, Any]) -> int:

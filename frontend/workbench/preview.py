@@ -12,7 +12,7 @@ from annotation.judges.asking import Asker
 from annotation.judges.models import Judge, Prompt
 from annotation.judges.pricing import likely_tokens, price
 from annotation.judges.providers.base import Question
-from annotation.judges.workbench.people import draw
+from annotation.judges.workbench.people import LOOKED_AT, draw, tunable
 from annotation.judges.workbench.trials import bases_of
 from annotation.projects.models import Criterion
 from annotation.projects.selectors import criteria_of
@@ -90,10 +90,12 @@ def preview_of(project: Project, values: Mapping[str, Any], chosen: Mapping[str,
 
 
 def _offered(project: Project, criterion: Criterion | None) -> list[Instance]:
-    """Instances that a trial would ask about; any, where people have labelled none."""
+    """Instances that a trial would ask about; where people have labelled none, any like them."""
     keys = draw(criterion, OFFERED) if criterion else []
-    rows = Instance.objects.filter(project=project)
-    return list((rows.filter(pk__in=keys) if keys else rows).order_by("pk")[:OFFERED])
+    rows = Instance.objects.filter(project=project).order_by("pk")
+    if not keys:
+        keys = tunable(project, dict(rows.values_list("pk", "prompt_hash")[: LOOKED_AT * OFFERED]))
+    return list(rows.filter(pk__in=keys[:OFFERED]))
 
 
 def _shown(

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from annotation.instances.models import Instance
 from annotation.judges.models import CallPurpose, JudgeCall, Mining, Prompt
 from annotation.judges.prompting import create_prompt
 from annotation.judges.workbench import accepting
@@ -22,7 +23,9 @@ from tests.annotation.workbench_scene import (
     follows_the_prompt,
     make_scene,
     run_jobs,
+    train_prompt,
 )
+from tests.factories import make_annotation, make_instance
 
 pytestmark = pytest.mark.django_db
 OWN = "Which completion is polite?"
@@ -79,6 +82,27 @@ def test_the_proposal_is_on_the_books_and_sees_one_half_only() -> None:
     for instance in mining.project.instances.all():
         assert (f"[user] {instance.messages[0]['content']}\n" in told) == (instance.pk in shown)
     assert "It is kinder, says person-0." in told
+
+
+def test_later_labels_move_no_pair_from_one_half_to_the_other() -> None:
+    with serving(follows_the_prompt) as server:
+        mining = mined(server.url, 12)
+        told = server.bodies[0]["messages"][-1]["content"]
+    before = halves_of(mining)
+    for number in range(12, 32):
+        prompt = train_prompt(mining.project, number)
+        make_annotation(make_instance(mining.project, prompt=prompt))
+    # Others say the opposite of a pair that was shown: people are even, it is in neither half.
+    dropped = Instance.objects.get(pk=mining.shown[0])
+    for label in list(dropped.annotations.all()):
+        make_annotation(dropped, ranking=label.ranking[::-1])
+    after = halves_of(mining)
+    assert set(after.held_out) == set(before.held_out)
+    assert {unit[0] for unit in after.fitted} == set(mining.shown) - {dropped.pk}
+    assert not set(mining.shown) & set(mining.held_out)
+    for instance in Instance.objects.filter(pk__in=mining.held_out).prefetch_related("completions"):
+        assert instance.messages[0]["content"] not in told.split("\n")
+        assert not any(each.text in told.split("\n") for each in instance.completions.all())
 
 
 def test_garbage_is_asked_once_more_then_fails_with_a_reason() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from annotation.datasets.models import Snapshot
 from annotation.judges.models import CallState, Judge, JudgeCall, Prompt, Stage
 from annotation.judges.prompting import create_prompt, new_version
 from annotation.judges.workbench.comparing import difference
@@ -16,6 +17,8 @@ from annotation.queue.models import Arm, Assignment, Destination
 from audit.models import Event
 from core.exceptions import Conflict, InvalidInput
 from core.hashing import unit_interval
+from frontend.workbench.fields import values_of
+from frontend.workbench.preview import preview_of
 from tests.annotation.chat_server import serving
 from tests.annotation.workbench_scene import (
     follows_the_prompt,
@@ -23,7 +26,7 @@ from tests.annotation.workbench_scene import (
     make_scene,
     trial_of,
 )
-from tests.factories import make_project
+from tests.factories import make_annotation, make_annotator, make_instance, make_project
 
 pytestmark = pytest.mark.django_db
 
@@ -149,6 +152,35 @@ def test_nothing_is_tried_on_the_reported_half_of_the_audit_arm() -> None:
     drawn = set(draw(main_criterion(project), 30))
     assert 0 < len(reported) < 30
     assert drawn == {instance.pk for instance in made} - reported
+
+
+def test_nothing_is_tried_on_what_a_data_set_takes_for_tests() -> None:
+    project = make_project()
+    person = make_annotator(project, "person", kind="import")
+    made = [make_instance(project) for _ in range(40)]
+    for instance in made:
+        make_annotation(instance, person, (1, 2))
+    salt = project.protocol.salt
+    # A fifth of the prompts, which are taken by the lowest hashes, and two of forty for luck.
+    train = {
+        instance.pk
+        for instance in made
+        if unit_interval(salt, "split", instance.prompt_hash) >= 0.25
+    }
+    assert 0 < len(train) < 40
+    assert set(draw(main_criterion(project), 40)) == train
+    # A data set names the prompts that it holds out.
+    named = max(made, key=lambda instance: unit_interval(salt, "split", instance.prompt_hash))
+    Snapshot.objects.create(
+        project=project,
+        name="by name",
+        query={"splits": {"assigned": {named.prompt_hash: "validation"}}},
+        manifest={},
+    )
+    assert set(draw(main_criterion(project), 40)) == train - {named.pk}
+    preview = preview_of(project, values_of(None), {"instance": str(named.pk)})
+    assert named not in preview.instances
+    assert {each.pk for each in preview.instances} < train
 
 
 def test_a_draw_is_the_same_every_time() -> None:

@@ -4,12 +4,14 @@ import re
 from typing import Any
 
 from accounts.models import Project
+from annotation.instances.content import InstanceContent
 from annotation.instances.models import Instance
 from annotation.judges.models import Connection, Judge, JudgeRun
 from annotation.judges.services import create_judge
 from annotation.ledger.models import Budget
 from annotation.ledger.services import create_budget
 from annotation.projects.selectors import main_criterion
+from core.hashing import unit_interval
 from jobs import runner
 from jobs.models import Job, State
 from tests.annotation.chat_server import reply
@@ -23,7 +25,8 @@ Answer = tuple[int, dict[str, str], dict[str, Any]]
 def make_pairs(project: Project, count: int) -> list[Instance]:
     """Pairs of one polite and one rude completion; people like the polite one.
 
-    The polite one is the second of every other pair, and the longer one of every other two.
+    The polite one is the second of every other pair, and the longer one of every other two. No
+    prompt is of a test split.
     """
     people = [make_annotator(project, f"person-{each}", kind="import") for each in range(2)]
     made = []
@@ -32,7 +35,7 @@ def make_pairs(project: Project, count: int) -> list[Instance]:
         polite = f"Please, polite {number}{long if number % 4 < 2 else ''}"
         rude = f"Rude {number}{'' if number % 4 < 2 else long}"
         texts = (rude, polite) if number % 2 else (polite, rude)
-        instance = make_instance(project, texts, prompt=f"Question {number}?")
+        instance = make_instance(project, texts, prompt=train_prompt(project, number))
         for person in people:
             make_annotation(
                 instance,
@@ -42,6 +45,18 @@ def make_pairs(project: Project, count: int) -> list[Instance]:
             )
         made.append(instance)
     return made
+
+
+def train_prompt(project: Project, number: int) -> str:
+    """A prompt that no usual split takes for tests."""
+    wordings = (f"Question {number}{'?' * marks}" for marks in range(1, 1000))
+    return next(each for each in wordings if split_place(project, each) > 0.9)
+
+
+def split_place(project: Project, prompt: str) -> float:
+    """Where a prompt stands among those of which the first are taken for tests; 0 to 1."""
+    content = InstanceContent("", [{"role": "user", "content": prompt}], [])
+    return unit_interval(project.protocol.salt, "split", content.prompt_hash())
 
 
 def follows_the_prompt(body: dict[str, Any], number: int) -> Answer:

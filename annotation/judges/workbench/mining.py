@@ -5,7 +5,8 @@ decided. One half of the pairs, by prompt, is shown to the judge that proposes; 
 out. What a candidate says is read from the stored replies whenever it is looked at.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.db import transaction
@@ -73,11 +74,14 @@ def mine(*, order: Order, by: User | None) -> Mining:
     """
     _check(order)
     project = order.judge.project
+    shown, held_out = halved(project, _pairs(order))
     mining = Mining.objects.create(
         project=project,
         judge=order.judge,
         criterion=order.criterion,
         pairs=order.pairs,
+        shown=shown,
+        held_out=held_out,
         created_by=by,
     )
     mining.job = submit(
@@ -111,38 +115,64 @@ def _check(order: Order) -> None:
             _("A criterion has %(shortest)d to %(longest)d characters.")
             % {"shortest": SHORTEST, "longest": LONGEST}
         )
-    if len(decided(order.criterion, order.pairs)) < FEWEST:
-        raise InvalidInput(_("People have decided too few pairs on this criterion."))
+
+
+def _pairs(order: Order) -> dict[Unit, Opinion]:
+    """The pairs of a search.
+
+    Raises:
+        InvalidInput: there are too few.
+    """
+    found = decided(order.criterion, order.pairs)
+    if len(found) < FEWEST:
+        raise InvalidInput(
+            _("People have decided too few pairs on this criterion that may be tuned on.")
+        )
+    return found
 
 
 def decided(criterion: Criterion, count: int) -> dict[Unit, Opinion]:
-    """Up to `count` pairs that people decided, the same ones every time, never of A-report."""
+    """Up to `count` pairs that people decided, from those that `draw` allows."""
     pool = draw(criterion, LOOKED_AT * count // 4)
-    opinions = opinions_of(criterion, pool)
-    sizes: dict[int, int] = {}
-    for unit in opinions:
-        sizes[unit[0]] = sizes.get(unit[0], 0) + 1
-    found = [
-        (unit, opinion)
+    found = _decided(criterion, pool)
+    order = {pk: place for place, pk in enumerate(pool)}
+    return dict(sorted(found.items(), key=lambda each: order[each[0][0]])[:count])
+
+
+def _decided(criterion: Criterion, instance_ids: Sequence[int]) -> dict[Unit, Opinion]:
+    """What people say of these pairs where it is no tie; lists are left out."""
+    opinions = opinions_of(criterion, instance_ids)
+    sizes = Counter(unit[0] for unit in opinions)
+    return {
+        unit: opinion
         for unit, opinion in opinions.items()
         if opinion.answer != TIE and sizes[unit[0]] == 1
-    ]
-    order = {pk: place for place, pk in enumerate(pool)}
-    return dict(sorted(found, key=lambda each: order[each[0][0]])[:count])
+    }
 
 
-def halves_of(mining: Mining) -> Halves:
-    """The mining's pairs in two halves; a prompt lies in one of them."""
-    opinions = decided(mining.criterion, mining.pairs)
-    salt = protocol_of(mining.project).salt
+def halved(project: Project, opinions: Mapping[Unit, Opinion]) -> tuple[list[int], list[int]]:
+    """The instances to show and those to hold out; a prompt lies in one half."""
+    salt = protocol_of(project).salt
     prompts = sorted(
         {opinion.prompt for opinion in opinions.values()},
         key=lambda prompt: unit_interval(salt, "mining", prompt),
     )
-    shown = set(prompts[: len(prompts) // 2])
+    first = set(prompts[: len(prompts) // 2])
+    shown = [unit[0] for unit, opinion in opinions.items() if opinion.prompt in first]
+    held_out = [unit[0] for unit, opinion in opinions.items() if opinion.prompt not in first]
+    return sorted(shown), sorted(held_out)
+
+
+def halves_of(mining: Mining) -> Halves:
+    """The halves as they were when the search began, with what people say by now.
+
+    A pair that people are even on by now is left out of both.
+    """
+    opinions = _decided(mining.criterion, [*mining.shown, *mining.held_out])
+    shown = set(mining.shown)
     return Halves(
-        {unit: opinion for unit, opinion in opinions.items() if opinion.prompt in shown},
-        {unit: opinion for unit, opinion in opinions.items() if opinion.prompt not in shown},
+        {unit: opinion for unit, opinion in opinions.items() if unit[0] in shown},
+        {unit: opinion for unit, opinion in opinions.items() if unit[0] not in shown},
     )
 
 
@@ -176,7 +206,7 @@ def measure(
     Args:
         texts: (criterion, who wrote it: "judge" or "people").
     """
-    instances = halves_of(mining).instances
+    instances = sorted([*mining.shown, *mining.held_out])
     base = asked_again(mining.judge, mining.criterion, instances, budget, mining.created_by)
     runs, rows = [base], [{"run": base.pk, "source": "base", "text": ""}]
     for number, (text, source) in enumerate(texts, 1):

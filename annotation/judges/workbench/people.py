@@ -11,6 +11,7 @@ from annotation.consensus.models import Scope
 from annotation.consensus.posterior import pair_share
 from annotation.consensus.reading import FIELDS, Label, chosen_for, label_of
 from annotation.instances.models import Instance, InstanceState
+from annotation.judges.examples import HeldOut
 from annotation.labels.models import Annotation, AnnotatorKind
 from annotation.labels.selectors import current
 from annotation.projects.models import Criterion
@@ -60,7 +61,7 @@ def _opinions(labels: Sequence[Label], prompt: str) -> Iterable[tuple[tuple[int,
 
 
 def draw(criterion: Criterion, count: int) -> list[int]:
-    """Up to `count` instances with labels of people, the same ones every time, never of A-report.
+    """Up to `count` instances with labels of people that may be tuned on, always the same ones.
 
     About a third are such that people are split on, where there are so many. A larger draw
     holds a smaller one as long as no label comes in.
@@ -70,8 +71,7 @@ def draw(criterion: Criterion, count: int) -> list[int]:
     # The hash of the content is as good as a draw by lot, and there is an index of it.
     looked_at = rows.order_by("content_hash").values_list("pk", "prompt_hash")
     found = dict(looked_at[: LOOKED_AT * count])
-    reserved = reported(criterion.project, set(found.values()))
-    pool = [pk for pk, prompt in found.items() if prompt not in reserved]
+    pool = tunable(criterion.project, found)
     opinions = opinions_of(criterion, pool)
     split = {unit[0] for unit, opinion in opinions.items() if opinion.split}
     told = {unit[0] for unit in opinions}
@@ -85,6 +85,17 @@ def stratified(pool: Sequence[int], split: Collection[int], count: int) -> list[
     wanted = min(len(hard), max(round(SPLIT_SHARE * count), count - len(easy)))
     chosen = {*hard[:wanted], *easy[: count - wanted]}
     return [pk for pk in pool if pk in chosen]
+
+
+def tunable(project: Project, prompts: Mapping[int, str]) -> list[int]:
+    """Those of the instances, given with their prompts, that may be tuned on, in this order.
+
+    Prompts of A-report and of test splits measure what was tuned, so nothing is tuned on them.
+    """
+    different = set(prompts.values())
+    reserved = reported(project, different)
+    held_out = HeldOut.of(project, len(different), margin=0)
+    return [pk for pk, each in prompts.items() if each not in reserved and not held_out(each)]
 
 
 def reported(project: Project, prompts: Collection[str]) -> set[str]:

@@ -298,7 +298,7 @@ def test_a_killed_run_goes_on_and_buys_nothing_again() -> None:
     unknown = JudgeCall.objects.filter(state=CallState.UNKNOWN)
     assert run.state == RunState.FINISHED
     assert bill["bought_again"] == 0
-    assert 0 < unknown.count() <= 16
+    assert 0 < unknown.count() <= 16 + 2  # in flight, and handed over ahead
     assert set(unknown.values_list("failure", flat=True)) == {"lost"}
     # A call may have been written and not have arrived: charged more than billed, never less.
     money = state(budget)

@@ -27,6 +27,9 @@ from .policy import REFUSALS, TROUBLES, Policy, back_off, wait_after
 LOOK_EVERY = 0.5
 LABEL_EVERY = 0.25
 BUDGET_AGAIN = 0.1
+# One more for so many in flight is written and handed over ahead: it takes a place that gets free
+# at once, not after the books of the reply before it.
+AHEAD = 8
 # Replies written in one transaction; the next ones gather meanwhile.
 FLUSH = 500
 
@@ -67,6 +70,7 @@ class Engine:
         self._label = label
         self._look = look
         self._grace = grace
+        self._room = policy.concurrency + policy.concurrency // AHEAD
         self._breaker = Breaker(rest=policy.rest, patience=policy.patience)
         self._ready: deque[Ask] = deque()
         self._later: list[tuple[float, int, Ask]] = []
@@ -103,7 +107,8 @@ class Engine:
             JobCancelled: as `look` raised it; replies that came within the grace are kept.
             Exception: a fault in a provider, or whatever else `look` raised.
         """
-        with Line([source.provider for source in sources]) as line:
+        providers = [source.provider for source in sources]
+        with Line(providers, self._policy.concurrency) as line:
             while self._out or not (self.stopped or self._done()):
                 decisions = self._decide(line.arrived(self._patience()))
                 self._store(decisions)
@@ -130,7 +135,7 @@ class Engine:
         """How long to wait for something to come home."""
         now = time.monotonic()
         until = now + LOOK_EVERY
-        if not self.stopped and len(self._out) < self._policy.concurrency:
+        if not self.stopped and len(self._out) < self._room:
             if self._later:
                 until = min(until, max(self._not_before, self._later[0][0]))
             if self._ready or not self._feed.empty:
@@ -203,7 +208,7 @@ class Engine:
             self.stop(reason)
         if self.stopped or now < self._not_before:
             return
-        asks = self._next(self._breaker.allows(self._policy.concurrency - len(self._out)))
+        asks = self._next(self._breaker.allows(self._room - len(self._out)))
         if not asks:
             return
         delays, back = self._limit.take([ask.question.tokens for ask in asks])

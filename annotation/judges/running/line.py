@@ -20,11 +20,13 @@ CLOSE_SECONDS = 5.0
 class Line:
     """Sends questions and hands back outcomes in the order they come home.
 
-    A slow call holds up no other. Leaving the block gives up what is still in flight.
+    A slow call holds up no other; `concurrency` of them are in flight at most, the others wait
+    their turn. Leaving the block gives up what is still in flight.
     """
 
-    def __init__(self, providers: Iterable[Provider]) -> None:
+    def __init__(self, providers: Iterable[Provider], concurrency: int) -> None:
         self._providers = list(providers)
+        self._places = asyncio.Semaphore(concurrency)
         self._loop = asyncio.new_event_loop()
         self._home: SimpleQueue[Outcome] = SimpleQueue()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -73,16 +75,9 @@ class Line:
     async def _ask(self, ask: Ask, delay: float) -> None:
         if delay > 0:
             await asyncio.sleep(delay)
-        started = time.monotonic()
-        try:
-            reply = await ask.source.provider.answer(ask.question)
-        except ProviderError as error:
-            took = round((time.monotonic() - started) * 1000)
-            self._home.put(Outcome(ask, error=error, milliseconds=took))
-        except Exception as fault:  # noqa: BLE001 - the engine stops in order and raises it
-            self._home.put(Outcome(ask, fault=fault))
-        else:
-            self._home.put(Outcome(ask, reply=reply))
+        async with self._places:
+            outcome = await _answered(ask)
+        self._home.put(outcome)
 
     async def _close(self) -> None:
         for task in self._tasks:
@@ -90,3 +85,14 @@ class Line:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for provider in self._providers:
             await provider.close()
+
+
+async def _answered(ask: Ask) -> Outcome:
+    started = time.monotonic()
+    try:
+        return Outcome(ask, reply=await ask.source.provider.answer(ask.question))
+    except ProviderError as error:
+        took = round((time.monotonic() - started) * 1000)
+        return Outcome(ask, error=error, milliseconds=took)
+    except Exception as fault:  # noqa: BLE001 - the engine stops in order and raises it
+        return Outcome(ask, fault=fault)

@@ -90,14 +90,26 @@ def test_a_pair_is_asked_in_both_orders() -> None:
     assert reply.price_micros == backward.ceiling
 
 
+def test_equal_pairs_are_questions_of_their_own() -> None:
+    project = make_project()
+    rows = [
+        make_instance(project, ("NIKE", "NIKE"), prompt="Shoes?", generators=generators)
+        for generators in ("ab", "cd")
+    ]
+    asked = asker(project).questions([row.pk for row in rows])
+    assert len({question.key for question in asked}) == 4
+
+
 def test_the_first_prompt_and_its_keys_stay() -> None:
     project = make_project()
     Criterion.objects.filter(project=project).update(question="Which one is better overall?")
     asked = asker(project)
-    question, _ = asked.questions([make_instance(project, ("one", "two"), prompt="Why?").pk])
+    instance = make_instance(project, ("one", "two"), prompt="Why?")
+    question, _ = asked.questions([instance.pk])
     assert [m["content"] for m in question.messages] == [FIRST_SYSTEM, FIRST_USER]
     assert question.key == content_hash(
         {
+            "instance": instance.pk,
             "model": "some-model",
             "prompt version": "1",
             "messages": question.messages,

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 from annotation.judges import selecting
 from annotation.judges.estimating import Estimate, estimate
 from annotation.judges.models import Judge
+from annotation.judges.pricing import use_batch_prices
 from annotation.judges.selecting import selected
 from annotation.ledger.models import Budget
 from annotation.projects.models import Criterion
@@ -121,6 +122,8 @@ def forecast_of(judge: Judge, wish: Wish, form: QueryDict) -> Forecast:
         InvalidInput: the judge cannot be asked like this.
     """
     ids = list(selected(judge, wish.criteria, wish.selection).values_list("pk", flat=True))
+    if wish.batch:
+        use_batch_prices(judge)
     budget = wish.budget
     left = wish.limit_micros or None
     if budget is not None:

@@ -10,7 +10,14 @@ from core.exceptions import InvalidInput
 
 MICROS = 1_000_000
 PRICES = ("price_per_1k_input_micros", "price_per_1k_output_micros", "price_per_call_micros")
-WHOLE = ("requests_per_minute", "tokens_per_minute", "concurrency", "timeout_seconds", "attempts")
+WHOLE = (
+    "requests_per_minute",
+    "tokens_per_minute",
+    "concurrency",
+    "timeout_seconds",
+    "attempts",
+    "batch_price_percent",
+)
 MOST = 1_000_000
 # The built-in prompt: one token with its log-probabilities, or reasons first.
 MODES = ("token", "reasoned")

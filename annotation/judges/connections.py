@@ -39,6 +39,7 @@ SETTABLE = frozenset(
         "attempts",
         "idempotent",
         "batches",
+        "batch_price_percent",
     }
 )
 OURS = {field.name for field in Connection._meta.fields} - SETTABLE
@@ -181,6 +182,8 @@ def _fill(connection: Connection, values: Mapping[str, Any]) -> None:
     connection.base_url = _base(connection.base_url)
     if not connection.timeout_seconds:
         raise InvalidInput(_("A reply takes time: allow at least one second."))
+    if not 1 <= connection.batch_price_percent <= 100:
+        raise InvalidInput(_("A call in a batch costs 1 to 100 per cent of one by itself."))
     if connection.provider not in ASKED:
         raise InvalidInput(_("Connections lead to OpenAI-compatible servers and to Anthropic."))
     check_url(connection.base_url, reach_of(connection.base_url))

@@ -16,18 +16,22 @@ class Host:
     needs_key: bool = True
     logprobs: bool = True
     batches: bool = False
+    batch_price_percent: int = 100
     constrain: str = ""
     private: bool = False
 
 
 HOSTS = (
-    Host("OpenAI", Provider.OPENAI, "https://api.openai.com/v1", batches=True),
+    Host(
+        "OpenAI", Provider.OPENAI, "https://api.openai.com/v1", batches=True, batch_price_percent=50
+    ),
     Host(
         "Anthropic",
         Provider.ANTHROPIC,
         "https://api.anthropic.com/v1",
         logprobs=False,
         batches=True,
+        batch_price_percent=50,
         constrain="tool",
     ),
     Host("Together", Provider.OPENAI, "https://api.together.xyz/v1"),

@@ -143,6 +143,8 @@ class Judge(TimeStamped):
     price_per_call_micros = models.BigIntegerField(default=0)
     price_per_1k_input_micros = models.BigIntegerField(default=0)
     price_per_1k_output_micros = models.BigIntegerField(default=0)
+    # What is charged of these prices, in per cent: set on the judge in memory, by a run in batches.
+    price_percent = 100
 
     class Meta:
         constraints = [

@@ -11,12 +11,19 @@ CHARACTERS_PER_TOKEN = 4
 
 
 def price(judge: Judge, input_tokens: int, output_tokens: int) -> int:
-    """What so many tokens cost, rounded up."""
+    """What a call with so many tokens costs, rounded up; less in batches (`use_batch_prices`)."""
     by_token = (
         input_tokens * judge.price_per_1k_input_micros
         + output_tokens * judge.price_per_1k_output_micros
     )
-    return judge.price_per_call_micros - (-by_token // 1000)
+    whole = 1000 * judge.price_per_call_micros + by_token
+    return -(-whole * judge.price_percent // 100_000)
+
+
+def use_batch_prices(judge: Judge) -> None:
+    """From now on, this judge in memory is charged what its connection takes for batches."""
+    if judge.connection is not None:
+        judge.price_percent = judge.connection.batch_price_percent
 
 
 def most_tokens(messages: Sequence[Mapping[str, str]]) -> int:

@@ -20,6 +20,7 @@ from jobs.models import Queue
 
 from . import locks
 from .models import Judge, JudgeRun, Provider, RunState, Stage
+from .pricing import use_batch_prices
 from .running.batching import BatchEngine, still_open
 from .running.books import recover
 from .running.engine import Engine
@@ -138,6 +139,8 @@ def run_judge(context: JobContext) -> dict[str, Any]:
 def _ask(run: JudgeRun, context: JobContext) -> None:
     judge = run.judge
     criteria = _criteria(judge, run.criteria)
+    if run.batch:
+        use_batch_prices(judge)
     sources = sources_of(judge, criteria)
     with locks.asking(judge, patience=LOCK_SECONDS, meanwhile=context.check):
         handed_in = [key for row in still_open(judge) for key in row.keys]

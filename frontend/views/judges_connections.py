@@ -123,7 +123,7 @@ def _begin(host: Any) -> dict[str, Any]:
     if host is None:
         return {"provider": "openai-compatible"}
     known = {"name": host.name, "provider": host.provider, "base_url": host.base_url}
-    return {**known, "batches": host.batches}
+    return {**known, "batches": host.batches, "batch_price_percent": host.batch_price_percent}
 
 
 def _settings(row: Connection) -> dict[str, Any]:

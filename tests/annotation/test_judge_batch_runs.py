@@ -1,14 +1,19 @@
 """Runs through batch endpoints: labels, money, what expires, kills and cancels."""
 
+from dataclasses import replace
+from math import ceil
 from typing import Any
 
 import pytest
+from django.http import QueryDict
 
-from annotation.judges.models import CallState, JudgeBatch, JudgeCall, RunState
+from annotation.judges.models import CallState, Judge, JudgeBatch, JudgeCall, RunState
 from annotation.judges.running import batching
 from annotation.judges.running.batching import BatchEngine
 from annotation.labels.models import Annotation
 from annotation.ledger.selectors import state
+from annotation.projects.selectors import main_criterion
+from frontend.judge_asking import Wish, forecast_of
 from jobs import services as jobs
 from jobs.models import Job
 from tests.annotation.judge_scene import PRICE, begin, finish, job_of, preferred, scene
@@ -38,6 +43,29 @@ def test_a_batch_labels_everything_and_pays_the_bill(provider: str) -> None:
     assert (money.settled, money.reserved, money.unknown) == (bill["calls"] * PRICE, 0, 0)
     row = JudgeBatch.objects.get()
     assert (row.state, len(row.keys), bool(row.provider_id)) == ("settled", 60, True)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_batch_costs_what_the_connection_says(provider: str) -> None:
+    prices = {"price_per_1k_input_micros": 33, "price_per_1k_output_micros": 150}
+    with endpoint() as server:
+        judge, budget = scene(server, 10, provider=provider, batches=True, batch_price_percent=50)
+        Judge.objects.filter(pk=judge.pk).update(price_per_call_micros=0, **prices)
+        wish = Wish([main_criterion(judge.project)], {"of": "all"}, budget, batch=True)
+        told = forecast_of(Judge.objects.get(pk=judge.pk), wish, QueryDict()).estimate
+        direct = forecast_of(
+            Judge.objects.get(pk=judge.pk), replace(wish, batch=False), QueryDict()
+        ).estimate
+        finish(begin(Judge.objects.get(pk=judge.pk), budget, batch=True))
+    calls = JudgeCall.objects.all()
+    assert len(calls) == 20
+    for call in calls:
+        whole = call.input_tokens * 33 + call.output_tokens * 150
+        assert call.price_micros == ceil(whole / 2000) > 0
+    money = state(budget)
+    assert money.settled == sum(call.price_micros for call in calls)
+    assert abs(told.most_micros - direct.most_micros / 2) <= 20
+    assert money.settled <= told.most_micros
 
 
 def test_more_than_one_batch_holds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from annotation.judges.models import CallState, Failure, Judge, JudgeCall
 from annotation.judges.providers.base import Question, Reply
 from annotation.ledger import services as ledger
 from annotation.ledger.models import Budget, Entry, EntryState
+from core.text import storable
 
 from .asks import Ask, subject_of
 
@@ -182,29 +183,32 @@ def _values(ask: Ask, reply: Reply) -> tuple[object, ...]:
         str(reply.state),
         str(reply.failure),
         ask.sent,
-        _clean(reply.provider_id)[:200],
-        _clean(reply.text),
-        None if reply.logprobs is None else _clean(json.dumps(reply.logprobs)),
+        storable(reply.provider_id)[:200],
+        storable(reply.text),
+        _logprobs(reply),
         reply.p_first,
         reply.confidence,
         _array(reply.ranking),
         _array(reply.scores),
-        _clean(reply.rationale),
+        storable(reply.rationale),
         reply.input_tokens,
         reply.output_tokens,
         reply.price_micros,
         reply.milliseconds,
-        _clean(reply.error),
+        storable(reply.error),
     )
+
+
+def _logprobs(reply: Reply) -> str | None:
+    if reply.logprobs is None:
+        return None
+    clean = [each | {"token": storable(str(each.get("token", "")))} for each in reply.logprobs]
+    return json.dumps(clean, ensure_ascii=False)
 
 
 def _array(values: Sequence[float | None]) -> str:
     """A PostgreSQL array as text: rows of different lengths travel in one list."""
     return "{" + ",".join("NULL" if value is None else repr(value) for value in values) + "}"
-
-
-def _clean(text: str) -> str:
-    return text.replace("\0", "").replace("\\u0000", "")
 
 
 @transaction.atomic

@@ -25,7 +25,7 @@ from .policy import REFUSALS, TROUBLES, Policy, back_off, wait_after
 # Seconds: between two looks around (progress, cancel), between two writings of labels, and until
 # a budget that is full is tried again while replies are still to come.
 LOOK_EVERY = 0.5
-LABEL_EVERY = 0.25
+LABEL_EVERY = 1.0
 BUDGET_AGAIN = 0.1
 # One more for so many in flight is written and handed over ahead: it takes a place that gets free
 # at once, not after the books of the reply before it.

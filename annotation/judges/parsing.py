@@ -12,8 +12,9 @@ Side = Literal["first", "second", "tie"]
 
 TAGS: dict[str, Side] = {"A": "first", "B": "second", "C": "tie"}
 # The tag has to end the reply: one in the middle may quote the instructions or a completion.
-FINAL_TAG = re.compile(r"\[\[[ \t]*([^\[\]\n]{1,300}?)[ \t]*\]\][\s.*_`]*\Z")
-CONFIDENCE = re.compile(r"^[\s*_`]*confidence[\s*_`]*[:=][\s*_`]*(\d{1,3})\s*%?[\s*_`.]*\Z", re.I)
+# No two parts of a pattern take the same characters: a reply of blanks would hold up all others.
+FINAL_TAG = re.compile(r"\[\[([^\[\]\n]{1,300})\]\][\s.*_`]*\Z")
+CONFIDENCE = re.compile(r"[\s*_`]*confidence[\s*_`]*[:=][\s*_`]*(\d{1,3})[\s%*_`.]*\Z", re.I)
 # Ġ and ▁ are how tokenizers write the space before a word.
 AROUND_A_LABEL = " \t\r\n\"'`*_.,:;()[]{}\u0120\u2581"
 REFUSALS = re.compile(
@@ -57,7 +58,7 @@ def single_label(reply: str, labels: Sequence[str]) -> str | None:
 def final_tag(reply: str) -> str | None:
     """What stands in the [[…]] that ends the reply."""
     found = FINAL_TAG.search(reply)
-    return found.group(1).strip() if found else None
+    return found.group(1).strip() or None if found else None
 
 
 def rationale(reply: str) -> str:

@@ -10,6 +10,7 @@ import ipaddress
 import socket
 import ssl
 import time
+import zlib
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -26,10 +27,14 @@ IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 # NAT64 and IPv4-compatible addresses: the last 32 bits are where the packet goes.
 TRANSLATED = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
+# Public by its number, and a cloud's own machines behind it (Azure's host agent).
+PLATFORM = frozenset({ipaddress.IPv4Address("168.63.129.16")})
 DEFAULT_PORTS = {"http": 80, "https": 443}
 # Seconds for which a checked address is used again without asking for the name.
 REMEMBERED = 30.0
 MORE_ADDRESSES = 2
+# Bytes that a packed reply is unpacked to at a time.
+PIECE = 1 << 20
 # Many servers close what is idle for five seconds; a question sent at that moment is lost.
 KEPT_OPEN = 4.0
 
@@ -166,7 +171,8 @@ def literal(host: str) -> IP | None:
 def is_private(address: IP) -> bool:
     """Whether an address is not reachable from everywhere."""
     inner = _carried(address) or address
-    return not inner.is_global or inner.is_multicast
+    site = isinstance(inner, ipaddress.IPv6Address) and inner.is_site_local
+    return not inner.is_global or inner.is_multicast or site or inner in PLATFORM
 
 
 def _carried(address: IP) -> ipaddress.IPv4Address | None:
@@ -310,6 +316,54 @@ def port_of(url: httpx.URL) -> int:
 def _at(url: httpx.URL, address: str) -> httpx.URL:
     """Taking a URL apart costs a fifth of a whole exchange."""
     return url.copy_with(host=address)
+
+
+async def unpacked(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The body in pieces of a bearable size; packed in one layer at most, whoever packed it.
+
+    A library that unpacks by itself makes gigabytes of a few bytes before anybody can count them.
+
+    Raises:
+        httpx.DecodingError: it is packed otherwise, or broke off.
+    """
+    packing = response.headers.get("content-encoding", "").strip().lower()
+    if packing in ("", "identity"):
+        async for part in response.aiter_raw():
+            yield part
+        return
+    if packing not in ("gzip", "x-gzip", "deflate"):
+        raise httpx.DecodingError(f"the reply is packed as {packing[:40]!r}")
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    async for part in response.aiter_raw():
+        left = part
+        while left:
+            try:
+                piece = unpacker.decompress(left, PIECE)
+            except zlib.error as error:
+                raise httpx.DecodingError(f"the reply cannot be unpacked: {error}") from error
+            left = unpacker.unconsumed_tail
+            yield piece
+    if not unpacker.eof:
+        raise httpx.DecodingError("the packed reply broke off")
+
+
+async def lines(parts: AsyncIterator[bytes], most: int) -> AsyncIterator[bytes]:
+    """The lines of a body, ended by line feeds and by nothing else: texts hold other separators.
+
+    Raises:
+        NoEnd: one of them is more than `most` bytes.
+    """
+    begun = bytearray()
+    async for part in parts:
+        *whole, rest = part.split(b"\n")
+        for line in whole:
+            yield bytes(begun + line)
+            begun.clear()
+        begun += rest
+        if len(begun) > most:
+            raise NoEnd("a line of the file does not end")
+    if begun:
+        yield bytes(begun)
 
 
 async def bounded(parts: AsyncIterator[bytes], most: int) -> bytes:

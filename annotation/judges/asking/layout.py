@@ -18,7 +18,7 @@ TAGS = ("conversation", "completion", "document", "reference", "example", "guide
 _HIDDEN = "\\s\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff"
 # One of our tags, opening or closing, however it is spaced or written.
 OWN_TAG = re.compile(
-    rf"[<\uff1c\ufe64\u2039](?=[{_HIDDEN}]*[/\uff0f\u2044]?[{_HIDDEN}]*(?:{'|'.join(TAGS)}))",
+    rf"[<\uff1c\ufe64\u2039](?=[{_HIDDEN}]*(?:[/\uff0f\u2044][{_HIDDEN}]*)?(?:{'|'.join(TAGS)}))",
     re.IGNORECASE,
 )
 

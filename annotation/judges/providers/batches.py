@@ -12,7 +12,8 @@ from annotation.judges.models import Failure
 from . import errors
 from .anthropic import AnthropicChat
 from .base import Completion, ProviderError, Question
-from .openai_chat import OpenAIChat
+from .openai_chat import OpenAIChat, tokens
+from .wire import Wire
 
 Result = tuple[str, Completion | ProviderError]
 Fields = dict[str, Any]
@@ -98,17 +99,18 @@ class OpenAIBatches:
 
     async def find(self, name: str) -> str | None:
         listed = await self._wire.get("/batches?limit=100")
-        for each in listed.get("data") or ():
-            if isinstance(each, dict) and (each.get("metadata") or {}).get("tandem") == name:
+        data = listed.get("data")
+        for each in data if isinstance(data, list) else ():
+            kept = each.get("metadata") if isinstance(each, dict) else None
+            if isinstance(kept, dict) and kept.get("tandem") == name:
                 return _id_of(each)
         return None
 
     async def state(self, batch_id: str) -> Status:
         found = await self._wire.get(f"/batches/{batch_id}")
-        word, counts = str(found.get("status")), found.get("request_counts") or {}
-        return Status(
-            word, word in self.ENDED, counts.get("completed") or 0, counts.get("failed") or 0
-        )
+        word = self._wire.clean(str(found.get("status")))
+        done, failed = (_count(found, name) for name in ("completed", "failed"))
+        return Status(word, word in self.ENDED, done, failed)
 
     async def results(self, batch_id: str) -> AsyncIterator[Result]:
         found = await self._wire.get(f"/batches/{batch_id}")
@@ -120,7 +122,7 @@ class OpenAIBatches:
     def _result(self, line: Fields) -> Completion | ProviderError:
         response = line.get("response")
         if not isinstance(response, dict):
-            return _unanswered(line.get("error"))
+            return _unanswered(line.get("error"), self._wire)
         body, status = response.get("body"), response.get("status_code")
         if status != 200 or not isinstance(body, dict):
             code = status if isinstance(status, int) else 500
@@ -178,9 +180,9 @@ class AnthropicBatches:
 
     async def state(self, batch_id: str) -> Status:
         found = await self._wire.get(f"/messages/batches/{batch_id}")
-        word, counts = str(found.get("processing_status")), found.get("request_counts") or {}
-        bad = sum(counts.get(name) or 0 for name in ("errored", "canceled", "expired"))
-        return Status(word, word == "ended", counts.get("succeeded") or 0, bad)
+        word = self._wire.clean(str(found.get("processing_status")))
+        bad = sum(_count(found, name) for name in ("errored", "canceled", "expired"))
+        return Status(word, word == "ended", _count(found, "succeeded"), bad)
 
     async def results(self, batch_id: str) -> AsyncIterator[Result]:
         async for line in self._wire.lines(f"/messages/batches/{batch_id}/results"):
@@ -191,7 +193,7 @@ class AnthropicBatches:
         if result.get("type") == "errored":
             return self._error(result.get("error"))
         if result.get("type") != "succeeded" or not isinstance(result.get("message"), dict):
-            return _unanswered({"message": f"This request was {result.get('type')}."})
+            return _unanswered({"message": f"This request was {result.get('type')}."}, self._wire)
         try:
             return self._chat.completion(result["message"])
         except ProviderError as problem:
@@ -210,10 +212,16 @@ class AnthropicBatches:
         await self._wire.close()
 
 
-def _unanswered(told: Any) -> ProviderError:
+def _unanswered(told: Any, wire: Wire) -> ProviderError:
     """Expired or cancelled before its turn: not charged, and may be asked again."""
     message = told.get("message") if isinstance(told, dict) else None
-    return ProviderError(Failure.SERVER, str(message or "it was not answered"), retry=True)
+    words = wire.clean(str(message or "it was not answered"))[: errors.EXCERPT]
+    return ProviderError(Failure.SERVER, words, retry=True)
+
+
+def _count(batch: Fields, name: str) -> int:
+    """How many requests ended so, as far as the provider tells."""
+    return tokens(batch.get("request_counts"), name) or 0
 
 
 def _id_of(batch: Fields) -> str:

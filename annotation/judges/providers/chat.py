@@ -140,7 +140,7 @@ def wire_of(connection: Connection) -> Wire:
         InvalidInput: the address may not be asked, or the key cannot be read any more.
     """
     own = not connection.pk and connection.base_url == settings.JUDGE_BASE_URL
-    key = settings.JUDGE_API_KEY if own else decrypt(connection.secret)
+    key = settings.JUDGE_API_KEY.strip() if own else decrypt(connection.secret)
     reach = reach_of(connection.base_url)
     check_url(connection.base_url, reach)
     return Wire(

@@ -14,6 +14,7 @@ import httpx
 from annotation.judges.models import Failure
 from core.network import NoEnd, PrivateAddress
 from core.secrets import scrub
+from core.text import storable
 
 from .base import ProviderError
 from .waiting import waiting_time
@@ -119,7 +120,9 @@ def of_status(status: int, headers: Mapping[str, str], body: bytes, key: str = "
     text = scrub(body[:MOST_READ].decode("utf-8", "replace").replace("\0", ""), key)
     row = row_of(status, text)
     wait = waiting_time(headers) if row.retry else None
-    return error(row, f"HTTP {status}: {_said(text)}"[:EXCERPT], wait)
+    # Once more, for JSON may have spelt it otherwise.
+    said = storable(scrub(_said(text), key)).strip()
+    return error(row, f"HTTP {status}: {said}"[:EXCERPT], wait)
 
 
 def row_of(status: int, text: str) -> Row:
@@ -140,11 +143,11 @@ def of_transport(problem: Exception, *, answering: bool = False) -> ProviderErro
 
 
 def _said(text: str) -> str:
-    """The message within an error's JSON, or the beginning of the body."""
+    """The message within an error's JSON, or the body."""
     try:
         body = json.loads(text)
-    except ValueError:
-        return text[:EXCERPT].strip()
+    except (ValueError, RecursionError):
+        return text
     problem = body.get("error", body) if isinstance(body, dict) else body
     message = problem.get("message") if isinstance(problem, dict) else problem
-    return str(message or text)[:EXCERPT].strip()
+    return str(message or text)

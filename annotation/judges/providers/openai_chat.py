@@ -12,6 +12,8 @@ from .base import Completion
 from .wire import Wire
 
 TOP_LOGPROBS = 10
+# Alternatives kept, and characters of each, whatever a server sends.
+MOST_ALTERNATIVES, MOST_CHARACTERS = 100, 200
 MOST_TOKENS = 2**31 - 1
 # Tokens of {"verdict": "A"} around the label.
 WRAPPED_TOKENS = 24
@@ -151,7 +153,7 @@ class OpenAIChat:
         usage = reply.get("usage") if isinstance(reply.get("usage"), dict) else {}
         return Completion(
             text=text or (self.wire.clean(refusal) if isinstance(refusal, str) else ""),
-            top=_alternatives(choice.get("logprobs"), text if wrapped else ""),
+            top=_alternatives(choice.get("logprobs"), text if wrapped else "", self.wire.clean),
             input_tokens=tokens(usage, "prompt_tokens"),
             output_tokens=tokens(usage, "completion_tokens"),
             provider_id=self.wire.clean(str(reply.get("id") or ""))[:200],
@@ -164,10 +166,15 @@ class OpenAIChat:
 
 
 def tokens(usage: Any, *names: str) -> int | None:
-    """The sum of counts; None where the provider told none of them."""
-    found = [usage.get(name) for name in names]
-    known = [each for each in found if isinstance(each, int) and each >= 0]
-    return min(sum(known), MOST_TOKENS) if known else None
+    """The sum of counts, of which the first has to be told; None where it is no count."""
+    found = [usage.get(name) if isinstance(usage, dict) else None for name in names]
+    if not _is_count(found[0]):
+        return None
+    return min(sum(each for each in found if _is_count(each)), MOST_TOKENS)
+
+
+def _is_count(told: Any) -> bool:
+    return isinstance(told, int) and not isinstance(told, bool) and told >= 0
 
 
 def _text(content: Any) -> str:
@@ -184,29 +191,36 @@ def _unwrapped(text: str) -> str:
     """The label of {"verdict": label}."""
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     verdict = found.get("verdict") if isinstance(found, dict) else None
     return verdict if isinstance(verdict, str) else text
 
 
-def _alternatives(logprobs: Any, label: str) -> list[Fields]:
+def _alternatives(logprobs: Any, label: str, clean: Callable[[str], str]) -> list[Fields]:
     """Alternatives of the token that carries the verdict: `{"token", "logprob"}`.
 
     That is the first token that is the label, where it was wrapped; else the first one that is not
     blank.
     """
     content = logprobs.get("content") if isinstance(logprobs, dict) else None
-    positions = [each for each in content or () if isinstance(each, dict)]
+    listed = content if isinstance(content, list) else []
+    positions = [each for each in listed if isinstance(each, dict)]
     said = [str(each.get("token", "")).strip(' "\n') for each in positions]
     carrier = next((i for i, token in enumerate(said) if token and token == (label or token)), None)
     top = positions[carrier].get("top_logprobs") if carrier is not None else None
     return [
-        {"token": str(entry.get("token", "")).replace("\0", ""), "logprob": entry.get("logprob")}
-        for entry in top or ()
-        if isinstance(entry, dict) and _finite(entry.get("logprob"))
+        {"token": clean(str(entry.get("token", "")))[:MOST_CHARACTERS], "logprob": logprob}
+        for entry in (top if isinstance(top, list) else [])[:MOST_ALTERNATIVES]
+        if isinstance(entry, dict) and (logprob := _finite(entry.get("logprob"))) is not None
     ]
 
 
-def _finite(value: Any) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+def _finite(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

@@ -43,7 +43,8 @@ def retry_after(header: str | None) -> float | None:
 
 
 def _milliseconds(header: str) -> float | None:
-    return int(header) / 1000 if header.isascii() and header.isdigit() else None
+    """Of a header of digits; a number that is too long for one is longer than any wait."""
+    return float(header) / 1000 if header.isascii() and header.isdigit() else None
 
 
 def _until(moment: datetime) -> float:

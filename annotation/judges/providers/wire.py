@@ -8,8 +8,18 @@ from typing import Any
 
 import httpx
 
-from core.network import PUBLIC, Lanes, NoEnd, PrivateAddress, Reach, bounded
+from core.network import (
+    PUBLIC,
+    Lanes,
+    NoEnd,
+    PrivateAddress,
+    Reach,
+    bounded,
+    lines,
+    unpacked,
+)
 from core.secrets import scrub
+from core.text import storable
 
 from . import errors
 from .base import ProviderError
@@ -81,31 +91,30 @@ class Wire:
     async def lines(self, path: str) -> AsyncIterator[dict[str, Any]]:
         """The JSON objects of a file with one a line, as they arrive.
 
+        One line that is something else costs that line; a file of nothing else is none.
+
         Raises:
             ProviderError: no file came, or it broke off; nothing is owed for reading it.
         """
         request = self._request("GET", path, None, None)
-        status = 0
+        status, good, bad = 0, 0, 0
         try:
             async with self._lanes.send(request) as response:
                 status = response.status_code
                 if status // 100 != GOOD:
-                    body = await bounded(response.aiter_bytes(), MOST_BYTES)
-                    raise errors.of_status(status, response.headers, body, self.key)
-                async for line in response.aiter_lines():
-                    if line.strip():
-                        yield self._line(line)
+                    body = await bounded(unpacked(response), MOST_BYTES)
+                    raise errors.free(errors.of_status(status, response.headers, body, self.key))
+                async for line in lines(unpacked(response), MOST_BYTES):
+                    found = _object(line)
+                    if found is not None:
+                        good += 1
+                        yield found
+                    elif line.strip():
+                        bad += 1
         except TROUBLE as problem:
             raise errors.free(errors.of_transport(problem, answering=status > 0)) from None
-
-    def _line(self, line: str) -> dict[str, Any]:
-        try:
-            found = json.loads(line)
-        except ValueError:
-            found = None
-        if not isinstance(found, dict):
-            raise errors.free(errors.error(errors.NOT_JSON, "a line of the file is no JSON object"))
-        return found
+        if bad and not good:
+            raise errors.free(errors.error(errors.NOT_JSON, "no line of the file is a JSON object"))
 
     def _request(
         self, method: str, path: str, content: bytes | None, headers: Mapping[str, str] | None
@@ -127,7 +136,7 @@ class Wire:
         try:
             async with asyncio.timeout(self._whole), self._lanes.send(request) as response:
                 status, headers = response.status_code, response.headers
-                body = await bounded(response.aiter_bytes(), MOST_BYTES)
+                body = await bounded(unpacked(response), MOST_BYTES)
         except TROUBLE as problem:
             # An error's status tells enough, even when its body broke off.
             if status == 0 or status // 100 == GOOD:
@@ -142,11 +151,8 @@ class Wire:
         Raises:
             ProviderError: it is no JSON, no object, or an error.
         """
-        try:
-            found = json.loads(body)
-        except (ValueError, RecursionError):
-            raise errors.error(errors.NOT_JSON, "the reply is not JSON") from None
-        if not isinstance(found, dict):
+        found = _object(body)
+        if found is None:
             raise errors.error(errors.NOT_JSON, "the reply is not a JSON object")
         problem = found.get("error")
         if isinstance(problem, dict) and "choices" not in found:
@@ -157,8 +163,7 @@ class Wire:
 
     def clean(self, text: str) -> str:
         """Text of a reply that can be stored: no zero bytes, no half characters, no key."""
-        whole = text.encode("utf-8", "replace").decode().replace("\0", "")
-        return scrub(whole, self.key)
+        return scrub(storable(text), self.key)
 
     async def get(self, path: str) -> dict[str, Any]:
         """A JSON object. Reading is free, however it ends.
@@ -187,6 +192,15 @@ class Wire:
 
     async def close(self) -> None:
         await self._lanes.close()
+
+
+def _object(text: bytes) -> dict[str, Any] | None:
+    """The JSON object that a text is, however odd or deep; None where it is none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 @lru_cache(maxsize=256)

@@ -22,7 +22,7 @@ POUND = 1_000_000
 def plant(project: Project, count: int) -> list[int]:
     """Pairs whose better completion is told by a planted quality; the first one of even pairs."""
     contents = [_content(number) for number in range(count)]
-    rows = Instance.objects.bulk_create(
+    instances = (
         Instance(
             project=project,
             external_id=each.external_id,
@@ -32,11 +32,13 @@ def plant(project: Project, count: int) -> list[int]:
         )
         for each in contents
     )
-    Completion.objects.bulk_create(
+    rows = Instance.objects.bulk_create(instances, batch_size=1000)
+    completions = (
         Completion(instance=row, position=position, text=side.text, generator=side.generator)
         for row, each in zip(rows, contents, strict=True)
         for position, side in enumerate(each.completions)
     )
+    Completion.objects.bulk_create(completions, batch_size=1000)
     return [row.pk for row in rows]
 
 

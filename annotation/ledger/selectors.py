@@ -21,5 +21,5 @@ def state(budget: Budget) -> BudgetState:
     """The amounts as they stand in the database now."""
     fields = ("limit", "settled", "reserved", "unknown", "debt")
     limit, settled, reserved, unknown, debt = Budget.objects.values_list(*fields).get(pk=budget.pk)
-    free = limit - settled - reserved - unknown
+    free = max(0, limit - settled - reserved - unknown - debt)
     return BudgetState(limit, settled, reserved, unknown, debt, free)

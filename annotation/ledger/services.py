@@ -84,12 +84,15 @@ def reserve_many(
 
 
 def _set_aside(budget: Budget, amount: int) -> None:
-    committed = F("settled") + F("reserved") + F("unknown")
+    # What is owed beyond reservations is gone too: who charges more than was set aside is not
+    # paid without end.
+    committed = F("settled") + F("reserved") + F("unknown") + F("debt")
     fits = Budget.objects.filter(pk=budget.pk, limit__gte=committed + amount)
     if fits.update(reserved=F("reserved") + amount):
         return
     budget.refresh_from_db()
-    missing = budget.settled + budget.reserved + budget.unknown + amount - budget.limit
+    committed_now = budget.settled + budget.reserved + budget.unknown + budget.debt
+    missing = committed_now + amount - budget.limit
     raise BudgetExceeded(
         f"The budget {budget.name!r} lacks {missing / 1e6:.6f} {budget.currency} for this: "
         "raise its limit or ask for fewer labels.",

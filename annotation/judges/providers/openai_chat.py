@@ -168,13 +168,10 @@ class OpenAIChat:
 def tokens(usage: Any, *names: str) -> int | None:
     """The sum of counts, of which the first has to be told; None where it is no count."""
     found = [usage.get(name) if isinstance(usage, dict) else None for name in names]
-    if not _is_count(found[0]):
+    counts = [each if isinstance(each, int) and each >= 0 else None for each in found]
+    if counts[0] is None or isinstance(found[0], bool):
         return None
-    return min(sum(each for each in found if _is_count(each)), MOST_TOKENS)
-
-
-def _is_count(told: Any) -> bool:
-    return isinstance(told, int) and not isinstance(told, bool) and told >= 0
+    return min(sum(each for each in counts if each is not None), MOST_TOKENS)
 
 
 def _text(content: Any) -> str:

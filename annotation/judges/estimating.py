@@ -57,13 +57,19 @@ class _Part:
     methods: list[Method]
 
 
-def estimate(judge: Judge, criteria: Sequence[Criterion], instance_ids: Sequence[int]) -> Estimate:
-    """Looks at 200 instances at most. Queries grow with the criteria alone.
+def estimate(
+    judge: Judge,
+    criteria: Sequence[Criterion],
+    instance_ids: Sequence[int],
+    *,
+    looked_at: int = SAMPLE,
+) -> Estimate:
+    """Looks at so many instances at most. Queries grow with the criteria alone.
 
     Raises:
         InvalidInput: the judge cannot be asked; the message says what is missing.
     """
-    sample = list(instance_ids[:SAMPLE])
+    sample = list(instance_ids[:looked_at])
     scale = len(instance_ids) / len(sample) if sample else 0
     parts = [_part(judge, criterion, sample) for criterion in criteria]
     return Estimate(
@@ -106,7 +112,9 @@ def _refuses(judge: Judge, question: Question) -> bool:
 
 
 def _known(judge: Judge, asked: Sequence[Question]) -> set[str]:
-    """Keys of the questions that are not bought again."""
+    """Keys of the questions that are not bought again; a judge in memory was asked nothing."""
+    if judge.pk is None:
+        return set()
     rows = JudgeCall.objects.filter(judge=judge, cache_key__in=[each.key for each in asked])
     return set(rows.exclude(state=CallState.FAILED).values_list("cache_key", flat=True))
 

@@ -7,33 +7,40 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.models import Project
 from accounts.policies import Action, can, project_for
 from annotation.judges.mined import MINED
-from annotation.judges.models import Judge, Prompt, Stage
+from annotation.judges.models import Prompt, Stage
 from annotation.judges.workbench import accepting
 from annotation.judges.workbench.candidates import measured
 from annotation.judges.workbench.drifting import agreement_by_guideline
-from annotation.judges.workbench.mining import Order, mine, mining_in, minings_of
+from annotation.judges.workbench.forecasting import of_mining
+from annotation.judges.workbench.mining import mine, mining_in, minings_of
 from annotation.judges.workbench.trials import bases_of
 from annotation.projects.selectors import criteria_of
-from core.exceptions import InvalidInput
 from frontend.pages import project_page, user_of
 from frontend.reads import budgets_of
 from frontend.workbench.fields import number
+from frontend.workbench.wishes import CANDIDATES, PAIRS, order_of, told
 
-from .trials import budget_of
-from .workbench import criterion_in, prompt_in, seen, used
+from .workbench import prompt_in, seen, used
 
 SHOWN = 20
-PAIRS, CANDIDATES = 30, 8
 
 
 @require_safe
 @login_required
 def mining(request: HttpRequest, slug: str) -> HttpResponse:
-    """Every search for criteria, the form for another, and agreement by guideline."""
+    """Every search for criteria, the form for another, and agreement by guideline.
+
+    htmx gets what the search in its form will cost.
+    """
     project = seen(request, slug)
+    forecast = {
+        "forecast_url": request.path,
+        "told": told(lambda: order_of(project, request.GET), of_mining),
+    }
+    if request.headers.get("HX-Request"):
+        return render(request, "workbench/_forecast.html", forecast)
     return project_page(
         request,
         "workbench/criteria.html",
@@ -46,6 +53,7 @@ def mining(request: HttpRequest, slug: str) -> HttpResponse:
         drift=agreement_by_guideline(project),
         pairs=PAIRS,
         most=CANDIDATES,
+        **forecast,
     )
 
 
@@ -53,24 +61,8 @@ def mining(request: HttpRequest, slug: str) -> HttpResponse:
 @login_required
 def mining_start(request: HttpRequest, slug: str) -> HttpResponse:
     project, user = used(request, slug), user_of(request)
-    own = [line.strip() for line in request.POST.get("own", "").splitlines() if line.strip()]
-    order = Order(
-        judge=_judge(project, request.POST.get("base", "")),
-        criterion=criterion_in(project, request.POST.get("criterion", "")),
-        pairs=number(request.POST.get("pairs", ""), PAIRS),
-        propose=request.POST.get("propose") == "on",
-        own=own,
-        most=number(request.POST.get("most", ""), CANDIDATES),
-        budget=budget_of(project, request.POST.get("budget", "")),
-    )
+    order = order_of(project, request.POST)
     return redirect("mining-result", slug, mine(order=order, by=user).pk)
-
-
-def _judge(project: Project, typed: str) -> Judge:
-    judge = bases_of(project).filter(pk=number(typed, 0), stage=Stage.ACTIVE).first()
-    if judge is None:
-        raise InvalidInput(_("Choose the judge that is asked."))
-    return judge
 
 
 @require_safe

@@ -13,20 +13,19 @@ from accounts.models import Project
 from accounts.policies import Action, can, project_for
 from annotation.judges.injection.services import start_measuring
 from annotation.judges.mined import is_mined
-from annotation.judges.models import Judge, JudgeRun
+from annotation.judges.models import JudgeRun
 from annotation.judges.workbench.promoting import consequences_of, promote
 from annotation.judges.workbench.results import disagreements, trial_result
-from annotation.judges.workbench.trials import Trial, bases_of, trial_in, trials_of, try_prompt
-from annotation.ledger.models import Budget
-from core.exceptions import InvalidInput, NotFound
+from annotation.judges.workbench.trials import trial_in, trials_of, try_prompt
 from frontend.pages import project_page, user_of
 from frontend.reads import budgets_of
 from frontend.workbench import rows
 from frontend.workbench.comparison import comparison_of
 from frontend.workbench.fields import number
 from frontend.workbench.injection import injection_of
+from frontend.workbench.wishes import budget_of, criterion_in, trial_of
 
-from .workbench import TRIED, criterion_in, prompt_in, seen, used
+from .workbench import prompt_in, seen, used
 
 PER_PAGE = 20
 ENDED = ("finished", "stopped", "cancelled", "failed")
@@ -37,32 +36,9 @@ ENDED = ("finished", "stopped", "cancelled", "failed")
 def prompt_try(request: HttpRequest, slug: str, prompt_id: int) -> HttpResponse:
     """Ask a model with this prompt about instances that people have labelled."""
     project, user = used(request, slug), user_of(request)
-    trial = Trial(
-        prompt=prompt_in(project, prompt_id),
-        base=_base(project, request.POST.get("base", "")),
-        criterion=criterion_in(project, request.POST.get("criterion", "")),
-        count=number(request.POST.get("count", ""), TRIED),
-        budget=budget_of(project, request.POST.get("budget", "")),
-    )
+    trial = trial_of(project, prompt_in(project, prompt_id), request.POST)
     run = try_prompt(trial=trial, by=user)
     return redirect("trial", slug, run.pk)
-
-
-def _base(project: Project, typed: str) -> Judge:
-    judge = bases_of(project).filter(pk=number(typed, 0)).first()
-    if judge is None:
-        raise InvalidInput(_("Choose the judge whose model is asked."))
-    return judge
-
-
-def budget_of(project: Project, typed: str) -> Budget | None:
-    """The budget chosen; none where none was."""
-    if not typed:
-        return None
-    budget = budgets_of(project).filter(pk=number(typed, 0)).first()
-    if budget is None:
-        raise NotFound(_("There is no such budget in this project."))
-    return budget
 
 
 @require_safe

@@ -14,9 +14,9 @@ from accounts.policies import Action, project_for
 from annotation.judges.mined import is_mined
 from annotation.judges.models import Mode, Prompt, Shape
 from annotation.judges.prompting import create_prompt, new_version
+from annotation.judges.workbench.forecasting import of_trial
 from annotation.judges.workbench.people import labelled_count
 from annotation.judges.workbench.trials import bases_of, trials_of
-from annotation.projects.models import Criterion
 from annotation.projects.selectors import criteria_of
 from core.exceptions import InvalidInput, NotFound
 from frontend.pages import project_page, user_of
@@ -24,8 +24,7 @@ from frontend.reads import budgets_of
 from frontend.workbench import rows
 from frontend.workbench.fields import number, read_prompt, values_of
 from frontend.workbench.preview import preview_of
-
-TRIED = 30
+from frontend.workbench.wishes import TRIED, criterion_in, told, trial_of
 
 
 def seen(request: HttpRequest, slug: str) -> Project:
@@ -51,14 +50,6 @@ def prompt_in(project: Project, prompt_id: int) -> Prompt:
     return prompt
 
 
-def criterion_in(project: Project, key: str) -> Criterion:
-    """The criterion of this key, or the main one."""
-    criteria = criteria_of(project)
-    if not criteria:
-        raise NotFound(_("The project asks nothing yet: add a criterion."))
-    return next((each for each in criteria if each.key == key), criteria[0])
-
-
 @require_safe
 @login_required
 def prompts(request: HttpRequest, slug: str) -> HttpResponse:
@@ -77,9 +68,18 @@ def prompts(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 @login_required
 def prompt(request: HttpRequest, slug: str, prompt_id: int) -> HttpResponse:
-    """One version: what it says, what it changed, its trials, and trying it."""
+    """One version: what it says, what it changed, its trials, and trying it.
+
+    htmx gets what the trial in its form will cost.
+    """
     project = seen(request, slug)
     chosen = prompt_in(project, prompt_id)
+    forecast = {
+        "forecast_url": request.path,
+        "told": told(lambda: trial_of(project, chosen, request.GET), of_trial),
+    }
+    if request.headers.get("HX-Request"):
+        return render(request, "workbench/_forecast.html", forecast)
     criterion = criterion_in(project, "")
     trials = trials_of(project).filter(judge__prompt=chosen)[: rows.MOST_TRIALS]
     return project_page(
@@ -98,6 +98,7 @@ def prompt(request: HttpRequest, slug: str, prompt_id: int) -> HttpResponse:
         count=TRIED,
         preview=preview_of(project, values_of(chosen), request.GET),
         mined=is_mined(chosen),
+        **forecast,
     )
 
 

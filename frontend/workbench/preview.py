@@ -13,7 +13,7 @@ from annotation.judges.models import Judge, Prompt
 from annotation.judges.pricing import likely_tokens, price
 from annotation.judges.providers.base import Question
 from annotation.judges.workbench.people import LOOKED_AT, draw, tunable
-from annotation.judges.workbench.trials import bases_of
+from annotation.judges.workbench.trials import bases_of, draft_like
 from annotation.projects.models import Criterion
 from annotation.projects.selectors import criteria_of
 from core.exceptions import ApplicationError
@@ -107,12 +107,7 @@ def _shown(
 ) -> list[Shown]:
     fields = {name: value for name, value in values.items() if name != "name"}
     prompt = Prompt(project=project, name=str(values.get("name", "")) or "draft", **fields)
-    judge = Judge(project=project, name="draft", model="", prompt=prompt)
-    if base is not None:
-        for name in ("model", "parameters", "provider"):
-            setattr(judge, name, getattr(base, name))
-        for field in ("call", "1k_input", "1k_output"):
-            name = f"price_per_{field}_micros"
-            setattr(judge, name, getattr(base, name))
+    nobody = Judge(project=project, name="draft", model="", prompt=prompt)
+    judge = draft_like(prompt, base) if base else nobody
     questions = Asker(judge, criterion).questions([instance.pk])
     return [Shown(each, likely_tokens(each.messages)) for each in questions]

@@ -13,6 +13,7 @@ from annotation.judges.examples import HeldOut, shots_of
 from annotation.judges.models import Judge
 from annotation.judges.prompting import create_prompt
 from annotation.judges.services import create_judge
+from annotation.projects.models import Protocol
 from annotation.projects.selectors import main_criterion, protocol_of
 from annotation.quality.models import Gold
 from annotation.queue.models import Assignment
@@ -25,6 +26,8 @@ TOPICS = ("Translate the sentence into French", "Prove the theorem about primes"
 
 def labelled(project: Project, count: int = 60, ranking: Sequence[int] = (1, 2)) -> list[Instance]:
     """Instances on two topics in turn, each judged alike by two people."""
+    # The salt decides which prompts a data set takes for tests.
+    Protocol.objects.filter(project=project).update(salt="salt")
     people = [make_annotator(project) for _ in range(2)]
     made = [make_instance(project, prompt=f"{TOPICS[n % 2]} {n}") for n in range(count)]
     for instance in made:

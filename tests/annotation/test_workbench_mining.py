@@ -1,14 +1,16 @@
 """Criteria found in what people chose, measured on pairs held out, and accepted."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from annotation.instances.models import Instance
-from annotation.judges.models import CallPurpose, JudgeCall, Mining, Prompt
+from annotation.judges.models import CallPurpose, Judge, JudgeCall, Mining, Prompt
 from annotation.judges.prompting import create_prompt
 from annotation.judges.workbench import accepting
 from annotation.judges.workbench.candidates import measured
+from annotation.judges.workbench.forecasting import of_mining
 from annotation.judges.workbench.mining import Order, halves_of, mine
 from annotation.labels.models import Annotation
 from annotation.ledger.models import Entry
@@ -103,6 +105,25 @@ def test_later_labels_move_no_pair_from_one_half_to_the_other() -> None:
     for instance in Instance.objects.filter(pk__in=mining.held_out).prefetch_related("completions"):
         assert instance.messages[0]["content"] not in told.split("\n")
         assert not any(each.text in told.split("\n") for each in instance.completions.all())
+
+
+def test_what_a_search_costs_is_told_before_it_starts() -> None:
+    with serving(follows_the_prompt) as server:
+        project, judge, budget = make_scene(server.url, 16)
+        order = Order(judge, main_criterion(project), pairs=16, budget=budget, own=(OWN,), most=2)
+        told = of_mining(order)
+        assert server.bodies == []
+        assert not Mining.objects.exists()
+        mine(order=order, by=None)
+        run_jobs()
+    # The judge as it is, one by hand, two proposed; and the proposal.
+    assert (told.instances, told.trials, told.calls) == (16, 4, 4 * 32 + 1)
+    assert 0 < told.expected_micros < told.most_micros
+    assert state(budget).settled <= told.most_micros
+    again = of_mining(order)
+    assert again.stored == 32
+    with pytest.raises(InvalidInput, match="prices"):
+        of_mining(replace(order, judge=Judge(project=project, price_known=False)))
 
 
 def test_garbage_is_asked_once_more_then_fails_with_a_reason() -> None:

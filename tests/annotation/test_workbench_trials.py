@@ -6,6 +6,7 @@ from annotation.datasets.models import Snapshot
 from annotation.judges.models import CallState, Judge, JudgeCall, Prompt, Stage
 from annotation.judges.prompting import create_prompt, new_version
 from annotation.judges.workbench.comparing import difference
+from annotation.judges.workbench.forecasting import of_trial
 from annotation.judges.workbench.people import draw
 from annotation.judges.workbench.promoting import consequences_of, promote
 from annotation.judges.workbench.results import disagreements, instances_of, trial_result
@@ -36,8 +37,11 @@ def test_a_trial_measures_and_labels_nothing() -> None:
         project, judge, budget = make_scene(server.url)
         prompt = create_prompt(project=project, name="kind", rubric="- be polite")
         trial = Trial(prompt, judge, main_criterion(project), 12, budget)
+        told = of_trial(trial)
+        assert not Judge.objects.filter(stage=Stage.DRAFT).exists()
         run = trial_of(try_prompt(trial=trial, by=None))
         before = len(server.bodies)
+        after = of_trial(trial)
         again = trial_of(try_prompt(trial=trial, by=None))
     assert (run.state, run.judge.stage, run.judge.replaces) == ("finished", "draft", judge)
     result = trial_result(run)
@@ -47,6 +51,10 @@ def test_a_trial_measures_and_labels_nothing() -> None:
     assert result.figures.flips is not None
     assert result.figures.flips.value == 0
     assert disagreements(result) == []
+    assert (told.instances, told.calls, told.stored) == (12, 24, 0)
+    assert result.cost_micros <= told.most_micros
+    assert 0 < told.expected_micros < told.most_micros
+    assert (after.calls, after.stored, after.most_micros) == (0, 24, 0)
     assert result.cost_micros == run.spent_micros == state(budget).settled > 0
     assert not Annotation.objects.filter(annotator__judge__isnull=False).exists()
     # The same prompt and model again: the same draft, and nothing is bought.

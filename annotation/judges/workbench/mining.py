@@ -72,9 +72,8 @@ def mine(*, order: Order, by: User | None) -> Mining:
             is too short or too long.
         Conflict: this judge is being asked for criteria already.
     """
-    _check(order)
+    shown, held_out = halves_to_be(order)
     project = order.judge.project
-    shown, held_out = halved(project, _pairs(order))
     mining = Mining.objects.create(
         project=project,
         judge=order.judge,
@@ -101,6 +100,21 @@ def mine(*, order: Order, by: User | None) -> Mining:
     return mining
 
 
+def halves_to_be(order: Order) -> tuple[list[int], list[int]]:
+    """The instances that a search would show, and those that it would hold out.
+
+    Raises:
+        InvalidInput: as `mine`.
+    """
+    _check(order)
+    found = decided(order.criterion, order.pairs)
+    if len(found) < FEWEST:
+        raise InvalidInput(
+            _("People have decided too few pairs on this criterion that may be tuned on.")
+        )
+    return halved(order.judge.project, found)
+
+
 def _check(order: Order) -> None:
     if not FEWEST <= order.pairs <= MOST:
         raise InvalidInput(
@@ -115,20 +129,6 @@ def _check(order: Order) -> None:
             _("A criterion has %(shortest)d to %(longest)d characters.")
             % {"shortest": SHORTEST, "longest": LONGEST}
         )
-
-
-def _pairs(order: Order) -> dict[Unit, Opinion]:
-    """The pairs of a search.
-
-    Raises:
-        InvalidInput: there are too few.
-    """
-    found = decided(order.criterion, order.pairs)
-    if len(found) < FEWEST:
-        raise InvalidInput(
-            _("People have decided too few pairs on this criterion that may be tuned on.")
-        )
-    return found
 
 
 def decided(criterion: Criterion, count: int) -> dict[Unit, Opinion]:
@@ -176,12 +176,12 @@ def halves_of(mining: Mining) -> Halves:
     )
 
 
-def examples_of(mining: Mining, opinions: dict[Unit, Opinion]) -> list[Example]:
+def examples_of(criterion: Criterion, shown: Sequence[int]) -> list[Example]:
     """What a judge is shown of these pairs: both completions, the choice, some reasons."""
-    keys = {unit[0] for unit in opinions}
-    rows = Instance.objects.filter(pk__in=keys).prefetch_related("completions")
+    opinions = _decided(criterion, shown)
+    rows = Instance.objects.filter(pk__in=shown).prefetch_related("completions")
     instances = {row.pk: row for row in rows}
-    labels = reasons_of(mining.criterion, keys)
+    labels = reasons_of(criterion, shown)
     found = []
     for (pk, _first, _second), opinion in opinions.items():
         texts = [each.whole_text for each in instances[pk].completions.all()]
@@ -227,21 +227,22 @@ def measure(
 
 def _prompt(mining: Mining, number: int, text: str) -> Prompt:
     """The prompt that asks for one candidate; a job that starts again finds it there."""
-    judge = mining.judge
-    mode = judge.prompt.mode if judge.prompt else judge.parameters.get("mode", Mode.TOKEN)
-    prompt, _created = Prompt.objects.get_or_create(
-        project=mining.project,
-        name=f"{MINED}{mining.pk}",
-        version=number,
-        defaults={
-            "shape": Shape.PAIR,
-            "mode": mode,
-            "instructions": ALONE,
-            "rubric": text,
-            "created_by": mining.created_by,
-        },
-    )
+    name = f"{MINED}{mining.pk}"
+    known = Prompt.objects.filter(project=mining.project, name=name, version=number).first()
+    if known is not None:
+        return known
+    prompt = candidate_prompt(mining.judge, text)
+    prompt.name, prompt.version, prompt.created_by = name, number, mining.created_by
+    prompt.save(force_insert=True)
     return prompt
+
+
+def candidate_prompt(judge: Judge, text: str) -> Prompt:
+    """What a judge is told to decide by one criterion alone; not saved."""
+    mode = judge.prompt.mode if judge.prompt else judge.parameters.get("mode", Mode.TOKEN)
+    return Prompt(
+        project=judge.project, shape=Shape.PAIR, mode=mode, instructions=ALONE, rubric=text
+    )
 
 
 def minings_of(project: Project) -> QuerySet[Mining]:

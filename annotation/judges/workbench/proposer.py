@@ -114,7 +114,7 @@ def propose(
     provider = provider_of(judge, criterion)
     if not isinstance(provider, ChatProvider):
         raise InvalidInput(_("This judge only compares: it cannot name criteria."))
-    question = _question(judge, criterion, examples, most)
+    question = question_for(judge, criterion, examples, most)
     source = Source(criterion, Proposer(judge, provider.chat, question))
     with locks.asking(judge):
         recover(judge, bought=True)
@@ -127,9 +127,10 @@ def propose(
     return found[:most]
 
 
-def _question(
+def question_for(
     judge: Judge, criterion: Criterion, examples: Sequence[Example], most: int
 ) -> Question:
+    """The question that asks for criteria."""
     messages = proposal_messages(examples, most)
     key = content_hash(["proposal", judge.model, judge.parameters, criterion.key, messages])
     return Question(

@@ -7,7 +7,7 @@ from annotation.ledger.models import Budget
 from core.exceptions import ApplicationError
 from jobs.context import JobContext
 
-from .mining import KIND, examples_of, halves_of, measure, mining_in
+from .mining import KIND, examples_of, measure, mining_in
 from .proposer import propose
 
 __all__ = ["KIND", "run_mine"]
@@ -29,7 +29,7 @@ def run_mine(ctx: JobContext) -> dict[str, Any]:
         ctx.progress(0, 0, "asking for criteria")
 
     if arguments["propose"] and not mining.candidates:
-        examples = examples_of(mining, halves_of(mining).fitted)
+        examples = examples_of(mining.criterion, mining.shown)
         try:
             found = propose(
                 judge=mining.judge,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -12,7 +13,7 @@ from annotation.judges import selecting
 from annotation.judges.mined import is_mined
 from annotation.judges.models import Judge, JudgeRun, Prompt, Provider, Stage
 from annotation.judges.runs import start_run
-from annotation.judges.services import create_judge, new_version
+from annotation.judges.services import VERSION_LENGTH, create_judge, new_version
 from annotation.ledger.models import Budget
 from annotation.projects.models import Criterion
 from core.exceptions import InvalidInput, NotFound
@@ -59,6 +60,15 @@ def try_prompt(*, trial: Trial, by: User | None) -> JudgeRun:
         InvalidInput: people labelled too few instances, or the number is out of range.
         Conflict: this draft is being asked already.
     """
+    return ask_about(trial=trial, instances=instances_for(trial), by=by)
+
+
+def instances_for(trial: Trial) -> list[int]:
+    """The instances to try it on.
+
+    Raises:
+        InvalidInput: people labelled too few, or the number is out of range.
+    """
     if not FEWEST <= trial.count <= MOST:
         raise InvalidInput(
             _("Try it on %(fewest)d to %(most)d instances.") % {"fewest": FEWEST, "most": MOST}
@@ -66,9 +76,12 @@ def try_prompt(*, trial: Trial, by: User | None) -> JudgeRun:
     instances = draw(trial.criterion, trial.count)
     if len(instances) < FEWEST:
         raise InvalidInput(
-            _("People labelled too few instances on this criterion to try a prompt on.")
+            _(
+                "People labelled too few instances on this criterion to try a prompt on, besides "
+                "those that measure judges or are kept for tests."
+            )
         )
-    return ask_about(trial=trial, instances=instances, by=by)
+    return instances
 
 
 @transaction.atomic
@@ -106,11 +119,8 @@ def draft_of(*, prompt: Prompt, base: Judge) -> Judge:
 
     The draft of a mined criterion stands in for nobody.
     """
-    same = {name: getattr(base, name) for name in MODEL}
-    parameters = _parameters(base)
-    known = Judge.objects.filter(prompt=prompt, parameters=parameters, **same).order_by("-pk")
-    found = known.filter(replaces=base) if not is_mined(prompt) else known
-    if (judge := found.first()) is not None:
+    same, parameters = _model(base), _parameters(base)
+    if (judge := _known_draft(prompt, base)) is not None:
         return judge
     if not is_mined(prompt):
         return new_version(judge=base, prompt=prompt, parameters=parameters)
@@ -123,6 +133,34 @@ def draft_of(*, prompt: Prompt, base: Judge) -> Judge:
         label_price_micros=base.annotator.price_micros,
         **same,
     )
+
+
+def draft_like(prompt: Prompt, base: Judge) -> Judge:
+    """The draft that a trial would ask: the one that is there, or one in memory."""
+    known = _known_draft(prompt, base) if prompt.pk else None
+    if known is not None:
+        return known
+    version = str(prompt)[:VERSION_LENGTH]
+    return Judge(
+        project=base.project,
+        name="draft",
+        prompt=prompt,
+        prompt_version=version,
+        parameters=_parameters(base),
+        stage=Stage.DRAFT,
+        **_model(base),
+    )
+
+
+def _known_draft(prompt: Prompt, base: Judge) -> Judge | None:
+    found = Judge.objects.filter(prompt=prompt, parameters=_parameters(base), **_model(base))
+    if not is_mined(prompt):
+        found = found.filter(replaces=base)
+    return found.order_by("-pk").first()
+
+
+def _model(base: Judge) -> dict[str, Any]:
+    return {name: getattr(base, name) for name in MODEL}
 
 
 def _parameters(base: Judge) -> dict[str, object]:

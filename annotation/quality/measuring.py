@@ -24,6 +24,7 @@ from .agreement import Measure
 from .em import MODELS, ONE_COIN
 from .figures import Entry, Wanted, agreement_of, annotators_of, clean, matrix_of
 from .gold import known_answers
+from .grouping import figures_of
 from .models import Report
 
 
@@ -78,6 +79,7 @@ def measure(project: Project, settings: Settings, job: Job | None = None) -> Rep
     agreement = []
     rows: dict[int, dict[str, Any]] = {}
     matrix: list[dict[str, Any]] = []
+    more: dict[str, Any] = {}
     for criterion in criteria:
         wanted = _wanted(project, criterion, settings)
         entries = _entries(_labels(project, criterion, settings, (Purpose.LABEL,)))
@@ -89,10 +91,13 @@ def measure(project: Project, settings: Settings, job: Job | None = None) -> Rep
             lengths = _lengths(entries)
             rows = annotators_of(entries, again, lengths, wanted, excluded)
             matrix = matrix_of(counted)
+            more, patterns = figures_of(counted, lengths, people)
+            rows = {who: {**row, "patterns": patterns.get(who, [])} for who, row in rows.items()}
     figures = {
         "agreement": agreement,
         "annotators": _with_names(rows, people, known_answers(project)),
         "matrix": matrix,
+        **more,
     }
     return Report.objects.create(
         project=project,

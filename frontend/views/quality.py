@@ -1,5 +1,6 @@
 """Quality: agreement, annotators and what is done about them."""
 
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -190,6 +191,7 @@ def quality_annotator(request: HttpRequest, slug: str, annotator_id: int) -> Htt
         row=row,
         shares=shares,
         figures=figures,
+        patterns=_patterns(project, figures.get("patterns", [])),
         chart=seconds_chart(figures.get("seconds", [])),
         against=_instances(project, figures.get("against", [])),
         flips=_instances(project, (figures.get("influence") or {}).get("flips", [])),
@@ -197,6 +199,22 @@ def quality_annotator(request: HttpRequest, slug: str, annotator_id: int) -> Htt
         checked=checked(annotator),
         standing=standing(annotator) if annotator.kind == "person" else None,
     )
+
+
+def _patterns(project: Project, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Patterns with the moment of a change, and the annotator somebody goes together with."""
+    partners = [int(row["what"]) for row in found if row["kind"] == "together"]
+    people = Annotator.objects.filter(project=project).in_bulk(partners)
+    return [
+        row
+        | ({"partner": people.get(int(row["what"]))} if row["kind"] == "together" else {})
+        | (
+            {"at": datetime.fromtimestamp(float(row["what"]), UTC)}
+            if row["kind"] == "change"
+            else {}
+        )
+        for row in found
+    ]
 
 
 def _instances(project: Project, keys: list[int]) -> list[Instance]:

@@ -73,6 +73,7 @@ qualification-feedback GET  login      404       yes        yes       yes       
 quality             GET     login      404       403        yes       yes         yes    yes
 quality-compute     POST    login      404       403        yes       yes         yes    yes
 quality-method      POST    login      404       403        403       403         yes    yes
+quality-groups      GET     login      404       403        yes       yes         yes    yes
 quality-csv         GET     login      404       403        yes       yes         yes    yes
 quality-annotator   GET     login      404       403        yes       yes         yes    yes
 quality-exclude     POST    login      404       403        403       403         yes    yes

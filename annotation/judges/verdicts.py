@@ -20,7 +20,7 @@ from . import parsing
 from .asking.planning import orders_of
 from .asking.wording import Level, levels_of
 from .models import Calibration, CallPurpose, CallState, Judge, JudgeCall, Provider, Stage
-from .protocol import Answer, Verdict, merge
+from .protocol import DEFAULT_ACCURACY, Answer, Verdict, merge
 from .report.calibration import apply
 from .report.selectors import calibration_of
 
@@ -69,6 +69,11 @@ class Heard:
     calls: Sequence[JudgeCall]
     guideline: int | None
 
+    @property
+    def is_hard(self) -> bool:
+        """Whether some reply named a side without a probability."""
+        return any(call.ranking and call.p_first is None for call in self.calls)
+
 
 @transaction.atomic
 def label(
@@ -80,14 +85,20 @@ def label(
     """One annotation and the signals of each instance whose calls are complete; idempotent.
 
     A label that stands under another guideline, or says something else than the replies do by
-    now, is superseded; one that came with an import stays. A draft judge labels nothing. Returns
+    now, is superseded; one that came with an import stays, and so does one whose hard verdict was
+    worth something else when it was written. A draft judge labels nothing. Returns
     how many instances are answered, and why the others are not. A constant number of queries.
     """
     about = _About.of(judge, criterion, instance_ids)
     calls = calls_of(judge, criterion, instance_ids)
-    heard = {pk: found for pk in instance_ids if (found := about.hear(pk, calls[pk]))}
+    standing = _standing(about, instance_ids)
+    heard = {
+        pk: found
+        for pk in instance_ids
+        if (found := about.hear(pk, calls[pk], accuracy_of(standing.get(pk))))
+    }
     if judge.stage != Stage.DRAFT:
-        _write_labels(about, heard, decision_of)
+        _write_labels(about, heard, standing, decision_of)
         _write_signals(about, heard)
     outcome = Counter({"answered": len(heard)})
     outcome.update(_reason(calls[pk]) for pk in instance_ids if pk not in heard)
@@ -108,9 +119,16 @@ def calls_of(
 
 
 def verdict_of(
-    judge: Judge, calls: Sequence[JudgeCall], *, size: int | None = None
+    judge: Judge,
+    calls: Sequence[JudgeCall],
+    *,
+    size: int | None = None,
+    accuracy: float | None = None,
 ) -> Verdict | None:
-    """What calls say together, newest first; None where they are not complete."""
+    """What calls say together, newest first; None where they are not complete.
+
+    `accuracy`: what a hard verdict is worth; by default what is known of the judge.
+    """
     answers = [
         Answer(
             tuple(call.shown_order) or None,
@@ -123,7 +141,14 @@ def verdict_of(
         if call.state == CallState.ANSWERED
     ]
     least = min(2, orders_of(judge)) if judge.provider in ASKED_IN_ORDERS else 1
-    return merge(answers, judge.accuracy, size=size, least=least)
+    sure = judge.accuracy if accuracy is None else accuracy
+    return merge(answers, sure, size=size, least=least)
+
+
+def accuracy_of(label: Annotation | None) -> float | None:
+    """What a hard verdict was worth when the label was written; None without a label."""
+    verdict = label.attributes.get("verdict") if label else None
+    return None if verdict is None else verdict.get("accuracy", DEFAULT_ACCURACY)
 
 
 @dataclass(frozen=True)
@@ -156,8 +181,10 @@ class _About:
             frozenset(protocol.ties),
         )
 
-    def hear(self, pk: int, calls: Sequence[JudgeCall]) -> Heard | None:
-        """The verdict of the newest calls that belong together.
+    def hear(
+        self, pk: int, calls: Sequence[JudgeCall], accuracy: float | None = None
+    ) -> Heard | None:
+        """The verdict of the newest calls that belong together, with an accuracy of another time.
 
         Where the prompt shows the guideline, replies under different ones are not mixed, and the
         label is of the guideline that was shown. Else the question is the same under each.
@@ -166,12 +193,13 @@ class _About:
         if self.judge.prompt and self.judge.prompt.show_guideline and calls:
             guideline = calls[0].guideline_id
             calls = [call for call in calls if call.guideline_id == guideline]
-        verdict = verdict_of(self.judge, calls, size=self.sizes.get(pk))
+        size = self.sizes.get(pk)
+        verdict = verdict_of(self.judge, calls, size=size, accuracy=accuracy)
         return Heard(verdict, calls, guideline) if verdict else None
 
     def annotation(self, pk: int, heard: Heard, before: Annotation | None) -> Annotation:
         """The label of one instance, in place of the one that stands."""
-        verdict, said = heard.verdict, self._said(heard.verdict)
+        verdict, said = heard.verdict, self._said(heard)
         ranking, scores = list(verdict.ranking), self._levels(heard)
         rationale = next((call.rationale for call in heard.calls if call.rationale), "")
         version = f"{self.criterion.pk}/{heard.guideline}/{before.pk if before else 0}"
@@ -200,7 +228,8 @@ class _About:
         kind = TieKind.BOTH_GOOD if scores[0] else TieKind.BOTH_BAD
         return kind if kind in self.ties else TieKind.TIE
 
-    def _said(self, verdict: Verdict) -> dict[str, Any]:
+    def _said(self, heard: Heard) -> dict[str, Any]:
+        verdict = heard.verdict
         said: dict[str, Any] = {
             "p": verdict.p,
             "gap": verdict.gap,
@@ -209,6 +238,8 @@ class _About:
             "orders": verdict.orders,
             "method": verdict.method,
         }
+        if heard.is_hard and self.judge.accuracy is not None:
+            said["accuracy"] = self.judge.accuracy
         if verdict.p is not None and self.calibration is not None:
             found = apply(self.calibration.method, self.calibration.knots, [verdict.p])
             said["p_calibrated"] = float(found[0])
@@ -241,14 +272,20 @@ class _About:
 
 
 def _write_labels(
-    about: _About, heard: Mapping[int, Heard], decision_of: Mapping[int, uuid.UUID]
+    about: _About,
+    heard: dict[int, Heard],
+    standing: Mapping[int, Annotation],
+    decision_of: Mapping[int, uuid.UUID],
 ) -> None:
-    standing = _standing(about, list(heard))
+    """New labels, and those in place of stale ones; `heard` then says what they say."""
     rows = []
-    for pk, found in heard.items():
+    for pk, found in list(heard.items()):
         before = standing.get(pk)
         row = about.annotation(pk, found, before)
         if before is None or _stale(before, row):
+            # With what a hard verdict is worth by now, whatever it was worth then.
+            heard[pk] = about.hear(pk, found.calls) or found
+            row = about.annotation(pk, heard[pk], before)
             row.decision_id = decision_of.get(pk)
             rows.append(row)
     Annotation.objects.bulk_create(rows, batch_size=BATCH)

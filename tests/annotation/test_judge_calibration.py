@@ -1,6 +1,7 @@
 """Calibration: symmetric, monotone, honest about what it has seen; and prediction-powered means."""
 
 import math
+import random
 
 import numpy as np
 import pytest
@@ -45,6 +46,17 @@ def test_isotonic_pools_adjacent_violators_by_hand() -> None:
     knots = calibration.knots_of(ISOTONIC, p, y)
     found = calibration.apply(ISOTONIC, knots, [0.6, 0.7, 0.9, 0.1])
     assert found == pytest.approx([0.5, 0.5, 0.99, 0.01])
+
+
+def test_no_slope_is_fitted_through_hard_verdicts() -> None:
+    rng = random.Random(4)
+    p = [rng.choice((0.25, 0.75, 0.5)) for _ in range(300)]
+    y = [float(rng.random() < (0.95 if each > 0.5 else 0.05)) for each in p]
+    found = calibration.fit(p, y, [f"prompt {place}" for place in range(300)])
+    assert found.method == ISOTONIC
+    # Later verdicts that are worth more by then stay what they are worth.
+    before, after = calibration.apply(found.method, found.knots, [0.75, 0.95])
+    assert before == pytest.approx(after)
 
 
 def test_platt_finds_the_slope_that_was_planted() -> None:

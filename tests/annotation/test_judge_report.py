@@ -17,7 +17,7 @@ from annotation.judges.report.selectors import (
 )
 from annotation.judges.report.services import PANEL, measure
 from annotation.judges.report.tasks import KIND, compute_judge_report
-from annotation.judges.services import create_judge
+from annotation.judges.services import create_judge, set_accuracy
 from annotation.labels.models import Annotation
 from annotation.projects.models import Criterion, Protocol
 from annotation.projects.selectors import main_criterion, protocol_of
@@ -127,6 +127,36 @@ def test_the_job_keeps_report_calibration_and_signals(project: Project) -> None:
         0.95,
         0.05,
     }
+
+
+def test_what_a_hard_verdict_is_worth_is_measured_on_a_calibrate(project: Project) -> None:
+    judge = create_judge(project=project, name="critic", model="gpt-x")
+    few = create_judge(project=project, name="newcomer", model="gpt-y")
+    made = audited(project, judge, 240)
+    for instance in made[:20]:
+        says(few, instance, 0.95)
+    # On the half that is reported people always say the opposite: it takes no part.
+    salt = protocol_of(project).salt
+    labels = Annotation.objects.filter(annotator__kind="import").select_related("instance")
+    right = total = 0
+    for label in labels:
+        said = Annotation.objects.get(annotator=judge.annotator, instance=label.instance).ranking
+        if reports(salt, label.instance.prompt_hash):
+            make_annotation(label.instance, label.annotator, said[::-1], supersedes=label)
+        else:
+            right, total = right + (said == label.ranking), total + 1
+    measure(project)
+    judge.refresh_from_db()
+    few.refresh_from_db()
+    assert judge.accuracy == pytest.approx(right / total)
+    assert few.accuracy is None
+    # One that fits what is measured stays as it is; one that does not is measured anew.
+    for accuracy, stays in ((right / total - 0.01, True), (0.99, False)):
+        set_accuracy(judge=judge, accuracy=accuracy)
+        measure(project)
+        judge.refresh_from_db()
+        assert (judge.accuracy == accuracy) is stays
+    assert judge.accuracy == pytest.approx(right / total)
 
 
 def calibrated(kept: Calibration) -> list[float]:

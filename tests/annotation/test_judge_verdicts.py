@@ -12,7 +12,7 @@ from accounts.models import Project
 from annotation.instances.models import Instance, Signal
 from annotation.judges.models import Calibration, CallState, Judge, JudgeCall, Stage
 from annotation.judges.prompting import create_prompt
-from annotation.judges.services import create_judge
+from annotation.judges.services import create_judge, set_accuracy
 from annotation.judges.verdicts import label
 from annotation.labels.models import Annotation
 from annotation.labels.selectors import current
@@ -81,6 +81,44 @@ def test_a_pair_says_how_it_came_about() -> None:
     assert (said["orders"], said["method"], said["flipped"]) == (2, "both orders", False)
     assert said["confidence"] == pytest.approx(0.85)
     assert "p_calibrated" not in said
+
+
+def hard(judge: Judge, instance: Instance, **fields: Any) -> None:
+    """The canonical first in both orders, without a probability."""
+    for order in ((0, 1), (1, 0)):
+        call(judge, instance, order, ranking=[1, 2], **fields)
+
+
+def p_signal(instance: Instance) -> float:
+    return Signal.objects.get(instance=instance, name="judge_p:judge").value
+
+
+def test_a_hard_verdict_is_worth_what_was_known_when_it_was_written() -> None:
+    project = make_project()
+    guideline(project, "Be kind.")
+    judge, earlier, later = make_judge(project), make_instance(project), make_instance(project)
+    soft = make_instance(project)
+    hard(judge, earlier)
+    both(judge, soft, 0.8, 0.2)
+    labelled(judge, earlier, soft)
+    set_accuracy(judge=judge, accuracy=0.9)
+    hard(judge, later)
+    labelled(judge, earlier, later, soft)
+    assert Annotation.objects.count() == 3
+    assert verdict_of(earlier)["p"] == pytest.approx(0.75)
+    assert verdict_of(later)["p"] == pytest.approx(0.9)
+    assert (verdict_of(later)["accuracy"], "accuracy" in verdict_of(soft)) == (0.9, False)
+    assert p_signal(earlier) == pytest.approx(0.75)
+    # Another measurement, and the same replies: every label stays.
+    set_accuracy(judge=judge, accuracy=0.85)
+    labelled(judge, earlier, later, soft)
+    assert Annotation.objects.count() == 3
+    # A label that is written anew for another reason takes what is known by then.
+    guideline(project, "Be brief.")
+    labelled(judge, earlier)
+    assert Annotation.objects.count() == 4
+    assert verdict_of(earlier)["p"] == pytest.approx(0.85)
+    assert p_signal(earlier) == pytest.approx(0.85)
 
 
 def test_a_calibration_is_kept_beside_the_raw_p() -> None:

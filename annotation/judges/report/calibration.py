@@ -99,12 +99,19 @@ def fit(p: Sequence[float], y: Sequence[float], prompts: Sequence[str]) -> Fitte
     if len(raw) < FEWEST_LABELS or count < FEWEST_PROMPTS:
         why = "too few" if len(raw) else "none"
         return Fitted(IDENTITY, {}, len(raw), count, before, None, before_bins, (), why)
-    held_out = {name: _held_out(name, raw, truth, prompts) for name in (IDENTITY, PLATT, ISOTONIC)}
+    held_out = {name: _held_out(name, raw, truth, prompts) for name in _methods(raw)}
     method = _chosen(held_out, truth, prompts)
     after, after_bins = _measured(held_out[method], truth, prompts)
     why = "" if method != IDENTITY else "as good as it is"
     knots = knots_of(method, raw, truth)
     return Fitted(method, knots, len(raw), count, before, after, before_bins, after_bins, why)
+
+
+def _methods(raw: Floats) -> tuple[str, ...]:
+    """Hard verdicts all have the same confidence: a slope through it says nothing of others."""
+    confidences = np.unique(np.round(np.maximum(raw, 1 - raw), 6))
+    told_apart = np.count_nonzero(confidences > 0.5) > 1
+    return (IDENTITY, PLATT, ISOTONIC) if told_apart else (IDENTITY, ISOTONIC)
 
 
 def _chosen(held_out: Mapping[str, Floats], y: Floats, prompts: Sequence[str]) -> str:

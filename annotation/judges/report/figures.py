@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from annotation.quality.agreement import cohen_kappa
+from annotation.quality.bias import Share, clustered
 from annotation.quality.figures import clean
 from annotation.quality.reliability import Ballots
 from annotation.quality.reliability import fit as fit_annotators
@@ -51,10 +52,8 @@ class Calibrations:
 
 
 def calibrate(units: Sequence[Unit]) -> Calibrations:
-    """Fit on A-calibrate: audited pairs of the other half of the prompts, with people's answer."""
-    known = [
-        unit for unit in units if unit.audit and not unit.reporting and unit.plurality is not None
-    ]
+    """Fit on A-calibrate."""
+    known = a_calibrate(units)
     counted = Counter(tag for unit in known for tag in unit.tags if tag.startswith(DOMAIN))
     domains = {
         tag: fitted
@@ -63,6 +62,25 @@ def calibrate(units: Sequence[Unit]) -> Calibrations:
         != calibration.IDENTITY
     }
     return Calibrations(_fitted(known), domains)
+
+
+def a_calibrate(units: Sequence[Unit]) -> list[Unit]:
+    """Audited pairs of the half of the prompts that is not reported on, with people's answer."""
+    return [
+        unit for unit in units if unit.audit and not unit.reporting and unit.plurality is not None
+    ]
+
+
+def accuracy(units: Sequence[Unit]) -> Share | None:
+    """How often the judge names the side that people name, on A-calibrate; their tie counts half.
+
+    It is what a hard verdict is worth. None where there is too little to calibrate by.
+    """
+    known = [unit for unit in a_calibrate(units) if unit.side]
+    prompts = {unit.prompt for unit in known}
+    if len(known) < calibration.FEWEST_LABELS or len(prompts) < calibration.FEWEST_PROMPTS:
+        return None
+    return clustered([(unit.prompt, (1 + unit.side * (unit.plurality or 0)) / 2) for unit in known])
 
 
 def _fitted(units: Sequence[Unit]) -> Fitted:

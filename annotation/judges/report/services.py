@@ -1,5 +1,6 @@
 """Computing a project's judge report, and keeping what it learned: calibrations and signals."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import count
@@ -12,6 +13,7 @@ from annotation.consensus.services import method_of
 from annotation.instances.models import Signal
 from annotation.judges.families import family_of, shared_family
 from annotation.judges.models import Calibration, Judge, JudgeReport, JudgeRun, Stage
+from annotation.judges.services import set_accuracy
 from annotation.judges.verdicts import signal_name
 from annotation.labels.models import Annotator
 from annotation.projects.models import Criterion, Guideline
@@ -21,7 +23,7 @@ from annotation.quality.figures import clean
 from jobs.models import Job
 
 from .calibration import IDENTITY, Fitted
-from .figures import Calibrations, calibrate, figures_of, matrix_of, panel_of
+from .figures import Calibrations, accuracy, calibrate, figures_of, matrix_of, panel_of
 from .reading import Scene, scene_of
 from .scopes import among_people, longest
 from .units import Unit, plurality, side_of
@@ -38,7 +40,8 @@ def measure(
     """Compute and keep the report of all judges on all criteria; `progress(done, total)`.
 
     Calibrations are fitted on A-calibrate and kept with it; P(canonical first) of every pair is
-    then written calibrated, as the signal `judge_p_cal:<judge>`, beside the raw one.
+    then written calibrated, as the signal `judge_p_cal:<judge>`, beside the raw one. What a hard
+    verdict of a judge is worth is measured there too.
     """
     judges = list(
         Judge.objects.filter(project=project, annotator__isnull=False)
@@ -53,16 +56,33 @@ def measure(
         if progress:
             progress(min(next(steps), total), total)
 
-    found = [
-        _criterion(project, criterion, judges, step, main=place == 0)
-        for place, criterion in enumerate(criteria)
-    ]
+    found, said = [], defaultdict[int, list[Unit]](list)
+    for place, criterion in enumerate(criteria):
+        scene = scene_of(project, criterion, judges)
+        found.append(_criterion(project, criterion, judges, scene, step, main=place == 0))
+        for pk, units in scene.units.items():
+            said[pk] += units
+    for judge in judges:
+        learn_accuracy(judge, said[judge.pk])
     figures = {
         "judges": {str(judge.pk): _named(judge) for judge in judges},
         "criteria": found,
         "labels": sum(row["labels"] for row in found),
     }
     return JudgeReport.objects.create(project=project, job=job, figures=figures)
+
+
+def learn_accuracy(judge: Judge, units: Sequence[Unit]) -> None:
+    """What a hard verdict is worth from now on, over all criteria.
+
+    An accuracy that lies within the interval of what is measured now stays, so that verdicts do
+    not change with every label. Without enough labels nothing changes.
+    """
+    found = accuracy(units)
+    if found is None:
+        return
+    if judge.accuracy is None or not found.low <= judge.accuracy <= found.high:
+        set_accuracy(judge=judge, accuracy=found.value)
 
 
 def _named(judge: Judge) -> Json:
@@ -83,11 +103,11 @@ def _criterion(
     project: Project,
     criterion: Criterion,
     judges: Sequence[Judge],
+    scene: Scene,
     step: Callable[[], None],
     *,
     main: bool,
 ) -> Json:
-    scene = scene_of(project, criterion, judges)
     known = {judge.pk: judge for judge in judges}
     runs = JudgeRun.objects.filter(project=project).values_list("pk", flat=True)
     names: dict[str, dict[int, Any]] = {

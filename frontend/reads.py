@@ -67,7 +67,7 @@ def has_simulated(project: Project) -> bool:
 
 def budgets_of(project: Project) -> QuerySet[Budget]:
     """The project's budgets, newest round first; `left` can still be set aside."""
-    left = F("limit") - F("settled") - F("reserved") - F("unknown")
+    left = F("limit") - F("settled") - F("reserved") - F("unknown") - F("debt")
     return Budget.objects.filter(project=project).annotate(left=left).order_by("-pk")
 
 

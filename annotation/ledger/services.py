@@ -6,7 +6,7 @@ Every write locks the budget's row first, so two writers never wait for each oth
 from collections.abc import Iterable, Mapping
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import BigIntegerField, F, Value
 
 from accounts.models import Project
 from annotation.labels.models import Annotator
@@ -87,8 +87,8 @@ def _set_aside(budget: Budget, amount: int) -> None:
     # What is owed beyond reservations is gone too: who charges more than was set aside is not
     # paid without end.
     committed = F("settled") + F("reserved") + F("unknown") + F("debt")
-    fits = Budget.objects.filter(pk=budget.pk, limit__gte=committed + amount)
-    if fits.update(reserved=F("reserved") + amount):
+    fits = Budget.objects.filter(pk=budget.pk, limit__gte=committed + _micros(amount))
+    if fits.update(reserved=F("reserved") + _micros(amount)):
         return
     budget.refresh_from_db()
     committed_now = budget.settled + budget.reserved + budget.unknown + budget.debt
@@ -99,6 +99,11 @@ def _set_aside(budget: Budget, amount: int) -> None:
         missing=missing,
         budget=budget.pk,
     )
+
+
+def _micros(amount: int) -> Value:
+    """An amount beside a column: a bare number would be sent with 32 bits, the rest cut off."""
+    return Value(amount, output_field=BigIntegerField())
 
 
 def settle(*, entry: Entry, amount: int) -> Entry:
@@ -145,10 +150,10 @@ def _settle(budget_id: int, amounts: Mapping[str, int], *, strict: bool = False)
         entry.debt = amount - entry.settled
     _write_settled(entries)
     Budget.objects.filter(pk=budget_id).update(
-        reserved=F("reserved") - held[EntryState.RESERVED],
-        unknown=F("unknown") - held[EntryState.UNKNOWN],
-        settled=F("settled") + sum(entry.settled for entry in entries),
-        debt=F("debt") + sum(entry.debt for entry in entries),
+        reserved=F("reserved") - _micros(held[EntryState.RESERVED]),
+        unknown=F("unknown") - _micros(held[EntryState.UNKNOWN]),
+        settled=F("settled") + _micros(sum(entry.settled for entry in entries)),
+        debt=F("debt") + _micros(sum(entry.debt for entry in entries)),
     )
     return len(entries)
 
@@ -183,8 +188,8 @@ def _give_back(budget_id: int, subjects: list[str], *, strict: bool = False) -> 
     held = _held(entries)
     Entry.objects.filter(pk__in=[entry.pk for entry in entries]).update(state=EntryState.RELEASED)
     Budget.objects.filter(pk=budget_id).update(
-        reserved=F("reserved") - held[EntryState.RESERVED],
-        unknown=F("unknown") - held[EntryState.UNKNOWN],
+        reserved=F("reserved") - _micros(held[EntryState.RESERVED]),
+        unknown=F("unknown") - _micros(held[EntryState.UNKNOWN]),
     )
     return len(entries)
 
@@ -213,7 +218,7 @@ def mark_unknown_many(*, budget: Budget, subjects: Iterable[str]) -> int:
     amount = sum(entry.reserved for entry in entries)
     Entry.objects.filter(pk__in=[entry.pk for entry in entries]).update(state=EntryState.UNKNOWN)
     Budget.objects.filter(pk=budget.pk).update(
-        reserved=F("reserved") - amount, unknown=F("unknown") + amount
+        reserved=F("reserved") - _micros(amount), unknown=F("unknown") + _micros(amount)
     )
     return len(entries)
 

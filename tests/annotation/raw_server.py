@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from threading import Event, Thread
 from typing import Any
 
 # Keeps the connection open and says nothing.
@@ -56,6 +57,29 @@ async def raw(*answers: bytes) -> AsyncIterator[RawServer]:
     made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     async with server:
         yield made
+
+
+@contextmanager
+def serving(*answers: bytes) -> Iterator[RawServer]:
+    """The same in a thread of its own, for code that is not asynchronous."""
+    ready, stop = Event(), Event()
+    made: list[RawServer] = []
+
+    async def serve() -> None:
+        async with raw(*answers) as server:
+            made.append(server)
+            ready.set()
+            while not stop.is_set():
+                await asyncio.sleep(0.02)
+
+    thread = Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        assert ready.wait(10)
+        yield made[0]
+    finally:
+        stop.set()
+        thread.join()
 
 
 def response(status: int, body: Any = "", **headers: str) -> bytes:

@@ -46,6 +46,23 @@ def test_what_is_owed_is_not_there_to_be_reserved() -> None:
     ledger.reserve(budget=budget, subject="slot:b", amount=300)
 
 
+@pytest.mark.parametrize("amount", [2**31, 2**32 + 100, 10**15])
+def test_amounts_of_more_than_32_bits_are_whole(amount: int) -> None:
+    """A thousand labels at three dollars are more than 2**31 micros."""
+    with pytest.raises(BudgetExceeded):
+        ledger.reserve(budget=budget_of(1000), subject="slot:x", amount=amount)
+    budget = budget_of(3 * amount)
+    ledger.reserve(budget=budget, subject="slot:a", amount=amount)
+    ledger.reserve(budget=budget, subject="slot:b", amount=amount)
+    assert state(budget).reserved == 2 * amount
+    ledger.mark_unknown_many(budget=budget, subjects=["slot:b"])
+    ledger.settle_many(budget=budget, amounts={"slot:a": amount + amount // 2})
+    now = state(budget)
+    assert (now.settled, now.unknown, now.debt) == (amount, amount, amount // 2)
+    ledger.release_many(budget=budget, subjects=["slot:b"])
+    assert state(budget).unknown == 0
+
+
 def test_release_gives_back_and_the_subject_can_be_reserved_again() -> None:
     budget = budget_of(100)
     ledger.release(entry=ledger.reserve(budget=budget, subject="slot:a", amount=100))

@@ -4,7 +4,6 @@ import asyncio
 import gzip
 import json
 import time
-from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from annotation.judges.providers.waiting import waiting_time
 from annotation.ledger.selectors import state
 from core.secrets import encrypt
 from tests.annotation.judge_scene import begin, finish, make_budget, make_judge, plant
-from tests.annotation.raw_server import raw, response
+from tests.annotation.raw_server import raw, response, serving
 from tests.annotation.test_judge_providers_wire import chat_reply, said
 from tests.factories import make_project
 
@@ -243,29 +242,17 @@ def test_replies_that_no_database_takes_are_stored_and_the_run_ends() -> None:
 
 
 def _run(*answers: bytes) -> tuple[set[str], int]:
-    """A run over three pairs against a raw server, which a thread of its own serves."""
+    """How a run over three pairs against a raw server ends, and what is owed."""
     project = make_project()
     plant(project, 3)
-    ready, stop = Event(), Event()
-    url: list[str] = []
-
-    async def serve() -> None:
-        async with raw(*answers) as server:
-            url.append(server.url)
-            ready.set()
-            while not stop.is_set():
-                await asyncio.sleep(0.02)
-
-    thread = Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    ready.wait(10)
-    try:
+    with serving(*answers) as server:
         made = Connection.objects.create(
-            project=project, name="odd", provider=Provider.OPENAI, base_url=url[0], concurrency=1
+            project=project,
+            name="odd",
+            provider=Provider.OPENAI,
+            base_url=server.url,
+            concurrency=1,
         )
         budget = make_budget(project)
         run = finish(begin(make_judge(made), budget))
-        return {str(run.state)}, state(budget).debt
-    finally:
-        stop.set()
-        thread.join()
+    return {str(run.state)}, state(budget).debt

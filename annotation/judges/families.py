@@ -10,6 +10,8 @@ from collections.abc import Iterable
 # The first that is found in a name decides: fine-tuned models name what they were made of first
 # or say it in their own name.
 FAMILIES: tuple[tuple[str, str], ...] = (
+    # These have another family's name in their own.
+    (r"neox|gpt-?neo|gpt-?j\b", "pythia"),
     (r"gpt|chatgpt|davinci|openai|\bo[134]\b", "gpt"),
     (r"claude|anthropic", "claude"),
     (r"gemini|gemma|palm|bard|bison", "gemini"),

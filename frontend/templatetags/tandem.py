@@ -52,7 +52,8 @@ def percent(share: float | str | None, digits: int = 0) -> str:
 @register.filter
 def fixed(value: float | None, digits: int = 2) -> str:
     """A number with so many digits, and a real minus where it is negative."""
-    return "–" if value is None else local(f"{value:.{digits}f}").replace("-", MINUS)
+    # `z`: what rounds to nothing has no sign.
+    return "–" if value is None else local(f"{value:z.{digits}f}").replace("-", MINUS)
 
 
 @register.filter
@@ -60,7 +61,7 @@ def signed(value: float | None, digits: int = 2) -> str:
     """A number with its sign, with a real minus."""
     if value is None:
         return "–"
-    return local(f"{value:+.{digits}f}").replace("-", MINUS)
+    return local(f"{value:+z.{digits}f}").replace("-", MINUS)
 
 
 @register.filter

@@ -83,7 +83,9 @@ def connection_test(request: HttpRequest, slug: str, connection_id: int) -> Http
     model = request.POST.get("model", "").strip()
     found = _tested(row, model)
     if request.headers.get("HX-Request"):
-        return render(request, "judges/_tested.html", found)
+        # Asked from the form of a judge, where the connection is a page away.
+        mend = "" if found["works"] or not model else reverse("connection", args=[slug, row.pk])
+        return render(request, "judges/_tested.html", {**found, "mend": mend})
     return _form(request, project, connection=row, sent=_settings(row), model=model, **found)
 
 

@@ -1,5 +1,7 @@
 """Asking a judge: what it will take, the run while it goes, and stopping it."""
 
+from collections.abc import Collection
+from itertools import chain, count
 from typing import Any
 
 from django.contrib import messages
@@ -14,7 +16,7 @@ from accounts.models import Project, User
 from accounts.policies import Action, can, project_for
 from annotation.judges import selectors
 from annotation.judges.models import Judge, JudgeCall, JudgeRun, RunState
-from annotation.judges.runs import run_progress, start_run
+from annotation.judges.runs import costs, run_progress, start_run
 from annotation.ledger.selectors import state
 from annotation.ledger.services import create_budget
 from annotation.projects.selectors import criteria_of
@@ -82,15 +84,24 @@ def _start(user: User, judge: Judge, wish: Wish) -> JudgeRun:
 def ask_form(judge: Judge, sent: Any) -> dict[str, Any]:
     """What the form that asks a judge offers, filled with what was sent."""
     criteria = criteria_of(judge.project)
+    budgets = list(budgets_of(judge.project))
     chosen = sent.getlist("criterion") or [each.key for each in criteria]
     return {
         "judge": judge,
         "criteria": criteria,
         "chosen": chosen,
         "selections": SELECTIONS.items(),
-        "budgets": budgets_of(judge.project),
+        "budgets": budgets,
+        "free_name": _free_name(judge, {each.name for each in budgets}),
+        "costs": costs(judge),
         "sent": sent,
     }
+
+
+def _free_name(judge: Judge, taken: Collection[str]) -> str:
+    """What a new budget is called until somebody types another name: the judge's, numbered."""
+    numbered = (f"{judge.name} {number}" for number in count(2))
+    return next(name for name in chain([judge.name], numbered) if name not in taken)
 
 
 def _forecast(request: HttpRequest, judge: Judge) -> HttpResponse:

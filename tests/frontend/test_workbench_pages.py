@@ -1,5 +1,7 @@
 """The prompt workbench: writing, previewing, trying, reading, comparing, promoting, accepting."""
 
+import re
+
 import pytest
 from django.test import Client
 
@@ -133,7 +135,7 @@ def test_promoting_says_what_it_does_first(chief: Client, project: Project) -> N
     with serving(follows_the_prompt) as server:
         (run,) = tried(project, server, "- be polite")
     told = chief.get(f"{BASE}/trials/{run.pk}/promotion/").content.decode()
-    assert "Its stored replies on 8 instances become labels" in told
+    assert "Its stored verdicts on 8 instances become labels" in told
     assert "<b>critic</b> retires" in told
     assert not Annotation.objects.filter(annotator__judge__isnull=False).exists()
     done = chief.post(f"{BASE}/trials/{run.pk}/promote/")
@@ -194,13 +196,37 @@ def test_labels_under_an_older_guideline_are_told_of(chief: Client, project: Pro
     with serving(follows_the_prompt) as server:
         (run,) = tried(project, server, "- be polite")
     chief.post(f"{BASE}/trials/{run.pk}/promote/")
-    address = "/p/bench/settings/guideline/"
-    assert "older guideline" not in chief.get(address).content.decode()
+    addresses = "/p/bench/settings/guideline/", "/p/bench/settings/"
+    for address in addresses:
+        assert "older guideline" not in chief.get(address).content.decode()
     publish_guideline(project=project, text="Kindness first.", by=None)
-    page = chief.get(address).content.decode()
-    assert "Labels under an older guideline" in page
-    assert "8 labels of" in page
-    assert f"{BASE}/{run.judge_id}/ask/?of=stale" in page
+    for address in addresses:
+        page = chief.get(address).content.decode()
+        assert "Labels under an older guideline" in page
+        assert "8 labels of" in page
+        assert f"{BASE}/{run.judge_id}/ask/?of=stale" in page
+
+
+def test_what_it_costs_stands_beside_the_button(chief: Client, project: Project) -> None:
+    make_pairs(project, 12)
+    make_judge(project, "http://127.0.0.1:1/v1"), make_budget(project)
+    prompt = create_prompt(project=project, name="kind", rubric="- be polite")
+    page = chief.get(f"{BASE}/prompts/{prompt.pk}/").content.decode()
+    assert "24 calls about 12 instances" in " ".join(page.split())
+    htmx = {"HX-Request": "true"}
+    fragment = chief.get(f"{BASE}/prompts/{prompt.pk}/", {"count": "4"}, headers=htmx)
+    text = " ".join(fragment.content.decode().split())
+    assert "8 calls about 4 instances" in text
+    assert re.search(r"Expected to cost <b>0\.0\d+</b> , 0\.\d+ at most", text)
+    assert "<html" not in text
+    page = chief.get(f"{BASE}/criteria/").content.decode()
+    # Eight criteria and the judge as it is, in both orders, and the proposal.
+    assert "217 calls about 12 instances" in " ".join(page.split())
+    asked = {"pairs": "4", "own": "Which completion is polite?"}
+    refused = chief.get(f"{BASE}/criteria/", asked, headers=htmx).content.decode()
+    assert "Take 8 to 300 pairs." in refused
+    one = chief.get(f"{BASE}/criteria/", {**asked, "pairs": "12"}, headers=htmx).content.decode()
+    assert "48 calls about 12 instances" in " ".join(one.split())
 
 
 def test_a_version_is_talked_round_for_a_stated_price(chief: Client, project: Project) -> None:

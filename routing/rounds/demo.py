@@ -12,13 +12,18 @@ from django.utils.text import slugify
 
 from accounts.models import Project, Role, User
 from accounts.services import add_member, create_user
+from annotation.consensus.generators import Settings, newest_of
+from annotation.consensus.tasks import rank_generators
 from annotation.instances.reading import Line, read_records
 from annotation.instances.services import ImportReport, import_records
 from annotation.instances.simulation import load_embedded, simulate_labels
+from annotation.judges.report.selectors import newest_judge_report
+from annotation.judges.report.tasks import compute_judge_report
 from annotation.projects.services import create_project
 from annotation.projects.templates import TEMPLATES
 from annotation.queue.sending import send_to_people
 from core.exceptions import InvalidInput
+from jobs.models import Job
 
 from . import services
 from .models import Round
@@ -114,6 +119,16 @@ def replayed_round(project: Project, user: User) -> tuple[Round, bool]:
     if row is None:
         row = services.start_round(project=project, options={"replay": True}, created_by=user)
     return row, False
+
+
+def measured(project: Project, user: User) -> list[Job]:
+    """The jobs that fill the pages about judges and generators; none where these are full."""
+    jobs = []
+    if newest_judge_report(project) is None:
+        jobs.append(compute_judge_report(project=project, by=user))
+    if newest_of(project) is None:
+        jobs.append(rank_generators(project=project, settings=Settings(), by=user))
+    return jobs
 
 
 def ranking_project(users: dict[str, User]) -> Project:

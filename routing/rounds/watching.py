@@ -35,13 +35,22 @@ def follow(row: Round, out: Out, *, here: bool = False) -> Round:
     if here:
         settings.JOBS_INLINE = True
         run_queued(row.job)
-    job = _follow_log(row.job, out)
+    follow_job(row.job, out, name=f"Round {row.number}")
     row.refresh_from_db()
-    if job.state != "succeeded":
-        raise ApplicationError(f"Round {row.number} {job.state}: {job.error or 'it was stopped.'}")
     if labels := waiting_for(row):
         out.write(f"Round {row.number} waits for {labels} labels from people.\n")
     return row
+
+
+def follow_job(job: Job, out: Out, *, name: str) -> None:
+    """Print a job's log until it ends; `name` says what ended.
+
+    Raises:
+        ApplicationError: the job failed or was cancelled; the message says why.
+    """
+    job = _follow_log(job, out)
+    if job.state != "succeeded":
+        raise ApplicationError(f"{name} {job.state}: {job.error or 'it was stopped.'}")
 
 
 def _follow_log(job: Job, out: Out) -> Job:

@@ -19,7 +19,7 @@ def run_judge_report(ctx: JobContext) -> dict[str, Any]:
     if project is None:
         raise InvalidInput("A judge report belongs to a project.")
     report = measure(project, ctx.job, ctx.progress)
-    ctx.log(f"{len(report.figures['judges'])} judges measured")
+    ctx.log(f"Judges measured: {len(report.figures['judges'])}")
     return {"report": report.pk}
 
 

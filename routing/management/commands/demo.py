@@ -10,7 +10,7 @@ from annotation.instances.services import ImportReport
 from core.exceptions import ApplicationError
 from routing.rounds import demo
 from routing.rounds.summary import render
-from routing.rounds.watching import follow
+from routing.rounds.watching import follow, follow_job
 
 
 class Command(BaseCommand):
@@ -28,10 +28,15 @@ class Command(BaseCommand):
             row, finished = demo.replayed_round(project, users["admin"])
             if not finished:
                 row = follow(row, self.stdout)
+            measuring = demo.measured(project, users["admin"])
             demo.ranking_project(users)
             live = demo.live_round(users)
             if live.job is not None and not live.job.ended:
                 follow(live, self.stdout)
+            if measuring:
+                self.stdout.write("Measure the judges and rank the generators")
+            for job in measuring:
+                follow_job(job, self.stdout, name=job.kind)
         except ApplicationError as error:
             raise CommandError(error.message) from error
         self.stdout.write(render(row))

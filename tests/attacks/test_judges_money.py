@@ -138,7 +138,8 @@ def _lower(budget: Budget) -> None:
     """To what is spent or set aside, and a little; the database refuses less."""
     with connection.cursor() as cursor:
         cursor.execute(
-            'UPDATE annotation_budget SET "limit" = settled + reserved + unknown + %s WHERE id = %s',
+            'UPDATE annotation_budget SET "limit" = settled + reserved + unknown + %s'
+            " WHERE id = %s",
             [10 * PRICE, budget.pk],
         )
 

@@ -217,8 +217,7 @@ class BatchEngine:
         """Wait for all batches and read them; a cancel asks the provider to end them."""
         while self._open:
             for handed in list(self._open):
-                if self._ended(handed.row):
-                    self._read(handed)
+                if self._ended(handed) and self._read(handed):
                     self._open.remove(handed)
             self._write_labels()
             if not self._open or not self._pause():
@@ -253,26 +252,44 @@ class BatchEngine:
         except ProviderError as error:
             self.stopped = f"cancelled; the provider goes on with a batch: {error}"
 
-    def _ended(self, row: JudgeBatch) -> bool:
+    def _ended(self, handed: Handed) -> bool:
         """Ask how the batch is doing; trouble in asking is asked again at the next poll."""
+        row = handed.row
         try:
             status = self._runner.run(self._client.state(row.provider_id))
         except ProviderError as error:
-            if not error.retry and not error.unknown:
-                self.stop(f"The batch cannot be read: {error}")
-                self._deadline = time.monotonic()
+            self._trouble(handed, error)
             return False
-        row.state, row.checked_at = status.word[:40], timezone.now()
+        # The word for a batch that is on the books is ours alone.
+        row.state, row.checked_at = status.word[:40].replace(SETTLED, "read"), timezone.now()
         row.save(update_fields=["state", "checked_at"])
         return status.ended
 
-    def _read(self, handed: Handed) -> None:
-        """Put the results on the books as they are read."""
+    def _read(self, handed: Handed) -> bool:
+        """Put the results on the books as they are read; False where there is more to read."""
         results = self._client.results(handed.row.provider_id)
-        while some := self._runner.run(take(results, CHUNK)):
-            self._store(handed, [self._reply(handed, *result) for result in some])
+        try:
+            while some := self._runner.run(take(results, CHUNK)):
+                self._store(handed, [self._reply(handed, *result) for result in some])
+        except ProviderError as error:
+            self._trouble(handed, error)
+            return False
         silent = ProviderError(Failure.LOST, "the batch ended without a word on it", unknown=True)
         self._settle_all(handed, silent)
+        return True
+
+    def _trouble(self, handed: Handed, error: ProviderError) -> None:
+        """What cannot be read now is read at the next poll, or by the next run."""
+        if error.retry or error.unknown:
+            return
+        if error.failure == Failure.NOT_FOUND and self._run.retry_unknown:
+            # A wrong address says the same, so only who asks for it gives a batch up.
+            gone = f"the provider knows no such batch: {error}"
+            self._settle_all(handed, ProviderError(Failure.LOST, gone, unknown=True))
+            self._open.remove(handed)
+            return
+        self.stop(f"The batch cannot be read: {error}")
+        self._deadline = time.monotonic()
 
     def _reply(
         self, handed: Handed, key: str, result: Completion | ProviderError

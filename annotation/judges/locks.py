@@ -1,4 +1,6 @@
-"""One process asks a judge at a time, so a call in flight elsewhere is known to be lost."""
+"""One process asks a judge at a time, so a call in flight elsewhere is known to be lost; and one
+process names judges and prompts of a project at a time.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,6 +8,7 @@ from contextlib import contextmanager
 
 from django.db import connection
 
+from accounts.models import Project
 from core.exceptions import Conflict
 
 from .models import Judge
@@ -44,3 +47,11 @@ def _taken(judge: Judge) -> bool:
         cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [ASKING, judge.pk])
         row = cursor.fetchone()
     return bool(row and row[0])
+
+
+def naming(project: Project) -> None:
+    """Whoever names judges or prompts of the project waits here for the others to commit.
+
+    Labels and instances are written meanwhile. Needs a transaction.
+    """
+    Project.objects.select_for_update(no_key=True).only("pk").get(pk=project.pk)

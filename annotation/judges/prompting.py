@@ -15,6 +15,7 @@ from annotation.instances.reading import unstorable
 from audit.services import record
 from core.exceptions import InvalidInput
 
+from . import locks
 from .asking.placeholders import check
 from .mined import MINED
 from .models import Mode, Prompt, Shape
@@ -43,6 +44,7 @@ def create_prompt(*, project: Project, name: str, by: User | None = None, **fiel
         raise InvalidInput(
             _("Names that begin with %(word)s are kept for criteria.") % {"word": MINED}
         )
+    locks.naming(project)
     if Prompt.objects.filter(project=project, name=name).exists():
         raise InvalidInput(
             _("There is a prompt named %(name)s: write a new version of it.") % {"name": name}
@@ -64,8 +66,8 @@ def new_version(*, prompt: Prompt, by: User | None = None, **changes: Any) -> Pr
     if all(after[name] == before[name] for name in SETTABLE if name != "note"):
         raise InvalidInput(_("Nothing changed: this is the version that is there."))
     # Two people who save at once get two numbers: the second waits here.
+    locks.naming(prompt.project)
     versions = Prompt.objects.filter(project=prompt.project_id, name=prompt.name)
-    list(versions.select_for_update().values_list("pk", flat=True))
     newest = versions.aggregate(newest=Max("version"))["newest"]
     return _written(
         Prompt(

@@ -90,6 +90,7 @@ def create_judge(
     """
     if provider not in ProviderName.values:
         raise InvalidInput(f"Unknown provider {provider!r}: one of {', '.join(ProviderName)}.")
+    locks.naming(project)
     if Judge.objects.filter(project=project, name=name).exists():
         raise InvalidInput(f"The project has a judge named {name!r}: choose another name.")
     if any(used and used.project_id != project.pk for used in (connection, prompt)):
@@ -123,6 +124,8 @@ def new_version(*, judge: Judge, **changes: Any) -> Judge:
     if unknown := sorted(set(changes) - set(VERSIONED)):
         raise InvalidInput(f"A version of a judge cannot change {unknown[0]!r}.")
     same = {name: getattr(judge, name) for name in VERSIONED}
+    # Two people who make a version at once get two numbers: the second waits here.
+    locks.naming(judge.project)
     family = Judge.objects.filter(project=judge.project, name__startswith=_root(judge.name))
     number = max(each.version for each in [*family, judge]) + 1
     suffix = f" v{number}"

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
-from annotation.judges import selecting
+from annotation.judges import locks, selecting
 from annotation.judges.mined import is_mined
 from annotation.judges.models import Judge, JudgeRun, Prompt, Provider, Stage
 from annotation.judges.runs import start_run
@@ -119,6 +119,8 @@ def draft_of(*, prompt: Prompt, base: Judge) -> Judge:
 
     The draft of a mined criterion stands in for nobody.
     """
+    # Two people who try it at once try one draft: the second waits here.
+    locks.naming(prompt.project)
     same, parameters = _model(base), _parameters(base)
     if (judge := _known_draft(prompt, base)) is not None:
         return judge

@@ -60,6 +60,9 @@ LABELS = pa.schema(
         ("unranked", pa.list_(pa.int64())),
         ("scores", pa.list_(pa.int64())),
         ("cohort", pa.string()),
+        # Of annotators who prefer alike, by the newest quality report; null without groups.
+        ("group", pa.int64()),
+        ("group_p", pa.float64()),
         ("excluded", pa.bool_()),
         ("created_at", pa.string()),
         ("decision_id", pa.string()),

@@ -7,11 +7,13 @@ from typing import Any
 from django.db.models import Exists, Max, OuterRef, QuerySet
 
 from accounts.models import Project
+from annotation.consensus.groups import strongest
 from annotation.consensus.models import Scope
 from annotation.instances.models import Completion, Instance
 from annotation.labels.models import Annotation, Annotator, AnnotatorKind
 from annotation.labels.selectors import current
 from annotation.projects.selectors import criteria_of, protocol_of
+from annotation.quality.models import Report
 from annotation.queue.models import Assignment
 from annotation.queue.purposes import Purpose
 from core.hashing import canonical_json
@@ -46,6 +48,7 @@ class Labels:
         self.guidelines = dict(project.guidelines.values_list("pk", "version"))
         self.protocol, self.criteria = protocol_of(project), criteria_of(project)
         self.by_pk = {criterion.pk: criterion for criterion in self.criteria}
+        self.groups = groups_of(project)
         self.newest = self._standing(excluded=True).aggregate(newest=Max("pk"))["newest"] or 0
 
     def _standing(self, *, excluded: bool) -> QuerySet[Annotation]:
@@ -94,6 +97,7 @@ class Labels:
 
     def _row(self, label: Annotation, external_id: str, assignment: Assignment | None) -> Row:
         annotator, criterion = self.annotators[label.annotator_id], self.by_pk[label.criterion_id]
+        group, group_p = self.groups.get(annotator.pk, (None, None))
         decision = label.decision_id or (assignment.decision_id if assignment else None)
         return {
             "instance_id": external_id,
@@ -116,12 +120,25 @@ class Labels:
             "unranked": label.unranked,
             "scores": label.scores,
             "cohort": annotator.cohort,
+            "group": group,
+            "group_p": group_p,
             "excluded": annotator.excluded_at is not None,
             "created_at": label.created_at.isoformat(),
             "decision_id": str(decision) if decision else None,
             "arm": assignment.arm if assignment else "",
             "propensity": assignment.propensity if assignment else None,
         }
+
+
+def groups_of(project: Project) -> dict[int, tuple[int, float]]:
+    """By annotator the likeliest group, from 1, and its probability; nothing where there is one."""
+    report = Report.objects.filter(project=project).order_by("-pk").first()
+    found = report.figures.get("groups") if report else None
+    if not found or len(found["shares"]) < 2:
+        return {}
+    return {
+        int(pk): (strongest(chances), max(chances)) for pk, chances in found["members"].items()
+    }
 
 
 def windows(labels: Labels, split_of: Mapping[str, str]) -> Iterator[list[tuple[Row, list[Row]]]]:

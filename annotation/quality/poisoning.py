@@ -34,7 +34,7 @@ RATE = 0.05
 FEW, FEW_FLIPS, FEW_WITH = 20, 5, 5
 MOST_INSTANCES, MOST_OF_A_KIND = 50, 5
 # More visits of two annotators on a pair are not looked at.
-MOST_VISITS = 2_000_000
+MOST_VISITS = 500_000
 # P(first) of each annotator by pair of completions.
 Shares = Mapping[Hashable, Mapping[int, float]]
 Vector = npt.NDArray[np.float64]
@@ -279,18 +279,24 @@ def _together(
     """Common flips of two, against everybody but these two, beside what their rates explain."""
     from scipy.stats import poisson  # noqa: PLC0415
 
-    rate = {
-        who: sum(c.flipped for c in mine) / sum(c.expected for c in mine)
-        for who, mine in cases.items()
-    }
+    visits = list(_visits(cases, shares))
+    flips: Counter[int] = Counter()
+    chances: dict[int, float] = defaultdict(float)
+    for visit in visits:
+        for who, against in visit.against:
+            flips[who] += against
+            chances[who] += visit.expected
     usual: dict[tuple[int, int], float] = defaultdict(float)
     number: Counter[tuple[int, int]] = Counter()
     hits: dict[tuple[int, int], list[Hashable]] = defaultdict(list)
-    for key, one, other, both, expected in _visits(cases, shares):
+    for visit in visits:
+        (one, first), (other, second) = visit.against
         number[one, other] += 1
-        usual[one, other] += min(0.95, expected * rate[one]) * min(0.95, expected * rate[other])
-        if both:
-            hits[one, other].append(key)
+        usual[one, other] += math.prod(
+            min(0.95, visit.expected * flips[who] / chances[who]) for who in (one, other)
+        )
+        if first and second:
+            hits[one, other].append(visit.pair)
     for (one, other), common in number.items():
         if common < FEW_WITH:
             continue
@@ -305,10 +311,17 @@ def _together(
             yield _Suspicion(who, chance, pattern)
 
 
-def _visits(
-    cases: Mapping[int, Sequence[Case]], shares: Shares
-) -> Iterator[tuple[Hashable, int, int, bool, float]]:
-    """(pair, two annotators, whether both are against the rest, how likely one is to be)."""
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """Two annotators on a pair: whether each is against all but these two, and how likely that is
+    of anybody."""
+
+    pair: Hashable
+    against: tuple[tuple[int, bool], tuple[int, bool]]
+    expected: float
+
+
+def _visits(cases: Mapping[int, Sequence[Case]], shares: Shares) -> Iterator[_Visit]:
     visits = 0
     for key, given in shares.items():
         decided = sorted(w for w, p in given.items() if w in cases and abs(p - 0.5) > 1e-9)
@@ -320,8 +333,8 @@ def _visits(
             lean = _lean(total - given[one] - given[other], number - 2)
             if lean is None:
                 continue
-            both = all((given[who] > 0.5) != lean[0] for who in (one, other))
-            yield key, one, other, both, lean[1]
+            first, second = ((given[who] > 0.5) != lean[0] for who in (one, other))
+            yield _Visit(key, ((one, first), (other, second)), lean[1])
 
 
 def _instances(cases: Sequence[Case], pairs: Mapping[Hashable, Pair]) -> tuple[int, ...]:

@@ -4,6 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from django.db.models import QuerySet
+
 from accounts.models import Project
 from annotation.instances.models import InstanceState
 from annotation.labels.models import Annotation, AnnotatorKind
@@ -33,22 +35,31 @@ class Label:
     shown: tuple[int, ...] | None = None
 
 
+# Instances by id, or all from one id to another.
+Chosen = Sequence[int] | range
+
+
+def standing(project: Project, instances: Chosen) -> QuerySet[Annotation]:
+    """Labels that stand and rank or score something."""
+    rows = current(project).exclude(ranking=[], scores=[])
+    # What is gold is no data, also where it was labelled before.
+    rows = rows.exclude(instance__state=InstanceState.GOLD)
+    if isinstance(instances, range):
+        return rows.filter(instance__gte=instances.start, instance__lt=instances.stop)
+    return rows.filter(instance__in=instances)
+
+
 def labels_of(
-    project: Project, instance_ids: list[int], calibrate: Calibrate | None = None
+    project: Project, instances: Chosen, calibrate: Calibrate | None = None
 ) -> dict[Subject, list[Label]]:
-    """Standing labels that rank or score something, by instance and criterion; one query.
+    """Standing labels by instance and criterion; one query.
 
     Judges' probabilities are calibrated where `calibrate` can.
     """
-    # What is gold is no data, also where it was labelled before.
-    annotations = (
-        current(project).exclude(ranking=[], scores=[]).exclude(instance__state=InstanceState.GOLD)
-    )
-    annotations = annotations.filter(instance__in=instance_ids)
-    annotations = annotations.select_related("annotator").order_by("instance", "pk")
+    annotations = standing(project, instances).select_related("annotator")
     labels: dict[Subject, list[Label]] = defaultdict(list)
     # No server-side cursor: its plan is one for the first rows, and slow for all of them.
-    for row in annotations.only(*FIELDS):
+    for row in annotations.order_by("instance", "pk").only(*FIELDS):
         labels[row.instance_id, row.criterion_id].append(label_of(row, calibrate))
     return labels
 

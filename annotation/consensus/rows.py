@@ -2,14 +2,31 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any, NamedTuple
 
 from annotation.projects.models import Criterion
 from annotation.projects.selectors import protocol_of
 
 from .methods import MAJORITY, MEAN, REVIEW, How
-from .models import Consensus, Scope
+from .models import Scope
 from .posterior import entropy, majority, mean_scores
 from .reading import Label, Subject, inside, sources_of
+
+
+class Row(NamedTuple):
+    """A consensus as it is stored."""
+
+    instance: int
+    criterion: int
+    scope: str
+    method: str
+    version: int
+    worth: Sequence[float]
+    scores: dict[str, Any] | None
+    entropy: float
+    labels: int
+    sources: dict[str, int]
+    simulated: bool
 
 
 def ranked_of(labels: Mapping[Subject, Sequence[Label]]) -> dict[Subject, Sequence[Label]]:
@@ -23,8 +40,8 @@ def ranked_of(labels: Mapping[Subject, Sequence[Label]]) -> dict[Subject, Sequen
 
 def rows_of(
     labels: Mapping[Subject, Sequence[Label]], criteria: Mapping[int, Criterion], how: How
-) -> list[Consensus]:
-    """A row per scope and subject that has labels there; not saved."""
+) -> list[Row]:
+    """A row per scope and subject that has labels there."""
     found = []
     for scope in Scope:
         mine = inside(scope, labels, together=how.together)
@@ -43,19 +60,18 @@ def _row(  # noqa: PLR0917 - one table row, private
     criterion: Criterion,
     weighed: Sequence[float] | None,
     how: How,
-) -> Consensus:
+) -> Row:
     sources = sources_of(labels)
     worth = weighed or majority([label.vote for label in labels])
     scores = mean_scores([label.scores for label in labels]) if labels[0].scores else None
     if scores is not None and len(worth) == 1:
         worth = (_share_of_scale(scores.mean[0], criterion),)
-    return Consensus(
-        instance_id=subject[0],
-        criterion_id=subject[1],
-        scope=scope,
+    return Row(
+        *subject,
+        scope=scope.value,
         method=_method(labels[0], weighed, how),
         version=how.version if weighed else 0,
-        worth=list(worth),
+        worth=tuple(worth),
         scores=asdict(scores) if scores else None,
         entropy=entropy(worth),
         labels=len(labels),

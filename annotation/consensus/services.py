@@ -1,7 +1,7 @@
 """Writing what the labels of an instance say together, per criterion and scope."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +12,13 @@ from accounts.models import Project
 from annotation.labels.models import Annotation
 from annotation.projects.selectors import criteria_of
 
-from .calibrating import calibrate_of
-from .methods import MAJORITY, METHODS, How, how_of, key_of
-from .models import Consensus, ConsensusState, Minority, Scope
-from .reading import inside, labels_of
+from .calibrating import Calibrate, calibrate_of
+from .methods import MAJORITY, METHODS, PLACKETT_LUCE, How, how_of, key_of
+from .models import ConsensusState, Minority, Scope
+from .pairs import Pairs, read, rows_of_pairs
+from .reading import Chosen, Label, Subject, inside, labels_of
 from .rows import ranked_of, rows_of
+from .storing import store
 from .weighing import Gathered, fit_weights
 
 __all__ = [
@@ -30,13 +32,8 @@ __all__ = [
     "update",
 ]
 
-VALUES = (
-    *("method", "version", "worth", "scores", "entropy"),
-    *("labels", "sources", "simulated", "updated_at"),
-)
-BATCH = 1000
-# Instances whose labels are in memory at once.
-WINDOW = 2000
+# Instances whose labels are in memory, and whose rows in one transaction.
+WINDOW = 10_000
 # Labels whose transaction began before others that the last update saw may still come in.
 OVERLAP = 500
 # A fit is done anew when so many labels came, and more than this share of those it saw.
@@ -54,16 +51,26 @@ def update(
     annotators takes both together. A consensus whose labels are all gone is removed. A standing
     review decides its instance; rated criteria get the mean score.
 
+    All instances are written some thousand at a time, each time in a transaction of its own: rows
+    name their version, and until the last one has the new version there are some of the old.
+
     Returns the number of rows written.
 
     Raises:
         InvalidInput: the method is unknown.
     """
     how = how_of(state_of(project), method)
-    chosen = None if instance_ids is None else list(instance_ids)
-    if chosen is None:
-        _refresh_statistics()
-    return _update(project, chosen, how)
+    if instance_ids is None:
+        return _update_all(project, how)
+    if how.weighs and how.parameters is None:
+        how = _refit(project, how)
+    calibrate = calibrate_of(project)
+    chosen = sorted(set(instance_ids))
+    windows = (chosen[start : start + WINDOW] for start in range(0, len(chosen), WINDOW))
+    with transaction.atomic():
+        # Who reads after the lock sees what was written under it.
+        _locked_state(project)
+        return sum(_write(project, each, each, how, calibrate) for each in windows)
 
 
 def state_of(project: Project) -> ConsensusState | None:
@@ -87,7 +94,6 @@ def choose_method(*, project: Project, method: str, minority: str = Minority.NOI
     ConsensusState.objects.update_or_create(project=project, defaults=values)
 
 
-@transaction.atomic
 def catch_up(*, project: Project) -> int:
     """Bring the consensus of instances with new labels up to date; rows written.
 
@@ -95,23 +101,24 @@ def catch_up(*, project: Project) -> int:
     until enough labels are new to fit all of the project again.
     """
     ConsensusState.objects.get_or_create(project=project)
-    # The lock lets two jobs of one project follow each other.
-    state = ConsensusState.objects.select_for_update().get(project=project)
     mine = Annotation.objects.filter(project=project)
-    newest = mine.aggregate(newest=Max("pk"))["newest"] or 0
-    if newest <= state.annotation:
-        return 0
-    since = state.since + mine.filter(pk__gt=state.annotation).count()
-    how = how_of(state)
-    if state.annotation == 0 or (how.weighs and _outgrown(how, state.fitted, since)):
-        written = update(project=project)
-        since = 0
-    else:
-        fresh = mine.filter(pk__gt=state.annotation - OVERLAP)
-        instances = list(fresh.order_by().values_list("instance", flat=True).distinct())
-        written = update(project=project, instance_ids=instances)
-    ConsensusState.objects.filter(pk=state.pk).update(annotation=newest, since=since)
-    return written
+    with transaction.atomic():
+        # The lock lets two jobs of one project follow each other.
+        state = ConsensusState.objects.select_for_update().get(project=project)
+        newest = mine.aggregate(newest=Max("pk"))["newest"] or 0
+        if newest <= state.annotation:
+            return 0
+        since = state.since + mine.filter(pk__gt=state.annotation).count()
+        how = how_of(state)
+        if state.annotation and not (how.weighs and _outgrown(how, state.fitted, since)):
+            fresh = mine.filter(pk__gt=state.annotation - OVERLAP)
+            instances = fresh.order_by().values_list("instance", flat=True).distinct()
+            written = update(project=project, instance_ids=instances)
+            ConsensusState.objects.filter(pk=state.pk).update(annotation=newest, since=since)
+            return written
+        # Where this is stopped half way, the next one does all anew.
+        ConsensusState.objects.filter(pk=state.pk).update(annotation=0)
+    return _update_all(project, how, newest)
 
 
 def _outgrown(how: How, fitted: int, since: int) -> bool:
@@ -124,47 +131,81 @@ def _refresh_statistics() -> None:
         cursor.execute("ANALYZE annotation_annotation, annotation_instance")
 
 
-@transaction.atomic
-def _update(project: Project, chosen: list[int] | None, how: How) -> int:
-    if how.weighs and (chosen is None or how.parameters is None):
-        how = _refit(project, how)
-    criteria = {criterion.pk: criterion for criterion in criteria_of(project)}
-    calibrate = calibrate_of(project)
+def _update_all(project: Project, how: How, newest: int | None = None) -> int:
+    """Write all rows; then the project is done up to the label `newest`, where one is given.
+
+    It stops where the method is changed or another fit has been made: that writes all rows too.
+    """
+    _refresh_statistics()
+    windows = _windows(project)
+    if how.weighs:
+        how = _refit(project, how, windows)
+    calibrate, began = calibrate_of(project), _stand(state_of(project))
     written = 0
-    for window in _windows(project, chosen):
-        rows = rows_of(labels_of(project, window, calibrate), criteria, how)
-        _remove_orphans(window, rows)
-        Consensus.objects.bulk_create(
-            rows,
-            update_conflicts=True,
-            unique_fields=["instance", "criterion", "scope"],
-            update_fields=VALUES,
-            batch_size=BATCH,
-        )
-        written += len(rows)
+    for window in windows:
+        with transaction.atomic():
+            if _stand(_locked_state(project)) != began:
+                return written
+            written += _write(project, window, _span(window), how, calibrate)
+    if newest is not None:
+        with transaction.atomic():
+            state = _locked_state(project)
+            if state and _stand(state) == began:
+                ConsensusState.objects.filter(pk=state.pk).update(annotation=newest, since=0)
     return written
 
 
-def _windows(project: Project, chosen: Iterable[int] | None) -> Iterator[list[int]]:
-    """The instances, or all that were ever labelled, so many at a time."""
-    if chosen is None:
-        labelled = Annotation.objects.filter(project=project).order_by()
-        chosen = labelled.values_list("instance", flat=True).distinct()
-    ordered = sorted(set(chosen))
-    for start in range(0, len(ordered), WINDOW):
-        yield ordered[start : start + WINDOW]
+def _locked_state(project: Project) -> ConsensusState | None:
+    return ConsensusState.objects.select_for_update().filter(project=project).first()
 
 
-def _refit(project: Project, how: How) -> How:
+def _stand(state: ConsensusState | None) -> tuple[str, str, int] | None:
+    return state and (state.method, state.minority, state.version)
+
+
+def _windows(project: Project) -> list[list[int]]:
+    """The instances that were ever labelled, so many at a time."""
+    labelled = Annotation.objects.filter(project=project).order_by()
+    ordered = sorted(labelled.values_list("instance", flat=True).distinct())
+    return [ordered[start : start + WINDOW] for start in range(0, len(ordered), WINDOW)]
+
+
+def _span(window: Sequence[int]) -> range:
+    """All instances between: cheaper to ask for than a list, where all labelled ones are in it."""
+    return range(window[0], window[-1] + 1)
+
+
+def _write(
+    project: Project, window: list[int], read_as: Chosen, how: How, calibrate: Calibrate
+) -> int:
+    """The rows of these instances: of plain pairs by arrays, of all else by label."""
+    pairs, others = _read(project, read_as, how, calibrate)
+    criteria = {criterion.pk: criterion for criterion in criteria_of(project)}
+    return store([*rows_of_pairs(pairs, how), *rows_of(others, criteria, how)], window)
+
+
+def _read(
+    project: Project, instances: Chosen, how: How, calibrate: Calibrate
+) -> tuple[Pairs, dict[Subject, list[Label]]]:
+    if how.method == PLACKETT_LUCE:
+        return Pairs.none(), labels_of(project, instances, calibrate)
+    pairs, apart = read(project, instances, calibrate)
+    others = labels_of(project, sorted({each for each, _ in apart}), calibrate) if apart else {}
+    return pairs, {subject: others[subject] for subject in others if subject in apart}
+
+
+def _refit(project: Project, how: How, windows: Sequence[list[int]] | None = None) -> How:
     """Fit the annotators of every scope and criterion to all labels, and keep what is found."""
     gathered: dict[str, Gathered] = defaultdict(Gathered)
     calibrate = calibrate_of(project)
     labels = 0
-    for window in _windows(project, None):
-        found = labels_of(project, window, calibrate)
-        labels += sum(map(len, found.values()))
+    for window in windows or _windows(project):
+        pairs, others = _read(project, _span(window), how, calibrate)
+        labels += len(pairs) + sum(map(len, others.values()))
         for scope in Scope:
-            ranked = ranked_of(inside(scope, found, together=how.together))
+            for criterion, ballots in pairs.inside(scope, together=how.together).by_criterion():
+                gathered[key_of(scope, criterion)].extend(ballots)
+            ranked = ranked_of(inside(scope, others, together=how.together))
             for subject, each in ranked.items():
                 gathered[key_of(scope, subject[1])].add(subject, each)
     parameters: dict[str, Any] = {
@@ -172,21 +213,15 @@ def _refit(project: Project, how: How) -> How:
         for key, each in gathered.items()
         if (weights := fit_weights(each.ballots(), how.method))
     }
-    state, _ = ConsensusState.objects.get_or_create(project=project)
+    return _keep(project, how, parameters, labels)
+
+
+@transaction.atomic
+def _keep(project: Project, how: How, parameters: dict[str, Any], labels: int) -> How:
+    ConsensusState.objects.get_or_create(project=project)
+    state = ConsensusState.objects.select_for_update().get(project=project)
     version = state.version + 1
     ConsensusState.objects.filter(pk=state.pk).update(
         parameters=parameters, version=version, fitted=labels, since=0
     )
     return replace(how, parameters=parameters, version=version)
-
-
-def _remove_orphans(instance_ids: list[int], rows: Sequence[Consensus]) -> None:
-    kept = {(row.instance_id, row.criterion_id, row.scope) for row in rows}
-    stored = Consensus.objects.filter(instance__in=instance_ids)
-    gone = [
-        pk
-        for pk, *key in stored.values_list("pk", "instance", "criterion", "scope")
-        if tuple(key) not in kept
-    ]
-    if gone:
-        Consensus.objects.filter(pk__in=gone).delete()

@@ -52,6 +52,20 @@ class Gathered:
                 found.append((subject, i, j))
         return found
 
+    def extend(self, ballots: Ballots) -> None:
+        """Ballots of further pairs; `told` is given."""
+        kept = (
+            (self.unit, ballots.pair + self.pairs, np.int64),
+            (self.who, ballots.annotator, np.int64),
+            (self.share, ballots.p, np.float64),
+            (self.left, ballots.left, np.int8),
+            (self.tie, ballots.tie, np.int8),
+            (self.told, ballots.told, np.int8),
+        )
+        for mine, given, kind in kept:
+            mine.frombytes(np.asarray(given, dtype=kind).tobytes())
+        self.pairs += ballots.pairs
+
     def ballots(self) -> Ballots:
         return Ballots(
             np.array(self.unit, dtype=np.intp),

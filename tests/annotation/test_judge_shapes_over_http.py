@@ -7,14 +7,17 @@ from typing import Any
 import pytest
 
 from accounts.models import Project
-from annotation.judges.models import Failure, JudgeCall
+from annotation.judges.models import Failure, Judge, JudgeCall, JudgeRun, Shape
 from annotation.judges.prompting import create_prompt
 from annotation.judges.services import ask, create_judge
 from annotation.labels.models import Annotation
 from annotation.projects.models import Kind, Protocol
 from annotation.projects.selectors import main_criterion
 from tests.annotation.chat_server import reply, serving
-from tests.endpoint.client import endpoint
+from tests.annotation.judge_scene import PRICE, begin, connect, finish, make_budget, make_judge
+from tests.endpoint.client import Running, endpoint
+from tests.endpoint.options import Options
+from tests.endpoint.verdicts import quality, scored
 from tests.factories import make_instance, make_project
 
 pytestmark = pytest.mark.django_db
@@ -87,6 +90,55 @@ def test_completions_are_scored(mode: str) -> None:
     expected = [5, 1] if mode == "reasoned" else [13 / 3, 5 / 3]
     assert verdict["scores"] == pytest.approx(expected, abs=1e-5)
     assert verdict["confidence"] == pytest.approx(0.9 if mode == "reasoned" else 2 / 3)
+
+
+def planted(kind: Kind, provider: str, server: Running, **fields: Any) -> tuple[Judge, JudgeRun]:
+    """A run over twelve instances whose completions tell their quality, finished."""
+    project = of_kind(kind)
+    for number in range(12):
+        shift = number % len(LISTED)
+        make_instance(project, (*LISTED[shift:], *LISTED[:shift]))
+    judge = make_judge(connect(project, server, provider=provider), **fields)
+    return judge, finish(begin(judge, make_budget(project)))
+
+
+@pytest.mark.parametrize("provider", ["openai-compatible", "anthropic"])
+@pytest.mark.parametrize("mode", ["token", "reasoned"])
+def test_a_run_of_rankings_goes_through_the_server(mode: str, provider: str) -> None:
+    with endpoint() as server:
+        judge, run = planted(Kind.LISTWISE, provider, server, parameters={"mode": mode})
+        bill = server.bill()
+    assert (run.state, run.counts["answered"], run.calls) == ("finished", 12, 36)
+    assert run.spent_micros == bill["calls"] * PRICE
+    for row in Annotation.objects.filter(annotator=judge.annotator):
+        texts = [each.text for each in row.instance.completions.order_by("position")]
+        best_first = sorted(texts, key=lambda text: -quality(text))
+        assert row.ranking == [1 + best_first.index(text) for text in texts]
+    assert set(judge.calls.values_list("shape", flat=True)) == {Shape.RANKING}
+
+
+@pytest.mark.parametrize("provider", ["openai-compatible", "anthropic"])
+@pytest.mark.parametrize("mode", ["token", "reasoned"])
+def test_a_run_of_scores_goes_through_the_server(mode: str, provider: str) -> None:
+    with endpoint() as server:
+        judge, run = planted(Kind.RATING, provider, server, parameters={"mode": mode})
+        bill = server.bill()
+    assert (run.state, run.counts["answered"], run.calls) == ("finished", 12, 48)
+    assert run.spent_micros == bill["calls"] * PRICE
+    # A letter alone is all that one provider gives; the other gives the shares of all levels.
+    weighed = (mode, provider) == ("token", "openai-compatible")
+    for row in Annotation.objects.filter(annotator=judge.annotator):
+        shares = [
+            scored(quality(each.text), "12345", Options())
+            for each in row.instance.completions.order_by("position")
+        ]
+        likely = [max(each, key=lambda code: each[code]) for each in shares]
+        means = [sum(int(code) * share for code, share in each.items()) for each in shares]
+        assert row.scores == [int(code) for code in likely]
+        expected = means if weighed else row.scores
+        assert row.attributes["verdict"]["scores"] == pytest.approx(expected, abs=1e-4)
+    failures = {"no-logprobs"} if (mode, provider) == ("token", "anthropic") else {""}
+    assert set(judge.calls.values_list("failure", flat=True)) == failures
 
 
 def test_an_instance_that_cannot_be_asked_is_explained_and_costs_nothing() -> None:

@@ -125,18 +125,20 @@ class Judge:
     ) -> tuple[dict[str, Any], tuple[int, int]]:
         text = shapes.anthropic_text(body) if anthropic else shapes.openai_text(body)
         reasoned = "[[" in json.dumps(body["messages"][-1:]) + str(body.get("system", ""))
-        reply, p = said(text, self.options, reasoned=reasoned)
+        reply, shares = said(text, self.options, reasoned=reasoned)
         usage = (shapes.tokens_of(body), REASONED_TOKENS if reasoned else 1)
         if kind == "wrong-label":
-            reply, p = ("[[Q]]" if reasoned else "Q"), None
+            reply, shares = ("[[Q]]" if reasoned else "Q"), None
         if kind == "empty":
-            reply, p = "", None
+            reply, shares = "", None
         if kind == "no-logprobs" or not self.options.logprobs or kind == "refusal":
-            p = None
+            shares = None
         refused = kind == "refusal"
         if anthropic:
             return shapes.message(self.number, body, reply, usage, refused=refused), usage
-        return shapes.chat_completion(self.number, body, reply, p, usage, refused=refused), usage
+        return shapes.chat_completion(
+            self.number, body, reply, shares, usage, refused=refused
+        ), usage
 
     def _refused(
         self, key: str, body: dict[str, Any], now: float, *, anthropic: bool

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .verdicts import top_logprobs
+from .verdicts import Shares, top_logprobs
 
 REFUSAL = "I'm sorry, but I can't help with that."
 Body = dict[str, Any]
@@ -39,12 +39,18 @@ def tokens_of(body: Body) -> int:
 
 
 def chat_completion(
-    number: int, body: Body, text: str, p: float | None, usage: tuple[int, int], *, refused: bool
+    number: int,
+    body: Body,
+    text: str,
+    shares: Shares | None,
+    usage: tuple[int, int],
+    *,
+    refused: bool,
 ) -> Body:
-    """A reply of /v1/chat/completions; log-probabilities of the first token where `p` is known."""
+    """A reply of /v1/chat/completions; log-probabilities where `shares` are known."""
     logprobs = None
-    if p is not None and body.get("logprobs"):
-        top = top_logprobs(p)[: body.get("top_logprobs", 0)]
+    if shares is not None and body.get("logprobs"):
+        top = top_logprobs(shares)[: body.get("top_logprobs", 0)]
         first = {"token": text[:1], "logprob": top[0]["logprob"] if top else 0.0, "bytes": None}
         logprobs = {"content": [first | {"top_logprobs": top}], "refusal": None}
     message = {"role": "assistant", "content": text, "refusal": None}

@@ -13,7 +13,11 @@ from .options import Options
 
 PLANTED = re.compile(r"quality=([01]?\.\d+|[01])")
 TAGGED = re.compile(r"<completion_(\w+)>\n?(.*?)\n?</completion_\1>", re.DOTALL)
+# The codes that a score may have, as the question names them.
+SCALE = re.compile(r"the score (?:as one of these:|in double brackets, one of) ((?:\w, )*\w)\b")
 SHARPNESS = 6.0
+# Shares of the first token of a reply.
+Shares = dict[str, float]
 
 
 def unit(*parts: object) -> float:
@@ -51,21 +55,34 @@ def order(values: Sequence[float]) -> list[int]:
     return sorted(range(len(values)), key=lambda position: -values[position])
 
 
-def said(text: str, options: Options, *, reasoned: bool) -> tuple[str, float | None]:
-    """The reply's text, and P(A) where the question is one of two letters."""
+def scored(value: float, codes: Sequence[str], options: Options) -> Shares:
+    """The share of each level for a completion of this quality: the nearest has the most."""
+    if unit(options.seed, "accuracy", value) >= options.accuracy:
+        value = 1 - value
+    place = value * (len(codes) - 1)
+    weights = [math.exp(-SHARPNESS * (place - level) ** 2) for level in range(len(codes))]
+    return {code: weight / sum(weights) for code, weight in zip(codes, weights, strict=True)}
+
+
+def said(text: str, options: Options, *, reasoned: bool) -> tuple[str, Shares | None]:
+    """The reply's text, and the shares of its first token where the question is one of a token."""
     values = qualities(text)
+    if scale := SCALE.findall(text):
+        shares = scored(values[0], scale[-1].split(", "), options)
+        code = max(shares, key=lambda each: shares[each])
+        return (f"It is worth as much. [[{code}]]" if reasoned else code), shares
     if len(values) > 2:
         letters = [chr(ord("A") + position) for position in order(values)]
         ranked = " > ".join(letters)
         return (f"The first is the clearest. [[{ranked}]]" if reasoned else ranked), None
     p = p_first(text, options)
     letter = "A" if p >= 0.5 else "B"
-    return (f"It answers what was asked. [[{letter}]]" if reasoned else letter), p
-
-
-def top_logprobs(p: float) -> list[dict[str, Any]]:
-    """The alternatives of the first token, most likely first."""
     shares = {"A": p, "B": 1 - p, "The": 1e-4}
+    return (f"It answers what was asked. [[{letter}]]" if reasoned else letter), shares
+
+
+def top_logprobs(shares: Shares) -> list[dict[str, Any]]:
+    """The alternatives of the first token, most likely first."""
     ranked = sorted(shares, key=lambda token: -shares[token])
     assert all(shares[a] >= shares[b] for a, b in pairwise(ranked))
     return [{"token": t, "logprob": math.log(max(shares[t], 1e-9)), "bytes": None} for t in ranked]

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project, Role, User
@@ -44,7 +44,7 @@ SECTIONS: tuple[tuple[Door, ...], ...] = (
         (gettext_lazy("Judges"), "judges", Action.SEE_QUALITY),
         (gettext_lazy("Matrix"), "judge-matrix", Action.SEE_QUALITY),
         (gettext_lazy("Panel"), "judge-panel", Action.SEE_QUALITY),
-        (gettext_lazy("Prompts"), "prompts", Action.SEE_QUALITY),
+        (pgettext_lazy("judge", "Prompts"), "prompts", Action.SEE_QUALITY),
         (gettext_lazy("Criteria"), "mining", Action.SEE_QUALITY),
         (gettext_lazy("Connections"), "connections", Action.MANAGE_PROJECT),
     ),

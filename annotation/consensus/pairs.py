@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from django.db.models import Case, F, IntegerField, When
+from django.db.models import Case, IntegerField, When
+from django.db.models.fields.json import KT
 from django.db.models.functions import Cast
 
 from accounts.models import Project
@@ -134,7 +135,7 @@ WANTED: Mapping[str, Any] = {
     "simulated": Cast("annotator__simulated", IntegerField()),
     "shown": "shown_order__0",
     # Of people it is none of our business, whatever stands there.
-    "p": Case(When(annotator__kind__in=MACHINES, then=F("attributes__verdict__p"))),
+    "p": Case(When(annotator__kind__in=MACHINES, then=KT("attributes__verdict__p"))),
 }
 
 

@@ -35,7 +35,7 @@ WITH given AS (
 )
 INSERT INTO annotation_consensus (instance_id, criterion_id, scope, method, version, worth, scores,
     entropy, labels, sources, simulated, created_at, updated_at)
-SELECT given.*, now(), now()
+SELECT given.*, statement_timestamp(), statement_timestamp()
 FROM given LEFT JOIN stored ON given.instance = stored.instance_id
     AND given.criterion = stored.criterion_id AND given.scope = stored.scope
 WHERE (given.method, given.version, given.worth, given.scores, given.entropy, given.labels,

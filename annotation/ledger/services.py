@@ -5,7 +5,7 @@ Every write locks the budget's row first, so two writers never wait for each oth
 
 from collections.abc import Iterable, Mapping
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import BigIntegerField, F, Value
 
 from accounts.models import Project
@@ -15,13 +15,46 @@ from core.exceptions import BudgetExceeded, Conflict, InvalidInput
 from .models import Budget, Entry, EntryState
 
 OPEN = (EntryState.RESERVED, EntryState.UNKNOWN)
-BATCH = 1000
 # Raw, because every submit asks this.
 SET_ASIDE = """
 SELECT entry.* FROM annotation_entry AS entry
 JOIN annotation_budget AS budget ON budget.id = entry.budget_id
 WHERE budget.project_id = %(project)s AND entry.subject = %(subject)s
   AND entry.state = ANY(%(open)s) LIMIT 1
+"""
+# Statements over lists, because every call to a judge passes through both.
+SET_ASIDE_IN_BUDGET = """
+UPDATE annotation_budget SET reserved = reserved + %(amount)s::bigint
+WHERE id = %(budget)s AND "limit" >= settled + reserved + unknown + debt + %(amount)s::bigint
+"""
+RESERVE = """
+INSERT INTO annotation_entry
+  (created_at, key, budget_id, annotator_id, subject, state, reserved, settled, debt)
+SELECT clock_timestamp(), gen_random_uuid(), %s, %s, v.subject, 'reserved', v.amount, 0, 0
+FROM unnest(%s::text[], %s::bigint[]) AS v(subject, amount)
+"""
+SETTLE = """
+WITH open AS (
+  SELECT entry.id, entry.state, entry.reserved, least(v.amount, entry.reserved) AS settled,
+         greatest(v.amount - entry.reserved, 0) AS debt
+  FROM unnest(%(subjects)s::text[], %(amounts)s::bigint[]) AS v(subject, amount)
+  JOIN annotation_entry AS entry ON entry.budget_id = %(budget)s AND entry.subject = v.subject
+    AND entry.state IN ('reserved', 'unknown')
+), paid AS (
+  UPDATE annotation_entry AS entry
+  SET state = 'settled', settled = open.settled, debt = open.debt
+  FROM open WHERE entry.id = open.id
+), total AS (
+  SELECT count(*) AS entries, coalesce(sum(settled), 0) AS settled, coalesce(sum(debt), 0) AS debt,
+         coalesce(sum(reserved) FILTER (WHERE state = 'reserved'), 0) AS reserved,
+         coalesce(sum(reserved) FILTER (WHERE state = 'unknown'), 0) AS unknown
+  FROM open
+)
+UPDATE annotation_budget AS budget SET
+  reserved = budget.reserved - total.reserved, unknown = budget.unknown - total.unknown,
+  settled = budget.settled + total.settled, debt = budget.debt + total.debt
+FROM total WHERE budget.id = %(budget)s
+RETURNING total.entries
 """
 
 
@@ -50,12 +83,13 @@ def reserve(
         BudgetExceeded: the budget has less than that left; `extra` holds `missing` in micros.
         Conflict: money is already set aside or spent for this subject.
     """
-    return reserve_many(budget=budget, amounts={subject: amount}, annotator=annotator)[0]
+    reserve_many(budget=budget, amounts={subject: amount}, annotator=annotator)
+    return Entry.objects.get(budget=budget, subject=subject, state=EntryState.RESERVED)
 
 
 def reserve_many(
     *, budget: Budget, amounts: Mapping[str, int], annotator: Annotator | None = None
-) -> list[Entry]:
+) -> None:
     """Set money aside for many subjects at once: all of them, or none.
 
     Raises:
@@ -63,20 +97,11 @@ def reserve_many(
     """
     if any(amount < 0 for amount in amounts.values()):
         raise InvalidInput("A reservation cannot be negative.")
-    entries = [
-        Entry(
-            budget=budget,
-            subject=subject,
-            annotator=annotator,
-            state=EntryState.RESERVED,
-            reserved=amount,
-        )
-        for subject, amount in amounts.items()
-    ]
+    by = annotator.pk if annotator else None
     try:
-        with transaction.atomic():
+        with transaction.atomic(), connection.cursor() as cursor:
             _set_aside(budget, sum(amounts.values()))
-            return Entry.objects.bulk_create(entries, batch_size=BATCH)
+            cursor.execute(RESERVE, [budget.pk, by, list(amounts), list(amounts.values())])
     except IntegrityError as error:
         raise Conflict(
             "Money is already set aside for this label: settle or release that entry first."
@@ -86,10 +111,10 @@ def reserve_many(
 def _set_aside(budget: Budget, amount: int) -> None:
     # What is owed beyond reservations is gone too: who charges more than was set aside is not
     # paid without end.
-    committed = F("settled") + F("reserved") + F("unknown") + F("debt")
-    fits = Budget.objects.filter(pk=budget.pk, limit__gte=committed + _micros(amount))
-    if fits.update(reserved=F("reserved") + _micros(amount)):
-        return
+    with connection.cursor() as cursor:
+        cursor.execute(SET_ASIDE_IN_BUDGET, {"budget": budget.pk, "amount": amount})
+        if cursor.rowcount:
+            return
     budget.refresh_from_db()
     committed_now = budget.settled + budget.reserved + budget.unknown + budget.debt
     missing = committed_now + amount - budget.limit
@@ -141,29 +166,15 @@ def settle_subject(*, project: Project, subject: str, amount: int | None = None)
 def _settle(budget_id: int, amounts: Mapping[str, int], *, strict: bool = False) -> int:
     if any(amount < 0 for amount in amounts.values()):
         raise InvalidInput("A price cannot be negative.")
-    entries = _lock_open(budget_id, amounts, strict=strict)
-    held = _held(entries)
-    for entry in entries:
-        amount = amounts[entry.subject]
-        entry.state = EntryState.SETTLED
-        entry.settled = min(amount, entry.reserved)
-        entry.debt = amount - entry.settled
-    _write_settled(entries)
-    Budget.objects.filter(pk=budget_id).update(
-        reserved=F("reserved") - _micros(held[EntryState.RESERVED]),
-        unknown=F("unknown") - _micros(held[EntryState.UNKNOWN]),
-        settled=F("settled") + _micros(sum(entry.settled for entry in entries)),
-        debt=F("debt") + _micros(sum(entry.debt for entry in entries)),
-    )
-    return len(entries)
-
-
-def _write_settled(entries: list[Entry]) -> None:
-    """Most cost what was reserved: one statement for those, a list of values for the others."""
-    exact = [entry.pk for entry in entries if entry.settled == entry.reserved and not entry.debt]
-    others = [entry for entry in entries if entry.settled != entry.reserved or entry.debt]
-    Entry.objects.filter(pk__in=exact).update(state=EntryState.SETTLED, settled=F("reserved"))
-    Entry.objects.bulk_update(others, ["state", "settled", "debt"], batch_size=BATCH)
+    # The lock is a statement of its own: the next one then sees what was paid meanwhile.
+    Budget.objects.select_for_update().only("pk").get(pk=budget_id)
+    values = {"subjects": list(amounts), "amounts": list(amounts.values()), "budget": budget_id}
+    with connection.cursor() as cursor:
+        cursor.execute(SETTLE, values)
+        entries = int(cursor.fetchone()[0])
+    if strict and not entries:
+        raise Conflict("This entry was settled or released before.")
+    return entries
 
 
 def release(*, entry: Entry) -> Entry:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from itertools import count
 from typing import Any
 
+import numpy as np
 from django.db import transaction
 
 from accounts.models import Project
@@ -23,6 +24,7 @@ from annotation.quality.figures import clean
 from jobs.models import Job
 
 from .calibration import IDENTITY, Fitted
+from .combining import combine
 from .figures import Calibrations, accuracy, calibrate, figures_of, matrix_of, panel_of
 from .reading import Scene, scene_of
 from .scopes import among_people, longest
@@ -57,11 +59,15 @@ def measure(
             progress(min(next(steps), total), total)
 
     found, said = [], defaultdict[int, list[Unit]](list)
+    by_criterion: dict[int, dict[str, Sequence[Unit]]] = defaultdict(dict)
     for place, criterion in enumerate(criteria):
         scene = scene_of(project, criterion, judges)
         found.append(_criterion(project, criterion, judges, scene, step, main=place == 0))
         for pk, units in scene.units.items():
             said[pk] += units
+            by_criterion[pk][criterion.name] = units
+    for pk, mine in by_criterion.items():
+        found[0]["judges"].get(str(pk), {})["combined"] = _combined(mine)
     for judge in judges:
         learn_accuracy(judge, said[judge.pk])
     figures = {
@@ -83,6 +89,17 @@ def learn_accuracy(judge: Judge, units: Sequence[Unit]) -> None:
         return
     if judge.accuracy is None or not found.low <= judge.accuracy <= found.high:
         set_accuracy(judge=judge, accuracy=found.value)
+
+
+def _combined(units: Mapping[str, Sequence[Unit]]) -> Json | None:
+    """People's choice on the first criterion from what the judge says of each; none of A-report."""
+    first = next(iter(units.values()))
+    known = [each for each in first if each.plurality and not each.reporting]
+    columns = [{(u.instance, u.places): 2 * u.p - 1 for u in mine} for mine in units.values()]
+    both = [u for u in known if all((u.instance, u.places) in column for column in columns)]
+    said = np.array([[column[u.instance, u.places] for column in columns] for u in both])
+    chosen = np.array([u.plurality for u in both], dtype=np.float64)
+    return clean(combine(list(units), said, chosen, [u.prompt for u in both]))  # type: ignore[no-any-return]
 
 
 def _named(judge: Judge) -> Json:

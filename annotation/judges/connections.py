@@ -89,7 +89,8 @@ def create_connection(
 def change_connection(
     *, connection: Connection, actor: User, key: str | None = None, **values: Any
 ) -> Connection:
-    """Change fields in `SETTABLE`; a `key` replaces the one that is set, None leaves it.
+    """Change fields in `SETTABLE`; a `key` replaces the one that is set (blank: none), None
+    leaves it.
 
     Raises:
         InvalidInput: as `create_connection`; or the address leads to another server, which the
@@ -107,15 +108,6 @@ def change_connection(
     _save(connection, update_fields=[*values, "secret"])
     _note("connection changed", connection, actor, key_changed=key is not None, **values)
     return connection
-
-
-def replace_key(*, connection: Connection, actor: User, key: str) -> Connection:
-    """Another key; blank where the server asks for none.
-
-    Raises:
-        InvalidInput: it cannot be a key.
-    """
-    return change_connection(connection=connection, actor=actor, key=key)
 
 
 @transaction.atomic

@@ -11,6 +11,7 @@ from django.db.models import Count, Max, Q
 
 from accounts.models import Project
 from annotation.instances.models import Origin, RecordedLabel
+from annotation.instances.reading import unstorable
 from annotation.labels.models import Annotator, AnnotatorKind
 from annotation.labels.people import pseudonym
 from annotation.ledger.models import Budget
@@ -29,7 +30,9 @@ from .running.session import counting, engine_for, labelling, labels, sources_of
 # What a strong language model costs for one pair in both orders: $5.5 per 1000 pairs
 # (AlpacaEval's table, algorithms.md §2). A stated default, not a measured price.
 PAIR_PRICE_MICROS = 5_500
-NAME_LENGTH, VERSION_LENGTH, FAMILY_LENGTH = 120, 40, 40
+NAME_LENGTH, VERSION_LENGTH = 120, 40
+# Texts of a judge, and how long each may be.
+LONGEST = {"name": NAME_LENGTH, "model": 120, "family": 40}
 # What a version of a judge may change.
 VERSIONED = (
     "model",
@@ -85,11 +88,13 @@ def create_judge(
     and `replaces`.
 
     Raises:
-        InvalidInput: the name is taken, the provider is unknown or not the connection's, or the
-            connection or the prompt is another project's.
+        InvalidInput: the name is taken, a text is too long or cannot be stored, the provider is
+            unknown or not the connection's, or the connection or the prompt is another project's.
     """
     if provider not in ProviderName.values:
         raise InvalidInput(f"Unknown provider {provider!r}: one of {', '.join(ProviderName)}.")
+    fields["family"] = fields.get("family", "").strip().lower()
+    _check_texts({"name": name, "model": model, "family": fields["family"]})
     locks.naming(project)
     if Judge.objects.filter(project=project, name=name).exists():
         raise InvalidInput(f"The project has a judge named {name!r}: choose another name.")
@@ -110,6 +115,14 @@ def create_judge(
     )
     _annotator(judge, simulated=simulated, price_micros=label_price_micros)
     return judge
+
+
+def _check_texts(texts: Mapping[str, str]) -> None:
+    for field, text in texts.items():
+        if len(text) > LONGEST[field]:
+            raise InvalidInput(f"The {field} of a judge has at most {LONGEST[field]} letters.")
+        if reason := unstorable([text]):
+            raise InvalidInput(f"The {field} cannot be stored: {reason}.")
 
 
 @transaction.atomic
@@ -143,19 +156,6 @@ def new_version(*, judge: Judge, **changes: Any) -> Judge:
 
 def _root(name: str) -> str:
     return re.sub(r" v\d+\Z", "", name)
-
-
-def set_family(*, judge: Judge, family: str) -> Judge:
-    """Which family of models the judge is of; blank reads it from the model's name.
-
-    Raises:
-        InvalidInput: longer than 40 letters.
-    """
-    if len(family.strip()) > FAMILY_LENGTH:
-        raise InvalidInput(f"A family has at most {FAMILY_LENGTH} letters.")
-    judge.family = family.strip().lower()
-    judge.save(update_fields=["family"])
-    return judge
 
 
 def _annotator(judge: Judge, **values: Any) -> Annotator:

@@ -86,9 +86,10 @@ def test_a_version_of_a_judge_is_a_draft_that_replaces_it() -> None:
     assert judge.stage == Stage.ACTIVE
     with pytest.raises(InvalidInput, match="accuracy"):
         services.new_version(judge=judge, accuracy=1)
-    assert services.set_family(judge=judge, family=" GPT ").family == "gpt"
-    with pytest.raises(InvalidInput, match="40"):
-        services.set_family(judge=judge, family="x" * 41)
+    assert services.new_version(judge=judge, family=" GPT ").family == "gpt"
+    for field, text in (("family", "x" * 41), ("model", "x" * 121), ("model", "\0")):
+        with pytest.raises(InvalidInput, match=f"The {field}"):
+            services.new_version(judge=judge, **{field: text})
 
 
 def test_a_judge_uses_what_belongs_to_its_project() -> None:

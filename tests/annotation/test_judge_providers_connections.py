@@ -36,7 +36,7 @@ def test_a_key_is_stored_as_ciphertext_and_written_nowhere() -> None:
     stored = Connection.objects.get(pk=made.pk)
     assert KEY not in stored.secret
     assert decrypt(stored.secret) == KEY
-    connections.replace_key(connection=made, actor=make_user(), key="sk-another-678")
+    connections.change_connection(connection=made, actor=make_user(), key="sk-another-678")
     connections.change_connection(connection=made, actor=make_user(), requests_per_minute=5)
     assert decrypt(Connection.objects.get(pk=made.pk).secret) == "sk-another-678"
     events = Event.objects.filter(target=f"connection {made.pk}")

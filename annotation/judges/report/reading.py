@@ -7,13 +7,11 @@ from datetime import datetime
 from itertools import combinations
 from typing import Any
 
-from django.db.models import F, Func, IntegerField, Value
-from django.db.models.functions import Length
-
 from accounts.models import Project
 from annotation.consensus.models import Scope
 from annotation.consensus.posterior import pair_share
 from annotation.consensus.reading import FIELDS, Label, chosen_for, label_of
+from annotation.consensus.style import FEATURES, with_style
 from annotation.instances.models import Completion, Instance, InstanceState
 from annotation.judges.families import family_of
 from annotation.judges.models import CallPurpose, CallState, Judge, JudgeCall
@@ -26,12 +24,6 @@ from core.hashing import unit_interval
 
 from .units import Reply, Unit, side_of
 
-# Counted by PostgreSQL: the texts stay where they are.
-MARKDOWN = {
-    "headings": r"^#{1,6} ",
-    "lists": r"^ *([-*+]|[0-9]+[.)]) ",
-    "bold": r"\*\*[^*\n]+\*\*",
-}
 Places = tuple[int, int]
 
 
@@ -148,12 +140,9 @@ def _about(
 ) -> tuple[dict[int, About], set[str]]:
     salt = protocol_of(project).salt
     completions: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
-    counted = {name: _number_of(pattern) for name, pattern in MARKDOWN.items()}
-    rows = Completion.objects.filter(instance__project=project).annotate(
-        length=Length("text"), **counted
-    )
+    rows = with_style(Completion.objects.filter(instance__project=project))
     wanted = set(instances)
-    columns = ("instance", "generator", "length", *MARKDOWN)
+    columns = ("instance", "generator", *FEATURES)
     ordered = rows.order_by("instance", "position").values_list(*columns)
     for instance, *values in ordered.iterator(chunk_size=5000):
         if instance in wanted:
@@ -189,17 +178,6 @@ def _tags(tags: Sequence[str], metadata: Mapping[str, Any]) -> tuple[str, ...]:
     domain = metadata.get("domain")
     named = f"domain:{domain}"[:80] if isinstance(domain, str) and domain else ""
     return tuple(dict.fromkeys([*tags, named] if named else tags))
-
-
-def _number_of(pattern: str) -> Func:
-    return Func(
-        F("text"),
-        Value(pattern),
-        Value(1),
-        Value("n"),
-        function="regexp_count",
-        output_field=IntegerField(),
-    )
 
 
 Call = tuple[tuple[int, ...], tuple[float, ...], int | None, int | None]

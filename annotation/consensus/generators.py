@@ -23,11 +23,12 @@ from . import bradley_terry as bt
 from . import cycles
 from .calibrating import calibrate_of
 from .models import GeneratorReport, Scope
+from .pairs import Pairs, read_all
 from .posterior import pair_share
-from .reading import Label, chosen_for, labels_of
+from .reading import Label, chosen_for
 from .style import FEATURES, differences, with_style
 
-WINDOW = 2000
+WINDOW = 10_000
 RESAMPLES = 200
 MOST_LISTED, MOST_CYCLES = 20, 50
 FEW_PROMPTS = 20
@@ -127,7 +128,10 @@ def _read(
         window = instances[start : start + WINDOW]
         prompts = dict(Instance.objects.filter(pk__in=window).values_list("pk", "prompt_hash"))
         completions = _completions(window)
-        for (instance, asked), labels in labels_of(project, window, calibrate).items():
+        pairs, others = read_all(project, range(window[0], window[-1] + 1), calibrate)
+        mine = pairs.where(pairs.criterion == criterion.pk).inside(scope, together=True)
+        _add_pairs(met, mine, prompts, completions)
+        for (instance, asked), labels in others.items():
             chosen = chosen_for(scope, labels, together=True)
             if asked == criterion.pk and chosen:
                 _add(met, instance, prompts[instance], chosen, completions[instance])
@@ -148,34 +152,84 @@ def _completions(instances: Sequence[int]) -> dict[int, dict[int, tuple[str, Seq
     return found
 
 
+def _add_pairs(
+    met: Met,
+    labels: Pairs,
+    prompts: Mapping[int, str],
+    completions: Mapping[int, Completions],
+) -> None:
+    """The comparisons of plain pairs: by instance what it is about, by label how it went."""
+    met.simulated += int(labels.simulated.sum())
+    told = labels.where(labels.told)
+    subject = told.subject
+    number, share = np.bincount(subject), np.bincount(subject, told.share)
+    named = np.zeros(len(number), dtype=np.bool_)
+    places: list[Sequence[int]] = []
+    styles: list[Sequence[float]] = []
+    for place, instance in enumerate(dict.fromkeys(told.instance.tolist())):
+        both = completions[instance]
+        net = float(share[place] - number[place] / 2)
+        found = _meeting(met, instance, prompts[instance], (0, 1), both, net)
+        if found is None:
+            continue
+        named[place] = bool(found)
+        if found:
+            places.append(found)
+            styles.append((*both[0][1], *both[1][1]))
+        else:
+            met.unnamed += int(number[place])
+    often, kept = number[named], told.where(named[subject])
+    won = np.where(kept.tie, 0, kept.share)
+    amounts = np.stack([won, np.where(kept.tie, 0, 1 - kept.share), kept.tie], axis=1)
+    met.codes.frombytes(np.repeat(np.array(places, dtype=np.int64), often, axis=0).tobytes())
+    met.amounts.frombytes(amounts.astype(np.float64).tobytes())
+    met.styles.frombytes(np.repeat(np.array(styles, dtype=np.float64), often, axis=0).tobytes())
+
+
 def _add(
     met: Met, instance: int, prompt: str, labels: Sequence[Label], completions: Completions
 ) -> None:
-    cluster = met.prompts.setdefault(prompt, len(met.prompts))
     met.simulated += sum(label.simulated for label in labels)
     for i, j in combinations(sorted(completions), 2):
-        (first, style), (second, other) = completions[i], completions[j]
-        nodes = (first or (instance, i), second or (instance, j))
         for label in labels:
             share = pair_share(label.vote, i, j)
-            if share is None or nodes[0] == nodes[1]:
+            if share is None:
                 continue
-            _add_edge(met, cluster, instance, nodes, share)
-            if not (first and second):
-                met.unnamed += 1
+            found = _meeting(met, instance, prompt, (i, j), completions, share - 0.5)
+            if not found:
+                met.unnamed += found is not None
                 continue
             tied = label.vote.p is None and share == 0.5
-            codes = (met.names.setdefault(name, len(met.names)) for name in (first, second))
-            met.codes.extend((*codes, cluster))
+            met.codes.extend(found)
             met.amounts.extend((0, 0, 1) if tied else (share, 1 - share, 0))
-            met.styles.extend((*style, *other))
+            met.styles.extend((*completions[i][1], *completions[j][1]))
+
+
+def _meeting(  # noqa: PLR0917 - one meeting, private
+    met: Met,
+    instance: int,
+    prompt: str,
+    pair: tuple[int, int],
+    completions: Completions,
+    net: float,
+) -> Sequence[int] | None:
+    """Note what the first of two completions won over the second on balance; the codes of the
+    generators and of the prompt, () where one is not named, None where both are of one."""
+    cluster = met.prompts.setdefault(prompt, len(met.prompts))
+    names = [completions[place][0] for place in pair]
+    first, second = (name or (instance, place) for name, place in zip(names, pair, strict=True))
+    if first == second:
+        return None
+    _add_edge(met, cluster, instance, (first, second), net)
+    if not all(names):
+        return ()
+    return (*(met.names.setdefault(name, len(met.names)) for name in names), cluster)
 
 
 def _add_edge(
-    met: Met, cluster: int, instance: int, nodes: tuple[Hashable, Hashable], share: float
+    met: Met, cluster: int, instance: int, nodes: tuple[Hashable, Hashable], net: float
 ) -> None:
     first, second = sorted(nodes, key=str)
-    net = share - 0.5
     met.edges[cluster][first, second] += net if (first, second) == nodes else -net
     met.places[cluster, first, second] = instance
 

@@ -23,7 +23,7 @@ from core.columns import numbers
 from .calibrating import Calibrate
 from .methods import MAJORITY, How, key_of
 from .models import Minority, Scope
-from .reading import MACHINES, Chosen, Subject, standing
+from .reading import MACHINES, Chosen, Label, Subject, labels_of, standing
 from .rows import Row
 from .weighing import posterior
 
@@ -100,12 +100,23 @@ class Pairs:
         return Ballots(told.subject, told.annotator, vote, told.left, tie, told.calibrated)
 
 
+def read_all(
+    project: Project, instances: Chosen, calibrate: Calibrate
+) -> tuple[Pairs, dict[Subject, list[Label]]]:
+    """Standing labels: of plain pairs as arrays, and all others by what they are about."""
+    pairs, apart = read(project, instances, calibrate)
+    others = labels_of(project, sorted({each for each, _ in apart}), calibrate) if apart else {}
+    return pairs, {subject: found for subject, found in others.items() if subject in apart}
+
+
 def read(
     project: Project, instances: Chosen, calibrate: Calibrate | None = None
 ) -> tuple[Pairs, set[Subject]]:
     """Standing labels of plain pairs, and the subjects that have others; one query."""
-    rows = standing(project, instances).order_by("instance", "criterion", "pk")
-    found = dict(zip(WANTED, numbers(rows, *WANTED.values()), strict=True))
+    given = numbers(standing(project, instances), *WANTED.values())
+    found = dict(zip(WANTED, given, strict=True))
+    order = np.lexsort((found["pk"], found["criterion"], found["instance"]))
+    found = {name: column[order] for name, column in found.items()}
     size, unranked, scores = found["size"], found["unranked"], found["scores"]
     plain = (size == 2) & (scores == 0) & (found["review"] == 0)
     labels = _pairs(found, np.nan_to_num(unranked) > 1, calibrate or Calibrate())
@@ -122,6 +133,7 @@ def _number(condition: str, value: Any) -> Case:
 
 
 WANTED: Mapping[str, Any] = {
+    "pk": "pk",
     "instance": "instance",
     "criterion": "criterion",
     "annotator": "annotator",

@@ -15,7 +15,7 @@ from annotation.projects.selectors import criteria_of
 from .calibrating import Calibrate, calibrate_of
 from .methods import MAJORITY, METHODS, PLACKETT_LUCE, How, how_of, key_of
 from .models import ConsensusState, Minority, Scope
-from .pairs import Pairs, read, rows_of_pairs
+from .pairs import Pairs, read_all, rows_of_pairs
 from .reading import Chosen, Label, Subject, inside, labels_of
 from .rows import ranked_of, rows_of
 from .storing import store
@@ -189,9 +189,7 @@ def _read(
 ) -> tuple[Pairs, dict[Subject, list[Label]]]:
     if how.method == PLACKETT_LUCE:
         return Pairs.none(), labels_of(project, instances, calibrate)
-    pairs, apart = read(project, instances, calibrate)
-    others = labels_of(project, sorted({each for each, _ in apart}), calibrate) if apart else {}
-    return pairs, {subject: others[subject] for subject in others if subject in apart}
+    return read_all(project, instances, calibrate)
 
 
 def _refit(project: Project, how: How, windows: Sequence[list[int]] | None = None) -> How:

@@ -158,7 +158,7 @@ def test_the_fit_sees_the_same_ballots(seed: int) -> None:
     plain = {subject: found for subject, found in all_.items() if subject not in apart}
     for scope in Scope:
         for together in (False, True):
-            fast = {c: each for c, each in pairs.inside(scope, together=together).by_criterion()}
+            fast = dict(pairs.inside(scope, together=together).by_criterion())
             slow = gathered(ranked_of(inside(scope, plain, together=together)))
             assert fast.keys() == slow.keys()
             for criterion, ballots in fast.items():

@@ -23,13 +23,14 @@ from .models import Calibration, CallPurpose, CallState, Judge, JudgeCall, Provi
 from .protocol import DEFAULT_ACCURACY, Answer, Verdict, merge
 from .report.calibration import apply
 from .report.selectors import calibration_of
+from .writing import write_annotations, write_signals
 
-BATCH = 1000
 NAMESPACE = uuid.UUID("6f0f3b52-5a0e-4f7e-9b64-7a8b1d0f2c11")
 SIGNAL_NAME_LENGTH = Signal._meta.get_field("name").max_length or 60
 # The first state found among an instance's calls says why it has no label.
 REASONS = (CallState.UNKNOWN, CallState.UNPARSABLE, CallState.FAILED)
 INCOMPLETE = "incomplete"
+SIGNALS = ("judge_p", "judge_gap", "judge_flip")
 # Whoever is asked in orders; an import and a model of scores say what they say once.
 ASKED_IN_ORDERS = frozenset({Provider.OPENAI, Provider.ANTHROPIC, Provider.LOCAL})
 # Verdicts nearer than this are one verdict: it went through JSON.
@@ -288,7 +289,7 @@ def _write_labels(
             row = about.annotation(pk, heard[pk], before)
             row.decision_id = decision_of.get(pk)
             rows.append(row)
-    Annotation.objects.bulk_create(rows, batch_size=BATCH)
+    write_annotations(rows)
     announce(rows)
 
 
@@ -322,25 +323,13 @@ def _reason(calls: Sequence[JudgeCall]) -> str:
 
 def _write_signals(about: _About, heard: Mapping[int, Heard]) -> None:
     criterion = None if about.main else about.criterion
+    name_of = {kind: signal_name(kind, about.judge, criterion) for kind in SIGNALS}
     signals = [
-        Signal(
-            instance_id=pk,
-            name=signal_name(kind, about.judge, criterion),
-            version=about.judge.prompt_version,
-            value=float(value),
-        )
+        (pk, name_of[kind], float(value))
         for pk, found in heard.items()
-        for kind, value in (
-            ("judge_p", found.verdict.p),
-            ("judge_gap", found.verdict.gap),
-            ("judge_flip", found.verdict.flipped),
+        for kind, value in zip(
+            SIGNALS, (found.verdict.p, found.verdict.gap, found.verdict.flipped), strict=True
         )
         if value is not None
     ]
-    Signal.objects.bulk_create(
-        signals,
-        update_conflicts=True,
-        unique_fields=["instance", "name", "version"],
-        update_fields=["value"],
-        batch_size=BATCH,
-    )
+    write_signals(about.judge.prompt_version, signals)

@@ -11,6 +11,7 @@ from django.db import connection, transaction
 
 from annotation.judges.models import CallState, Failure, Judge, JudgeCall
 from annotation.judges.providers.base import Question, Reply
+from annotation.judges.writing import array
 from annotation.ledger import services as ledger
 from annotation.ledger.models import Budget, Entry, EntryState
 from core.text import storable
@@ -170,8 +171,8 @@ def _planned(ask: Ask) -> tuple[object, ...]:
         question.instance_id,
         ask.source.criterion.pk,
         str(question.shape),
-        _array(question.shown_order),
-        _array(question.examples),
+        array(question.shown_order),
+        array(question.examples),
         question.key,
         question.ceiling,
     )
@@ -188,8 +189,8 @@ def _values(ask: Ask, reply: Reply) -> tuple[object, ...]:
         _logprobs(reply),
         reply.p_first,
         reply.confidence,
-        _array(reply.ranking),
-        _array(reply.scores),
+        array(reply.ranking),
+        array(reply.scores),
         storable(reply.rationale),
         reply.input_tokens,
         reply.output_tokens,
@@ -204,11 +205,6 @@ def _logprobs(reply: Reply) -> str | None:
         return None
     clean = [each | {"token": storable(str(each.get("token", "")))} for each in reply.logprobs]
     return json.dumps(clean, ensure_ascii=False)
-
-
-def _array(values: Sequence[float | None]) -> str:
-    """A PostgreSQL array as text: rows of different lengths travel in one list."""
-    return "{" + ",".join("NULL" if value is None else repr(value) for value in values) + "}"
 
 
 @transaction.atomic

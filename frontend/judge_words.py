@@ -79,6 +79,10 @@ def why_not_routed(word: str) -> str:
             "The judge has not decided every assigned instance: those it has were chosen."
         ),
         "no propensity": _("Nothing was routed: no instance has a propensity."),
+        "few drawn": _(
+            "Fewer than 20 prompts with people's labels were drawn among those meant for the judge "
+            "alone: each would stand for many."
+        ),
         "propensity 0": _("Some instance could not have got a person's label (propensity 0)."),
     }
     return words.get(word, "")

@@ -15,7 +15,7 @@ import numpy as np
 from annotation.quality.bias import Z
 
 from .scopes import replies_of
-from .units import Effect, Floats, Unit, by_prompt, listed, mean
+from .units import Effect, Floats, Unit, by_prompt, listed, mean, share
 
 FEWEST = 20
 RATE = 0.05
@@ -83,7 +83,7 @@ def position(units: Sequence[Unit]) -> Bias | None:
         for unit, reply in replies_of(units)
         if reply.first_shown is not None and reply.side and len(unit.replies) > 1
     ]
-    first = mean([(unit.prompt, share) for unit, share in shown], null=0.5)
+    first = share([(unit.prompt, won) for unit, won in shown], null=0.5)
     if first is None:
         return None
     effect = replace(
@@ -96,16 +96,16 @@ def position(units: Sequence[Unit]) -> Bias | None:
     return Bias("position", H, effect, first.value, None)
 
 
-def cohen_h(share: float) -> float:
+def cohen_h(won: float) -> float:
     """Cohen's h of a share against one half: 0.2 is small, 0.5 medium, 0.8 large."""
-    if math.isnan(share):
-        return share
-    return 2 * math.asin(math.sqrt(min(1.0, max(0.0, share)))) - math.pi / 2
+    if math.isnan(won):
+        return won
+    return 2 * math.asin(math.sqrt(min(1.0, max(0.0, won)))) - math.pi / 2
 
 
 def flip_rate(units: Sequence[Unit]) -> Effect | None:
     """How often the two orders name different winners."""
-    found = mean((unit.prompt, float(unit.flipped)) for unit in units if unit.flipped is not None)
+    found = share((unit.prompt, float(unit.flipped)) for unit in units if unit.flipped is not None)
     flipped = listed(unit.instance for unit in units if unit.flipped)
     return found and replace(found, behind=flipped)
 

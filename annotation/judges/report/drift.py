@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .units import Effect, Unit, by_prompt, mean
+from .units import Effect, Unit, by_prompt, share
 
 PERIODS = 8
 FEWEST = 20
@@ -59,8 +59,8 @@ def period(name: str, units: Sequence[Unit]) -> Period:
         times[0] if times else "",
         times[-1] if times else "",
         len(units),
-        mean(_agreement(units)),
-        mean((unit.prompt, float(unit.flipped)) for unit in units if unit.flipped is not None),
+        share(_agreement(units)),
+        share((unit.prompt, float(unit.flipped)) for unit in units if unit.flipped is not None),
     )
 
 

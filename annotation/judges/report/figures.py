@@ -21,7 +21,7 @@ from .biases import Bias, biases, flip_rate
 from .calibration import Fitted
 from .drift import change_between, change_over_time, grouped, periods
 from .scopes import Inferred, descriptive, inferential
-from .units import Unit, listed, mean, side_of
+from .units import Unit, listed, share, side_of
 
 # A tag has figures of its own from so many pairs with people's labels.
 TAG_LABELS = 20
@@ -174,7 +174,7 @@ def _reliability(units: Sequence[Unit]) -> Json | None:
         "bins": [
             {
                 "confidence": each.confidence,
-                "right": mean((known[row].prompt, _right(known[row])) for row in each.rows),
+                "right": share((known[row].prompt, _right(known[row])) for row in each.rows),
                 "labels": each.labels,
                 "behind": listed(known[row].instance for row in each.rows),
             }
@@ -246,8 +246,8 @@ def _tag(tag: str, units: Sequence[Unit]) -> Json:
         "tag": tag,
         "labels": len(units),
         "pairs": len(known),
-        "exact": mean((u.prompt, float(u.plurality == u.side)) for u in known),
-        "strict": mean((u.prompt, float(u.plurality == u.side)) for u in strict),
+        "exact": share((u.prompt, float(u.plurality == u.side)) for u in known),
+        "strict": share((u.prompt, float(u.plurality == u.side)) for u in strict),
         "flips": found["flips"],
         "median": found["median"],
         "most": found["most"],
@@ -324,8 +324,8 @@ def matrix_of(
     }
     given: dict[int | str, dict[tuple[int, tuple[int, int]], int]] = defaultdict(dict)
     for key, shares in people.items():
-        for annotator, share in shares:
-            given[annotator][key] = side_of(share)
+        for annotator, first in shares:
+            given[annotator][key] = side_of(first)
     rows: list[Json] = []
     for who, theirs in [*given.items(), *said.items()]:
         cells = {

@@ -15,15 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from annotation.quality.agreement import cohen_kappa, krippendorff
+from annotation.quality.agreement import FEW_PROMPTS, cohen_kappa, krippendorff
 from core.exceptions import InvalidInput
 
 from .ppi import Powered, powered_mean, weighted_mean
-from .units import Effect, Reply, Unit, listed, mean, side_of
+from .units import Effect, Reply, Unit, listed, share, side_of
 
 ANSWERS = (1, -1, 0)
 # The judge has labelled so much of a project that what is missing cannot matter.
 WHOLE = 0.99
+# Below it a label stands for two instances and more.
+RARE = 0.5
 
 
 def descriptive(units: Sequence[Unit]) -> dict[str, Any]:
@@ -54,11 +56,11 @@ def _compared(said: Sequence[tuple[Unit, int]]) -> dict[str, Any]:
         if 0 not in {side, theirs}
     ]
     return {
-        "exact": mean((unit.prompt, float(side == truth)) for unit, side, truth in decided),
-        "strict": mean((unit.prompt, float(side == truth)) for unit, side, truth in strict),
-        "alone": mean(alone),
+        "exact": share((unit.prompt, float(side == truth)) for unit, side, truth in decided),
+        "strict": share((unit.prompt, float(side == truth)) for unit, side, truth in strict),
+        "alone": share(alone),
         "kappa": cohen_kappa([side for _, side, _ in decided], [truth for *_, truth in decided]),
-        "ties": mean((unit.prompt, float(side == 0)) for unit, side in said),
+        "ties": share((unit.prompt, float(side == 0)) for unit, side in said),
         "confusion": _confusion(decided),
         "against": listed(unit.instance for unit, side, truth in strict if side != truth),
     }
@@ -100,7 +102,7 @@ def longest(rows: Iterable[tuple[str, tuple[int, int], int | None]]) -> Effect |
     Args:
         rows: (prompt, lengths of both, what most people said).
     """
-    return mean(
+    return share(
         (prompt, float((side == 1) == (first > second)))
         for prompt, (first, second), side in rows
         if side and first != second
@@ -187,10 +189,13 @@ def _agrees(unit: Unit) -> float:
 
 
 def _routed(units: Sequence[Unit], confidence: Mapping[Unit, float]) -> tuple[Powered | None, str]:
-    # Where people are split there is no truth: such a pair has no label.
-    sent = [unit for unit in units if unit.propensity is not None]
+    # Where people are split there is no truth: such a pair is left out, here as above.
+    known = [unit for unit in units if unit.plurality is not None or not unit.people]
+    sent = [unit for unit in known if unit.propensity is not None]
     if not sent:
         return None, "no propensity"
+    if _hangs_on_few(sent):
+        return None, "few drawn"
     try:
         found = weighted_mean(
             [_agrees(unit) for unit in sent],
@@ -202,6 +207,17 @@ def _routed(units: Sequence[Unit], confidence: Mapping[Unit, float]) -> tuple[Po
     except InvalidInput:
         return None, "propensity 0"
     return found, ""
+
+
+def _hangs_on_few(units: Sequence[Unit]) -> bool:
+    """Whether a few labels stand for all that the judge alone was meant to decide.
+
+    A label drawn with probability 0.05 weighs twenty times; with a handful of those neither the
+    estimate nor its interval holds.
+    """
+    rare = [unit for unit in units if (unit.propensity or 0.0) < RARE]
+    drawn = {unit.prompt for unit in rare if unit.plurality is not None}
+    return bool(rare) and len(drawn) < FEW_PROMPTS
 
 
 def replies_of(units: Sequence[Unit]) -> list[tuple[Unit, Reply]]:

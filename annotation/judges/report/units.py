@@ -6,7 +6,7 @@ A side is 1 where the canonical first is better, −1 where the second is, 0 for
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -121,6 +121,22 @@ def mean(pairs: Iterable[tuple[str, float]], null: float = 0.0) -> Effect | None
     value = float(np.mean(values))
     sums = by_prompt(prompts, np.array(values) - value)
     return normal(value, clustered_error(sums, len(rows)), len(rows), len(sums), null)
+
+
+def share(pairs: Iterable[tuple[str, float]], null: float = 0.0) -> Effect | None:
+    """The mean of (prompt, value within [0, 1]): its interval stays within [0, 1] too.
+
+    Where all values are alike, they have no variance to tell an interval from: then it is Wilson's
+    for as many draws as there are prompts.
+    """
+    found = mean(pairs, null)
+    if found is None or math.isnan(found.low):
+        return found
+    low, high = max(0.0, found.low), min(1.0, found.high)
+    if found.low == found.high:
+        slack = Z**2 / (found.prompts + Z**2)
+        low, high = found.value * (1 - slack), found.value + (1 - found.value) * slack
+    return replace(found, low=low, high=high)
 
 
 def by_prompt(prompts: Sequence[str], values: Floats) -> Floats:

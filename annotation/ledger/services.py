@@ -4,6 +4,7 @@ Every write locks the budget's row first, so two writers never wait for each oth
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import BigIntegerField, F, Value
@@ -168,7 +169,11 @@ def _settle(budget_id: int, amounts: Mapping[str, int], *, strict: bool = False)
         raise InvalidInput("A price cannot be negative.")
     # The lock is a statement of its own: the next one then sees what was paid meanwhile.
     Budget.objects.select_for_update().only("pk").get(pk=budget_id)
-    values = {"subjects": list(amounts), "amounts": list(amounts.values()), "budget": budget_id}
+    values: dict[str, Any] = {
+        "subjects": list(amounts),
+        "amounts": list(amounts.values()),
+        "budget": budget_id,
+    }
     with connection.cursor() as cursor:
         cursor.execute(SETTLE, values)
         entries = int(cursor.fetchone()[0])

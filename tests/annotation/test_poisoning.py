@@ -24,8 +24,8 @@ def world(seed: int = 0) -> tuple[Shares, dict[Hashable, Pair]]:
     for key in range(PAIRS):
         words = frozenset(f"w{n}" for n in rng.choice(60, 6, replace=False))
         names = rng.choice(["ada", "bob", "cleo", "dan"], 2, replace=False)
-        lengths = tuple(int(n) for n in np.exp(rng.normal(6, 0.6, 2)))
-        pairs[key] = Pair(key, lengths, (str(names[0]), str(names[1])), words)
+        one, other = (int(n) for n in np.exp(rng.normal(6, 0.6, 2)))
+        pairs[key] = Pair(key, (one, other), (str(names[0]), str(names[1])), words)
         first = rng.random() < 0.5
         who = rng.choice(PEOPLE, EACH, replace=False)
         shares[key] = {int(w): float(first == (rng.random() < 0.8)) for w in who}
@@ -125,12 +125,13 @@ def test_honest_people_are_rarely_marked() -> None:
 
 def test_few_labels_ties_and_even_others_tell_nothing() -> None:
     shares: Shares = {n: {0: 1.0, 1: 0.5, 2: 0.0} for n in range(10)}
-    pairs = {n: Pair(n) for n in range(10)}
+    pairs: dict[Hashable, Pair] = {n: Pair(n) for n in range(10)}
     assert patterns(shares, pairs, {}) == {}
     cases = cases_of({0: {0: 1.0, 1: 0.0, 2: 1.0}, 1: {0: 1.0}}, {0: Pair(0), 1: Pair(1)})
     # 0 and 2 each see an even rest; 1 flips against two, where (0 + ½) / 3 are expected to.
     assert set(cases) == {1}
-    assert (cases[1][0].flipped, cases[1][0].expected) == (True, pytest.approx(0.5 / 3))
+    assert cases[1][0].flipped
+    assert cases[1][0].expected == pytest.approx(0.5 / 3)
 
 
 def test_false_alarms_on_the_structure_of_real_labels() -> None:
@@ -145,8 +146,8 @@ def test_false_alarms_on_the_structure_of_real_labels() -> None:
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for key, line in enumerate(lines):
             row = json.loads(line)
-            lengths = tuple(len(each["text"]) for each in row["responses"])
-            pairs[key] = Pair(key, lengths, ("", ""), frozenset(row["prompt"].lower().split()))
+            one, other = (len(each["text"]) for each in row["responses"])
+            pairs[key] = Pair(key, (one, other), ("", ""), frozenset(row["prompt"].lower().split()))
             first = [given["ranking"][0] < given["ranking"][1] for given in row["human"]]
             share = (sum(first) + 0.5) / (len(first) + 1)
             people = [ids.setdefault(given["annotator"], len(ids)) for given in row["human"]]

@@ -24,7 +24,7 @@ def make_crowd(labels: int) -> Project:
         for kind, number in ((AnnotatorKind.IMPORT, PEOPLE), (AnnotatorKind.JUDGE, JUDGES))
         for k in range(number)
     )
-    values = {
+    values: dict[str, str | int] = {
         "project": project.pk,
         "criterion": criteria_of(project)[0].pk,
         "instances": labels // OVERLAP,

@@ -288,6 +288,8 @@ class JudgeCall(TimeStamped):
     examples = ArrayField(models.BigIntegerField(), default=list)
     # sha256(model, prompt version, messages, parameters): a stored reply is never bought again.
     cache_key = models.CharField(max_length=64)
+    # The call that was made: this instance has the same texts, so its reply holds here too. Free.
+    copy_of = models.ForeignKey("self", models.CASCADE, null=True, related_name="copies")
     state = models.CharField(max_length=10, choices=CallState.choices)
     failure = models.CharField(max_length=16, choices=Failure.choices, blank=True)
     attempts = models.PositiveSmallIntegerField(default=1)
@@ -312,8 +314,20 @@ class JudgeCall(TimeStamped):
         constraints = [
             models.UniqueConstraint(
                 fields=["judge", "cache_key"],
-                condition=Q(state__in=["in flight", "answered", "unparsable", "unknown"]),
+                condition=Q(
+                    state__in=["in flight", "answered", "unparsable", "unknown"],
+                    copy_of__isnull=True,
+                ),
                 name="judge_call_bought_once",
+            ),
+            models.UniqueConstraint(
+                fields=["copy_of", "instance"],
+                condition=Q(copy_of__isnull=False),
+                name="judge_call_copied_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(copy_of__isnull=True) | Q(price_micros=0),
+                name="judge_call_copy_free",
             ),
             models.CheckConstraint(
                 condition=Q(purpose="proposal")

@@ -53,7 +53,8 @@ class Pairs:
 
     @staticmethod
     def none() -> "Pairs":
-        codes, floats, flags = (np.zeros(0, dtype=kind) for kind in (np.intp, np.float64, np.bool_))
+        codes, floats = np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.float64)
+        flags = np.zeros(0, dtype=np.bool_)
         return Pairs(codes, codes, codes, floats, codes, flags, flags, flags, flags)
 
     def __len__(self) -> int:

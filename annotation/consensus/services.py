@@ -160,7 +160,7 @@ def _locked_state(project: Project) -> ConsensusState | None:
 
 
 def _stand(state: ConsensusState | None) -> tuple[str, str, int] | None:
-    return state and (state.method, state.minority, state.version)
+    return None if state is None else (state.method, state.minority, state.version)
 
 
 def _windows(project: Project) -> list[list[int]]:

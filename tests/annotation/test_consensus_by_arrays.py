@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Project
+from annotation.consensus import services, storing
 from annotation.consensus.calibrating import calibrate_of
 from annotation.consensus.methods import METHODS, How
 from annotation.consensus.models import Consensus, ConsensusState, Minority, Scope
@@ -54,7 +55,7 @@ def crowd(project: Project, rng: random.Random) -> list[Annotator]:
 
 def label(instance: Any, who: Annotator, criterion: Criterion, rng: random.Random) -> None:
     """One of everything that can stand in a pair's annotations."""
-    ranking = rng.choice([(1, 2), (2, 1), (1, 1)])
+    ranking: tuple[int, ...] = rng.choice([(1, 2), (2, 1), (1, 1)])
     fields: dict[str, Any] = {"criterion": criterion, "shown_order": rng.choice(SHOWN)}
     if who.kind == "judge" and rng.random() < 0.8:
         fields["attributes"] = {"verdict": {"p": rng.choice([rng.random(), 0.5, None])}}
@@ -213,15 +214,13 @@ def test_a_fit_that_was_stopped_is_done_anew(monkeypatch: pytest.MonkeyPatch) ->
 
 def stop_after(patch: pytest.MonkeyPatch, windows: int) -> None:
     """The process is killed when it has written so many windows."""
-    from annotation.consensus import services
-
-    real, done = services.store, []
+    done: list[Any] = []
 
     def store(rows: Any, instances: Any) -> int:
         if len(done) == windows:
             raise KeyboardInterrupt
         done.append(instances)
-        return real(rows, instances)
+        return storing.store(rows, instances)
 
     patch.setattr(services, "store", store)
 
@@ -230,13 +229,11 @@ def test_another_method_in_the_middle_is_not_written_over(monkeypatch: pytest.Mo
     project = make_project()
     for _ in range(4):
         make_annotation(make_instance(project))
-    from annotation.consensus import services
-
     monkeypatch.setattr(services, "WINDOW", 1)
-    real, done = services.store, []
+    done: list[Any] = []
 
     def store(rows: Any, instances: Any) -> int:
-        written = real(rows, instances)
+        written = storing.store(rows, instances)
         done.append(instances)
         if len(done) == 2:
             choose_method(project=project, method="majority", minority="signal")

@@ -12,6 +12,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from annotation.quality import reliability
+from annotation.quality.em import DAWID_SKENE, ONE_COIN
 from annotation.quality.reliability import MODELS, Ballots, Fit, Prior
 
 # Twelve pairs, four annotators; '1' is "the first". crowd-kit 1.4.2 (n_iter=1000, tol=1e-12) gives
@@ -220,7 +221,7 @@ def test_a_told_probability_is_evidence_as_it_stands() -> None:
         np.zeros(3, dtype=np.bool_),
         np.ones(3, dtype=np.bool_),
     )
-    for model in (reliability.ONE_COIN, reliability.DAWID_SKENE, "mace"):
+    for model in (ONE_COIN, DAWID_SKENE, "mace"):
         posterior = reliability.fit(said, model=model).posterior
         assert posterior == pytest.approx([0.8, 0.5, 0.99], abs=1e-6), model
     assert reliability.fit(said, model="noisy-bt").posterior[0] > 0.6
@@ -229,14 +230,11 @@ def test_a_told_probability_is_evidence_as_it_stands() -> None:
 def test_told_probabilities_add_to_votes() -> None:
     votes = Ballots.of(ballots_of(LARGE))
     more = Ballots(
-        *(
-            np.append(column, extra)
-            for column, extra in zip(
-                (votes.pair, votes.annotator, votes.p, votes.left, votes.tie),
-                (3, 99, 0.9, -1, False),
-                strict=True,
-            )
-        ),
+        np.append(votes.pair, 3),
+        np.append(votes.annotator, 99),
+        np.append(votes.p, 0.9),
+        np.append(votes.left, -1),
+        np.append(votes.tie, False),
         np.append(np.zeros(len(votes), dtype=np.bool_), True),
     )
     before = reliability.fit(votes, model="one-coin").posterior

@@ -29,7 +29,7 @@ NUMBERS = {
     "scale": False,
     "seconds": True,
 }
-WORDS = ("constrain", "pattern")
+WORDS = ("constrain", "pattern", "weak")
 
 
 def host_named(name: str) -> Host | None:

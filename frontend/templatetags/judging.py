@@ -8,7 +8,7 @@ from django import template
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 
-from annotation.judges import failures
+from annotation.judges import failures, snapshots
 from annotation.judges.models import Judge, JudgeCall, Provider
 from frontend.judge_asking import SELECTIONS
 
@@ -30,6 +30,18 @@ PROVIDERS = {
 def provider_name(provider: str) -> Any:
     """Where the answers of a judge come from."""
     return PROVIDERS.get(Provider(provider))
+
+
+@register.filter
+def is_pinned(judge: Judge) -> bool:
+    """Its model's name stands for one model for good."""
+    return snapshots.pinned(judge.provider, judge.model)
+
+
+@register.filter
+def samples_as_recorded(judge: Judge) -> bool:
+    """Its temperature is known."""
+    return snapshots.sampling_known(judge.provider, judge.parameters)
 
 
 @register.filter

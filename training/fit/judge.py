@@ -1,8 +1,8 @@
 """The command `judge`: a model that stays loaded and answers the questions of its stdin.
 
-A line is {"id", "messages", "labels", "max_tokens"}, for a reward model {"id", "messages",
-"completions"}; ids are unique. An answer is {"id", "text", "top", "input_tokens", "output_tokens"},
-for a reward model {"id", "rewards", …}, and where there is none {"id", "failure", "error"}. The
+A line is {"id", "messages", "labels", "max_tokens"}, for a reward model or likelihoods {"id",
+"messages", "completions"}; ids are unique. An answer is {"id", "text", "top", "input_tokens",
+"output_tokens"}, or {"id", "rewards", …}, and where there is none {"id", "failure", "error"}. The
 first line says that the model is loaded. Answers come as they are ready; what waits is answered
 together.
 """
@@ -41,7 +41,11 @@ class Answering(Protocol):
 def add_arguments(parser: ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("--model", type=Path, required=True, help="folder with safetensors")
-    parser.add_argument("--reward", action="store_true", help="it is a reward model")
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--reward", action="store_true", help="it is a reward model")
+    kinds.add_argument(
+        "--likelihood", action="store_true", help="answer log p of completions, as rewards"
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--token-budget", type=int, default=TOKEN_BUDGET, help="tokens of a pass")
     parser.add_argument("--max-length", type=int, default=2048, help="tokens a reward model reads")
@@ -62,7 +66,7 @@ def serve(options: Namespace) -> None:
     threading.Thread(target=_read, args=(waiting,), daemon=True).start()
     answered = 0
     for lines in _together(waiting):
-        requests = list(_requests(lines, options.reward))
+        requests = list(_requests(lines, options.reward or options.likelihood))
         for answer in _answers(model, requests):
             _write(answer)
             answered += 1
@@ -86,6 +90,10 @@ def _load(options: Namespace) -> Answering:
         model = load_model(options.model, "reward").to(device).eval()
         scorer = make_scorer(model, "reward", tokenizer, layout="auto", precision="fp32")
         loaded: Answering = Rewards(scorer, tokenizer, options.token_budget, options.max_length)
+    elif options.likelihood:
+        model = load_model(options.model, "policy").to(device).eval()
+        scorer = make_scorer(model, "policy", tokenizer, layout="auto", precision="fp32")
+        loaded = Rewards(scorer, tokenizer, options.token_budget, options.max_length)
     else:
         dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
         model = load_model(options.model, "policy").to(dtype).to(device).eval()
@@ -120,9 +128,9 @@ def _together(waiting: queue.Queue[str | None]) -> Iterator[list[str]]:
             return
 
 
-def _requests(lines: Sequence[str], reward: bool) -> Iterator[Request]:
+def _requests(lines: Sequence[str], scored: bool) -> Iterator[Request]:
     """The questions of the lines; one that is none is answered here."""
-    needed = {"messages": list} | ({"completions": list} if reward else {"max_tokens": int})
+    needed = {"messages": list} | ({"completions": list} if scored else {"max_tokens": int})
     for line in lines:
         try:
             request = json.loads(line)

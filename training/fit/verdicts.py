@@ -157,7 +157,7 @@ class Verdicts:
 
 
 class Rewards:
-    """A reward model: of each question the rewards of its completions."""
+    """Of each question the rewards of its completions; of a policy their log p in nats."""
 
     def __init__(self, scorer: Scorer, tokenizer: Any, token_budget: int, max_length: int) -> None:
         self.scorer = scorer
@@ -185,11 +185,12 @@ class Rewards:
 
 @torch.no_grad()
 def rewards_of(scorer: Scorer, members: Sequence[Any]) -> list[tuple[list[float], list[int]]]:
-    """Rewards and completion lengths of each group of a batch."""
+    """Rewards (of a policy: log p) and completion lengths of each group of a batch."""
     signals = scorer.signals(members)
-    assert signals.reward is not None
+    values = signals.logp if signals.reward is None else signals.reward
+    assert values is not None
     split = [len(group.completions) for group in members]
-    parts = zip(torch.split(signals.reward, split), torch.split(signals.tokens, split), strict=True)
+    parts = zip(torch.split(values, split), torch.split(signals.tokens, split), strict=True)
     return [(rewards.tolist(), tokens.tolist()) for rewards, tokens in parts]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Sequence
@@ -80,24 +81,38 @@ class LocalModel(ChatProvider):
     buys = False
 
 
-def local_model(judge: Judge, criterion: Criterion) -> LocalModel:
+def local_model(judge: Judge, criterion: Criterion) -> LocalModel | RewardJudge:
     """The provider of a judge of the kind local-model; `judge.model` names a folder.
+
+    With the parameter `weak`, another folder, it is asked nothing: how much likelier it makes a
+    completion than the weak model does is its reward (Xu et al. 2024).
 
     Raises:
         InvalidInput: there is no such model below MODEL_ROOTS.
     """
     folder = allowed_folder(judge.model, holds="config.json")
+    if weak := judge.parameters.get("weak"):
+        return _density_ratio(judge, criterion, folder, allowed_folder(weak, holds="config.json"))
     budget = judge.parameters.get("token_budget")
     options = ["--token-budget", str(int(budget))] if budget else []
     resident = resident_of(judge, "--model", str(folder), *options)
     return LocalModel(asker_of(judge, criterion), LocalChat(resident), concurrency=CONCURRENCY)
 
 
+def _density_ratio(judge: Judge, criterion: Criterion, strong: Path, weak: Path) -> RewardJudge:
+    parts = [
+        (sign, resident_of(judge, "--likelihood", "--model", str(folder)))
+        for sign, folder in ((1.0, strong), (-1.0, weak))
+    ]
+    return RewardJudge(judge, criterion, ["density ratio", str(strong), str(weak)], parts)
+
+
 def resident_of(judge: Judge, *options: str) -> Resident:
-    """The process of a run: all criteria that a judge in memory is asked about share it."""
-    known: Resident | None = judge.__dict__.get("_resident")
+    """A process of a run: all criteria that a judge in memory is asked about share it."""
+    residents: dict[tuple[str, ...], Resident] = judge.__dict__.setdefault("_residents", {})
+    known = residents.get(options)
     if known is None or known.closed:
-        known = judge.__dict__["_resident"] = Resident(*options)
+        known = residents[options] = Resident(*options)
     return known
 
 
@@ -105,7 +120,10 @@ def resident_of(judge: Judge, *options: str) -> Resident:
 
 
 class RewardJudge:
-    """A reward model of the registry: sees no order, so one call says it all.
+    """Rewards of models of one's own: they see no order, so one call says it all.
+
+    The reward is the sum over `parts` of weight × what the process says of a completion: one part
+    for a reward model of the registry, two for the ratio of two densities.
 
     A pair: P(position 0 wins) = σ(scale × (r₀ − r₁)), `scale` being a parameter of the judge
     (1 by default, what a Bradley–Terry reward means). More completions: ranked by reward. The
@@ -115,15 +133,19 @@ class RewardJudge:
     buys = False
     concurrency = CONCURRENCY
 
-    def __init__(self, judge: Judge, criterion: Criterion, version: ModelVersion) -> None:
+    def __init__(
+        self,
+        judge: Judge,
+        criterion: Criterion,
+        identity: Sequence[Any],
+        parts: Sequence[tuple[float, Resident]],
+    ) -> None:
         self.judge = judge
         self.criterion = criterion
-        self.version = version
+        self.identity, self._parts = list(identity), list(parts)
         self.scale = float(judge.parameters.get("scale", 1.0))
         if not (math.isfinite(self.scale) and self.scale > 0):
             raise InvalidInput("The parameter scale is a number above 0.")
-        folder = Path(settings.MEDIA_ROOT) / version.folder
-        self._resident = resident_of(judge, "--reward", "--model", str(folder))
         self._why_not: dict[str, str] = {}
 
     def questions(self, instance_ids: Sequence[int]) -> list[Question]:
@@ -136,7 +158,7 @@ class RewardJudge:
         turns = [{"role": m["role"], "content": text_of(m["content"])} for m in instance.messages]
         texts = [completion.whole_text for completion in completions]
         asked = (*turns, *({"role": COMPLETION, "content": text} for text in texts))
-        identity = ["reward model", self.version.pk, self.scale, self.criterion.key, asked]
+        identity = [*self.identity, self.scale, self.criterion.key, asked]
         question = Question(
             instance.pk,
             (),
@@ -171,13 +193,17 @@ class RewardJudge:
         turns = [turn for turn in question.messages if turn["role"] != COMPLETION]
         texts = [turn["content"] for turn in question.messages if turn["role"] == COMPLETION]
         started = time.monotonic()
-        answer = await self._resident.ask(messages=turns, completions=texts)
-        rewards = [round(float(value), DIGITS) for value in answer["rewards"]]
-        return self._reply(question, rewards, answer, round((time.monotonic() - started) * 1000))
+        asks = (each.ask(messages=turns, completions=texts) for _, each in self._parts)
+        answers = await asyncio.gather(*asks)
+        rewards = [0.0] * len(texts)
+        for (weight, _), answer in zip(self._parts, answers, strict=True):
+            for place, value in enumerate(answer["rewards"]):
+                rewards[place] += weight * float(value)
+        rewards = [round(value, DIGITS) for value in rewards]
+        tokens = sum(answer["input_tokens"] for answer in answers)
+        return self._reply(question, rewards, tokens, round((time.monotonic() - started) * 1000))
 
-    def _reply(
-        self, question: Question, rewards: Sequence[float], answer: dict[str, Any], ms: int
-    ) -> Reply:
+    def _reply(self, question: Question, rewards: Sequence[float], tokens: int, ms: int) -> Reply:
         p = sigmoid(self.scale * (rewards[0] - rewards[1])) if len(rewards) == 2 else None
         return Reply(
             CallState.ANSWERED,
@@ -186,13 +212,14 @@ class RewardJudge:
             scores=tuple(rewards),
             p_first=p,
             confidence=None if p is None else max(p, 1 - p),
-            input_tokens=answer["input_tokens"],
+            input_tokens=tokens,
             milliseconds=ms,
             price_micros=self.judge.price_per_call_micros,
         )
 
     async def close(self) -> None:
-        await self._resident.close()
+        for _, resident in self._parts:
+            await resident.close()
 
 
 def sigmoid(x: float) -> float:
@@ -211,7 +238,9 @@ def reward_model(judge: Judge, criterion: Criterion) -> RewardJudge:
     version = versions.filter(version=int(number)).first() if number.isdecimal() else None
     if version is None:
         raise NotFound(f"The project has no reward model {judge.model!r}: name one such as v1.")
-    return RewardJudge(judge, criterion, version)
+    folder = Path(settings.MEDIA_ROOT) / version.folder
+    parts = [(1.0, resident_of(judge, "--reward", "--model", str(folder)))]
+    return RewardJudge(judge, criterion, ["reward model", version.pk], parts)
 
 
 def reward_models(project: Project) -> list[str]:

@@ -312,6 +312,75 @@ def test_code_that_does_not_come_to_its_tests_fails(kind: Kind, code: str, detai
     assert len(str(result["output"])) <= 4000
 
 
+FAKES = {
+    "finds the token in a frame": """
+        import os, sys
+        frame = sys._getframe()
+        while frame:
+            for value in list(frame.f_locals.values()):
+                if isinstance(value, bytes) and len(value) == 16:
+                    os.write(3, value)
+                    os._exit(0)
+            frame = frame.f_back
+        """,
+    "finds the token in a traceback": """
+        import os
+        try:
+            1 / 0
+        except ZeroDivisionError as error:
+            frame = error.__traceback__.tb_frame
+            while "token" not in frame.f_locals:
+                frame = frame.f_back
+            os.write(3, frame.f_locals["token"])
+            os._exit(0)
+        """,
+    "takes the tests away": """
+        import sys
+        sys._getframe(1).f_locals["job"]["tests"] = ""
+        """,
+    "rewrites the runner": """
+        import sys
+        sys.modules["verifier.inside"]._texts = lambda tests: []
+        """,
+    "rewrites exec": "import builtins; builtins.exec = lambda *all: None",
+    "rewrites compile": """
+        import builtins
+        whole = builtins.compile
+        builtins.compile = lambda text, *more: whole("", *more)
+        """,
+}
+UNITTEST = """
+import unittest
+class TestIt(unittest.TestCase):
+    def test_answer(self):
+        self.assertEqual(answer(), 42)
+"""
+
+
+@pytest.mark.parametrize("fake", FAKES)
+@pytest.mark.parametrize("tests", ["assert answer() == 42", UNITTEST])
+def test_a_verdict_cannot_be_faked(kind: Kind, fake: str, tests: str) -> None:
+    code = textwrap.dedent(FAKES[fake])
+    result = sandbox.run({"check": "tests", "tests": tests, "completions": [code]}, kind=kind)[0]
+    assert result["passed"] is False, result
+
+
+@pytest.mark.parametrize(
+    "fake",
+    [
+        "unittest.TestResult.wasSuccessful = lambda self: True",
+        "unittest.TestCase.run = lambda self, result: None",
+        "unittest.TestCase.assertEqual = lambda *all: None",
+        "unittest.defaultTestLoader.loadTestsFromTestCase = lambda case: unittest.TestSuite()",
+    ],
+)
+def test_a_framework_of_tests_cannot_be_talked_round(kind: Kind, fake: str) -> None:
+    code = f"import unittest\n{fake}\nanswer = lambda: 41"
+    job = {"check": "tests", "tests": UNITTEST, "completions": [code, "answer = lambda: 42"]}
+    results = sandbox.run(job, kind=kind)
+    assert [result["passed"] for result in results] == [False, True]
+
+
 def test_signals_reach_nobody_outside(kind: Kind) -> None:
     bystander = subprocess.Popen(["sleep", "60"])
     try:

@@ -86,9 +86,43 @@ def _constant(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
+# Tests that nothing can pass. Code that passes them beside its own does not pass by its answers:
+# it rewrote what runs the tests, or told the verdict itself.
+CONTROL = "assert False, 'control'"
+UNITTEST_CONTROL = """
+import unittest
+class TestControl(unittest.TestCase):
+    def test_control(self):
+        for name, given in (
+            ("assertEqual", (1, 2)), ("assertNotEqual", (1, 1)), ("assertTrue", (False,)),
+            ("assertFalse", (True,)), ("assertIs", (1, None)), ("assertIsNone", (1,)),
+            ("assertIn", (1, [])), ("assertAlmostEqual", (1, 2)), ("assertListEqual", ([1], [2])),
+            ("assertDictEqual", ({}, {1: 1})), ("assertGreater", (1, 2)), ("assertLess", (2, 1)),
+        ):
+            try:
+                getattr(self, name)(*given)
+            except self.failureException:
+                continue
+            return  # what does not hold was let through
+        self.fail()
+"""
+
+
 def tested(text: str, job: Mapping[str, Any]) -> dict[str, Any]:
-    """Run the tests in a child of its own and wait for it, its output or its time to end."""
+    """Run the tests, and where they hold a control for each way to hold that has to fail."""
     ask_something(job["tests"], str(job.get("entry_point") or ""))
+    result = _tried(text, job)
+    tests = _texts(job["tests"])
+    controls = [CONTROL, *([UNITTEST_CONTROL] if "unittest" in "".join(tests) else [])]
+    if result["passed"] and any(
+        _tried(text, {**job, "tests": [*tests, control]})["passed"] for control in controls
+    ):
+        return {**result, "passed": False, "detail": "passes whatever is asked"}
+    return result
+
+
+def _tried(text: str, job: Mapping[str, Any]) -> dict[str, Any]:
+    """Run the tests in a child of its own and wait for it, its output or its time to end."""
     token = os.urandom(16)
     verdict, tell = os.pipe()
     output, say = os.pipe()

@@ -136,9 +136,7 @@ def groups_of(project: Project) -> dict[int, tuple[int, float]]:
     found = report.figures.get("groups") if report else None
     if not found or len(found["shares"]) < 2:
         return {}
-    return {
-        int(pk): (strongest(chances), max(chances)) for pk, chances in found["members"].items()
-    }
+    return {int(pk): (strongest(chances), max(chances)) for pk, chances in found["members"].items()}
 
 
 def windows(labels: Labels, split_of: Mapping[str, str]) -> Iterator[list[tuple[Row, list[Row]]]]:

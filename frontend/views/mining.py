@@ -37,7 +37,7 @@ def mining(request: HttpRequest, slug: str) -> HttpResponse:
     project = seen(request, slug)
     forecast = {
         "forecast_url": request.path,
-        "told": told(lambda: order_of(project, request.GET), of_mining),
+        "told": told(project, lambda: order_of(project, request.GET), of_mining),
     }
     if request.headers.get("HX-Request"):
         return render(request, "workbench/_forecast.html", forecast)

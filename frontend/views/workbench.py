@@ -76,7 +76,7 @@ def prompt(request: HttpRequest, slug: str, prompt_id: int) -> HttpResponse:
     chosen = prompt_in(project, prompt_id)
     forecast = {
         "forecast_url": request.path,
-        "told": told(lambda: trial_of(project, chosen, request.GET), of_trial),
+        "told": told(project, lambda: trial_of(project, chosen, request.GET), of_trial),
     }
     if request.headers.get("HX-Request"):
         return render(request, "workbench/_forecast.html", forecast)

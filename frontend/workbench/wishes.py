@@ -69,11 +69,12 @@ def order_of(project: Project, sent: QueryDict) -> Order:
     )
 
 
-def told(wish: Callable[[], Wish], forecast: Callable[[Wish], Forecast]) -> Told:
+def told(project: Project, wish: Callable[[], Wish], forecast: Callable[[Wish], Forecast]) -> Told:
     """What a wish will cost, in words where it cannot be had."""
     try:
         found = wish()
-        return Told(forecast(found), found.budget.currency if found.budget else "")
+        budget = found.budget or budgets_of(project).first()
+        return Told(forecast(found), budget.currency if budget else "")
     except ApplicationError as error:
         return Told(None, problem=error.message)
 

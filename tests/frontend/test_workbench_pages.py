@@ -217,7 +217,7 @@ def test_what_it_costs_stands_beside_the_button(chief: Client, project: Project)
     fragment = chief.get(f"{BASE}/prompts/{prompt.pk}/", {"count": "4"}, headers=htmx)
     text = " ".join(fragment.content.decode().split())
     assert "8 calls about 4 instances" in text
-    assert re.search(r"Expected to cost <b>0\.0\d+</b> , 0\.\d+ at most", text)
+    assert re.search(r"Expected to cost <b>\w{3} 0\.0\d+</b>, 0\.\d+ at most", text)
     assert "<html" not in text
     page = chief.get(f"{BASE}/criteria/").content.decode()
     # Eight criteria and the judge as it is, in both orders, and the proposal.

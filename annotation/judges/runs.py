@@ -145,12 +145,15 @@ def _ask(run: JudgeRun, context: JobContext) -> None:
     with locks.asking(judge, patience=LOCK_SECONDS, meanwhile=context.check):
         handed_in = [key for row in still_open(judge) for key in row.keys]
         recover(judge, bought=sources[0].provider.buys, except_keys=handed_in)
-        recording = Recording(run, context)
         # All ids at once, eight bytes each: labels written later change what a selection holds.
         rows = selected(judge, criteria, run.selection).values_list("pk", flat=True)
         ids = array("q", rows.iterator(chunk_size=1000))
-        run.total = len(ids) * len(sources)
+        # What an earlier attempt labelled may be no part of the selection any more.
+        left = len(ids) * len(sources)
+        labelled = max(0, run.total - left) if context.attempt > 1 else 0
+        run.total = labelled + left
         run.save(update_fields=["total"])
+        recording = Recording(run, context, labelled=labelled)
         label = labelling(judge) if labels(judge, trial=run.trial) else counting
         engine: Engine | BatchEngine
         if run.batch:

@@ -163,7 +163,7 @@ def _labels(judges: Sequence[Judge]) -> dict[int, dict[str, int]]:
 
 def _calls(judges: Sequence[Judge]) -> dict[int, dict[str, int]]:
     rows = (
-        JudgeCall.objects.filter(judge__in=judges)
+        JudgeCall.objects.filter(judge__in=judges, copy_of=None)
         .order_by()
         .values("judge")
         .annotate(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from django.db import connection
 
@@ -33,7 +34,7 @@ def write_annotations(rows: Sequence[Annotation]) -> None:
     if not rows:
         return
     first = rows[0]
-    same = [first.project_id, first.annotator_id, first.criterion_id, str(first.purpose)]
+    same: list[Any] = [first.project_id, first.annotator_id, first.criterion_id, str(first.purpose)]
     columns = [list(column) for column in zip(*map(_values, rows), strict=True)]
     with connection.cursor() as cursor:
         cursor.execute(ANNOTATIONS, [*same, *columns])
@@ -50,7 +51,7 @@ def write_signals(version: str, signals: Iterable[tuple[int, str, float]]) -> No
             cursor.execute(SIGNALS, [version, *columns])
 
 
-def _values(row: Annotation) -> tuple[object, ...]:
+def _values(row: Annotation) -> tuple[Any, ...]:
     return (
         row.instance_id,
         row.guideline_id,

@@ -8,7 +8,7 @@ from django import template
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 
-from annotation.judges import failures, snapshots
+from annotation.judges import failures, stops, snapshots
 from annotation.judges.models import Judge, JudgeCall, Provider
 from frontend.judge_asking import SELECTIONS
 
@@ -48,6 +48,12 @@ def samples_as_recorded(judge: Judge) -> bool:
 def failure_words(failure: str) -> failures.Words:
     """What a failure means and what to do about it."""
     return failures.words_of(failure)
+
+
+@register.filter
+def told(reason: str) -> str:
+    """Why a run stopped, in the reader's language."""
+    return stops.told(reason)
 
 
 @register.filter

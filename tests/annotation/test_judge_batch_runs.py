@@ -12,6 +12,7 @@ from annotation.judges.running import batching
 from annotation.judges.running.batching import BatchEngine
 from annotation.labels.models import Annotation
 from annotation.ledger.selectors import state
+from annotation.projects.models import Criterion
 from annotation.projects.selectors import main_criterion
 from frontend.judge_asking import Wish, forecast_of
 from jobs import services as jobs
@@ -108,15 +109,16 @@ class Killed(BaseException):
     """Stands for a process that is gone: nothing after it runs."""
 
 
+def die(*args: Any, **kwargs: Any) -> None:
+    raise Killed
+
+
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("moment", ["_until_read", "_read", "_submit"])
 def test_a_process_that_dies_loses_no_batch(
     monkeypatch: pytest.MonkeyPatch, provider: str, moment: str
 ) -> None:
     """Dead while waiting, before reading, and right after handing in without hearing the name."""
-
-    def die(*args: Any, **kwargs: Any) -> None:
-        raise Killed
 
     def submit_and_die(self: BatchEngine, row: JudgeBatch, asks: Any) -> None:
         questions = [ask.question for ask in asks]
@@ -173,3 +175,33 @@ def test_a_cancelled_run_leaves_its_batch_to_the_next() -> None:
     assert (again.state, again.counts["answered"]) == (RunState.FINISHED, 10)
     money = state(budget)
     assert (money.settled, money.reserved) == (bill["calls"] * PRICE, 0)
+
+
+def test_a_batch_about_another_criterion_is_read_as_its_own() -> None:
+    with endpoint(batch_seconds=0.5) as server:
+        judge, budget = scene(server, 6, batches=True)
+        Criterion.objects.create(
+            project=judge.project, key="clarity", name="Clarity", question="Which is clearer?"
+        )
+        run = begin(judge, budget, batch=True)
+        with pytest.MonkeyPatch.context() as patched:
+            whole = BatchEngine._until_read
+            patched.setattr(
+                BatchEngine, "_until_read", lambda self: die() if self._open else whole(self)
+            )
+            with pytest.raises(Killed):
+                finish(run)
+        Job.objects.filter(pk=job_of(run)).update(state="failed")
+        other = finish(begin(judge, budget, batch=True, criteria=["clarity"]))
+        assert server.bill()["calls"] == 24
+        again = finish(begin(judge, budget, batch=True))
+        assert server.bill()["calls"] == 24
+    assert (other.state, other.counts["answered"]) == (RunState.FINISHED, 6)
+    assert (again.state, again.counts["answered"], again.calls) == (RunState.FINISHED, 6, 0)
+    for key in ("overall", "clarity"):
+        labels = dict(
+            Annotation.objects.filter(criterion__key=key).values_list("instance", "ranking")
+        )
+        assert labels == preferred(labels)
+        assert len(labels) == 6
+    assert state(budget).settled == 24 * PRICE

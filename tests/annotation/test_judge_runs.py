@@ -310,6 +310,28 @@ def test_a_killed_run_goes_on_and_buys_nothing_again() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_run_that_goes_on_counts_what_it_labelled_before() -> None:
+    with endpoint(latency=0.05) as server:
+        judge, budget = scene(server, 100, concurrency=16)
+        run = begin(judge, budget, selection={"of": "unlabelled"})
+        with elsewhere(run) as process:
+            until(Annotation.objects.exists)
+            os.kill(process.pid, signal.SIGKILL)
+        labelled = Annotation.objects.count()
+        Job.objects.filter(pk=job_of(run)).update(lease_until="2000-01-01T00:00:00Z")
+        jobs.sweep()
+        finish(run)
+    run.refresh_from_db()
+    assert 0 < labelled < 100
+    assert (run.total, run.counts["answered"]) == (100, Annotation.objects.count())
+    progress = run_progress(run)
+    assert (progress.done, progress.percent) == (100, 100)
+    assert run.job is not None
+    run.job.refresh_from_db()
+    assert (run.job.done, run.job.total) == (100, 100)
+
+
+@pytest.mark.django_db(transaction=True)
 def test_two_processes_share_the_limit_of_a_connection() -> None:
     with endpoint(requests_per_minute=1200, burst=30) as server:
         project = make_project()

@@ -162,10 +162,9 @@ class Asker:
         size = len(order)
         said = messages(self.wording(shape, size), material, order, self._shown(shots, shape))
         request = self.setup.request(shape, size)
-        # Instance, order and criterion are named too: where models wrote the same words there are
-        # several equal pairs, and each needs a reply of its own, in both orders.
+        # The order and the criterion are named too: equal completions are two questions still.
+        # The instance is not: pairs in which models wrote the same words are asked about once.
         identity = {
-            "instance": instance.pk,
             "model": self.judge.model,
             "prompt version": self.judge.prompt_version,
             "messages": said,

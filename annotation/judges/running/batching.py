@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from annotation.judges.models import (
@@ -25,9 +26,17 @@ from annotation.judges.models import (
     JudgeRun,
     Shape,
 )
-from annotation.judges.providers.base import Completion, ProviderError, Question, Reply
+from annotation.judges.providers.base import (
+    Completion,
+    ProviderError,
+    Question,
+    Reply,
+    provider_of,
+)
 from annotation.judges.providers.batches import BatchClient, Result
 from annotation.judges.providers.chat import ChatProvider
+from annotation.judges.stops import NOT_CANCELLED, NOT_HANDED_IN, NOT_READ
+from annotation.projects.models import Criterion
 from core.exceptions import BudgetExceeded
 from jobs.exceptions import JobCancelled
 
@@ -185,7 +194,7 @@ class BatchEngine:
         try:
             row.provider_id = self._runner.run(self._client.submit(questions, name=name_of(row)))
         except ProviderError as error:
-            self.stop(f"The batch could not be handed in: {error}")
+            self.stop(NOT_HANDED_IN % {"error": error})
             found = self._found(row) if error.unknown else None
             if found is None:
                 self._settle_all(handed, error)
@@ -250,7 +259,7 @@ class BatchEngine:
         try:
             self._runner.run(self._client.cancel(row.provider_id))
         except ProviderError as error:
-            self.stopped = f"cancelled; the provider goes on with a batch: {error}"
+            self.stopped = NOT_CANCELLED % {"error": error}
 
     def _ended(self, handed: Handed) -> bool:
         """Ask how the batch is doing; trouble in asking is asked again at the next poll."""
@@ -288,7 +297,7 @@ class BatchEngine:
             self._settle_all(handed, ProviderError(Failure.LOST, gone, unknown=True))
             self._open.remove(handed)
             return
-        self.stop(f"The batch cannot be read: {error}")
+        self.stop(NOT_READ % {"error": error})
         self._deadline = time.monotonic()
 
     def _reply(
@@ -350,14 +359,13 @@ def adopted(judge: Judge, sources: Sequence[Source]) -> list[Handed]:
 
 
 def _asks_of(judge: Judge, row: JudgeBatch, sources: Sequence[Source]) -> dict[str, Ask]:
-    by_criterion = {source.criterion.pk: source for source in sources}
     calls = JudgeCall.objects.filter(
         judge=judge, cache_key__in=row.keys, state=CallState.IN_FLIGHT
     ).exclude(instance=None)
+    by_criterion = _by_criterion(judge, calls, sources)
     found: dict[str, Ask] = {}
     for call in calls.iterator(chunk_size=CHUNK):
-        # A run about other criteria reads what was asked about this one just the same.
-        source = by_criterion.get(call.criterion_id or 0, sources[0])
+        source = by_criterion[call.criterion_id or 0]
         question = Question(
             call.instance_id,
             tuple(call.shown_order),
@@ -366,7 +374,7 @@ def _asks_of(judge: Judge, row: JudgeBatch, sources: Sequence[Source]) -> dict[s
             ceiling=call.price_micros,
         )
         found[call.cache_key] = Ask(source, question, call.pk, sent=call.attempts)
-    for source in sources:
+    for source in by_criterion.values():
         about = {ask.question.instance_id for ask in found.values() if ask.source is source}
         ids = sorted(pk for pk in about if pk is not None)
         for start in range(0, len(ids), CHUNK):
@@ -374,6 +382,15 @@ def _asks_of(judge: Judge, row: JudgeBatch, sources: Sequence[Source]) -> dict[s
                 if question.key in found:
                     found[question.key].question = question
     return found
+
+
+def _by_criterion(
+    judge: Judge, calls: QuerySet[JudgeCall], sources: Sequence[Source]
+) -> dict[int, Source]:
+    """Who reads about each criterion: a run about other criteria reads these just the same."""
+    found = {source.criterion.pk: source for source in sources}
+    others = Criterion.objects.filter(pk__in=calls.values("criterion")).exclude(pk__in=found)
+    return found | {each.pk: Source(each, provider_of(judge, each)) for each in others}
 
 
 async def take(results: AsyncIterator[Result], most: int) -> list[Result]:

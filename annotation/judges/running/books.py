@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 from django.db import connection, transaction
@@ -87,9 +88,28 @@ class Books:
     def known(self, questions: Sequence[Question]) -> dict[str, Known]:
         """Calls with the keys of these questions that are not to be made again."""
         keys = [question.key for question in questions]
-        rows = JudgeCall.objects.filter(judge=self.judge, cache_key__in=keys, state__in=BOUGHT)
+        rows = JudgeCall.objects.filter(
+            judge=self.judge, cache_key__in=keys, state__in=BOUGHT, copy_of=None
+        )
         found = rows.values_list("cache_key", "pk", "instance_id", "state")
         return {key: Known(pk, instance_id, state) for key, pk, instance_id, state in found}
+
+    @transaction.atomic
+    def copy(self, wanted: Sequence[tuple[int, Question]]) -> None:
+        """Write what these calls (ids) came to for the instances of equal questions too, unpaid."""
+        originals = JudgeCall.objects.in_bulk([call_id for call_id, _ in wanted])
+        # What was unknown then may be known by now.
+        about = [question.instance_id for _, question in wanted]
+        JudgeCall.objects.filter(
+            copy_of__in=originals, instance__in=about, state=CallState.UNKNOWN
+        ).delete()
+        rows = []
+        for call_id, question in wanted:
+            row = copy(originals[call_id])
+            row.pk, row.copy_of_id, row.instance_id = None, call_id, question.instance_id
+            row.run_id, row.attempts, row.price_micros = self.run_id, 0, 0
+            rows.append(row)
+        JudgeCall.objects.bulk_create(rows, ignore_conflicts=True)
 
     def failed(self, instance_ids: Sequence[int]) -> set[str]:
         """Keys of the calls about these instances that failed for good: by no stated failure."""
@@ -238,7 +258,10 @@ def recover(judge: Judge, *, bought: bool, except_keys: Iterable[str] = ()) -> i
 
 def forget_unknown(judge: Judge, instance_ids: Sequence[int]) -> int:
     """Let calls of unknown outcome be asked again. What they may have cost stays charged."""
-    unknown = JudgeCall.objects.filter(
-        judge=judge, instance__in=instance_ids, state=CallState.UNKNOWN
+    unknown = JudgeCall.objects.filter(judge=judge, state=CallState.UNKNOWN)
+    about = unknown.filter(instance__in=instance_ids)
+    ids = {original or pk for pk, original in about.values_list("pk", "copy_of")}
+    unknown.filter(copy_of__in=ids).delete()
+    return unknown.filter(pk__in=ids).update(
+        state=CallState.FAILED, error="outcome unknown; asked again on request"
     )
-    return unknown.update(state=CallState.FAILED, error="outcome unknown; asked again on request")

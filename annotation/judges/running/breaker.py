@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from annotation.judges.stops import REFUSED, SILENT
+
 Clock = Callable[[], float]
 # In a row; alone they are accidents.
 TROUBLES = 10
@@ -94,7 +96,7 @@ class Breaker:
     def gave_up(self) -> str:
         """Why there is no point in going on; blank while there is."""
         if self._refusals >= REFUSALS:
-            return f"The endpoint refused {self._refusals} calls in a row: {self._last}"
+            return REFUSED % {"calls": self._refusals, "error": self._last}
         if self.is_open and self._clock() - self._opened_at >= self._patience:
-            return f"The endpoint gave no answer for {self._patience:.0f} s: {self._last}"
+            return SILENT % {"seconds": round(self._patience), "error": self._last}
         return ""

@@ -11,6 +11,7 @@ from itertools import count
 
 from annotation.judges.models import CallState, Failure
 from annotation.judges.providers.base import ProviderError, Reply
+from annotation.judges.stops import TOLD_TO_WAIT
 from core.exceptions import BudgetExceeded
 from jobs.exceptions import JobCancelled
 
@@ -191,7 +192,7 @@ class Engine:
         now = time.monotonic()
         since = self._told_to_wait_since = self._told_to_wait_since or now
         if now + seconds - since > self._policy.patience:
-            self.stop(f"The endpoint says to wait longer than this run does: {error}")
+            self.stop(TOLD_TO_WAIT % {"error": error})
             return
         self._limit.hold(seconds)
         self._not_before = max(self._not_before, now + seconds)

@@ -45,6 +45,9 @@ class Feed:
         self._retry_unknown = retry_unknown
         self._ready: deque[Ask] = deque()
         self._open: dict[tuple[Source, int], Open] = {}
+        # By the key of each question on its way: equal questions about other instances, which
+        # wait for its reply.
+        self._waiting: dict[str, list[tuple[Source, Question]]] = {}
         self.finished: defaultdict[Source, dict[int, CallState]] = defaultdict(dict)
         self.exhausted = False
 
@@ -61,13 +64,27 @@ class Feed:
     def repeated(self, ask: Ask) -> Ask | None:
         """The question asked once more after a reply that could not be parsed."""
         question = ask.source.provider.again(ask.question)
-        return None if question is None else Ask(ask.source, question)
+        if question is None:
+            return None
+        self._waiting[question.key] = self._waiting.pop(ask.question.key, [])
+        return Ask(ask.source, question)
 
     def settled(self, ask: Ask, state: CallState) -> None:
         """A question has its final state; with the last one, so has its instance."""
         instance_id = ask.question.instance_id
         if instance_id is not None:
             self._settle(ask.source, instance_id, state)
+        for source, question in self._waiting.pop(ask.question.key, ()):
+            self._share(ask, state, source, question)
+
+    def _share(self, ask: Ask, state: CallState, source: Source, question: Question) -> None:
+        """What became of a question holds for one that is equal to it."""
+        if state == CallState.FAILED and ask.call_id is not None:
+            self._books.copy([(ask.call_id, question)])
+            self._note(source, question, state)
+        else:
+            self._sort(source, [question], self._books.known([question]), set())
+        self._settle(source, question.instance_id or 0, CallState.ANSWERED)
 
     def _settle(self, source: Source, instance_id: int, state: CallState) -> None:
         entry = self._open[source, instance_id]
@@ -103,11 +120,14 @@ class Feed:
         known: dict[str, Known],
         failed: set[str],
     ) -> None:
-        """Ask what was not asked; take over the state of what was."""
+        """Ask what was not asked; take over the state and the reply of what was."""
+        self._copy(questions, known)
         unparsable: list[Question] = []
         for question in questions:
             call = known.get(question.key)
-            if call is None and question.key not in failed:
+            if question.key in self._waiting:
+                self._wait(source, question)
+            elif call is None and question.key not in failed:
                 self._ask(Ask(source, question))
             elif call is None:
                 self._note(source, question, CallState.FAILED)
@@ -115,7 +135,7 @@ class Feed:
                 self._note(source, question, CallState.UNKNOWN)
             elif call.state == CallState.UNPARSABLE:
                 unparsable.append(question)
-            elif call.state == CallState.UNKNOWN and self._idempotent:
+            elif call.state == CallState.UNKNOWN and self._may_repeat(call, question):
                 self._ask(Ask(source, question, call.call_id, held=True))
             else:
                 self._note(source, question, CallState(call.state))
@@ -131,8 +151,30 @@ class Feed:
         if repeats:
             self._sort(source, repeats, self._books.known(repeats), set())
 
+    def _copy(self, questions: Sequence[Question], known: dict[str, Known]) -> None:
+        """Where the reply is to an equal question about another instance, it is this one's too."""
+        others = [
+            (call.call_id, question)
+            for question in questions
+            if question.instance_id is not None
+            and (call := known.get(question.key)) is not None
+            and call.instance_id != question.instance_id
+            and call.state != CallState.IN_FLIGHT
+        ]
+        if others:
+            self._books.copy(others)
+
+    def _may_repeat(self, call: Known, question: Question) -> bool:
+        return self._idempotent and call.instance_id == question.instance_id
+
+    def _wait(self, source: Source, question: Question) -> None:
+        if question.instance_id is not None:
+            self._waiting[question.key].append((source, question))
+            self._open[source, question.instance_id].left += 1
+
     def _ask(self, ask: Ask) -> None:
         self._ready.append(ask)
+        self._waiting.setdefault(ask.question.key, [])
         if ask.question.instance_id is not None:
             self._open[ask.source, ask.question.instance_id].left += 1
 

@@ -34,6 +34,8 @@ class Going(Protocol):
     def done(self) -> int: ...
 
 
+# What an engine says of a cancel that needs no words.
+CANCELLED = "cancelled"
 WRITTEN = ("counts", "calls", "spent_micros", "projected_micros")
 
 
@@ -41,11 +43,13 @@ class Recording:
     """Writes how the engine gets on into the row of its run, and into the row of its job.
 
     An earlier attempt of the same run counts: what it made and paid is read from its calls.
+    `labelled`: what it labelled that is asked about no more.
     """
 
-    def __init__(self, run: JudgeRun, context: JobContext) -> None:
+    def __init__(self, run: JudgeRun, context: JobContext, *, labelled: int = 0) -> None:
         self.run = run
         self.context = context
+        self._labelled = labelled
         self._meter = Meter()
         calls = JudgeCall.objects.filter(run=run)
         made = calls.aggregate(made=Sum("attempts"))["made"] or 0
@@ -64,12 +68,13 @@ class Recording:
 
     def _tell(self, engine: Going) -> None:
         note = f"{engine.calls} calls, {self.run.counts['rate']:.1f} a second"
-        self.context.progress(engine.done, self.run.total, note)
+        self.context.progress(self._labelled + engine.done, self.run.total, note)
 
     def _write(self, engine: Going, **values: object) -> None:
-        run, done = self.run, engine.done
-        rate, instances = self._meter.note(engine.calls, done)
-        run.counts = {name: engine.outcome[name] for name in OUTCOMES} | {
+        run, done = self.run, self._labelled + engine.done
+        rate, instances = self._meter.note(engine.calls, engine.done)
+        outcome = engine.outcome + Counter(answered=self._labelled)
+        run.counts = {name: outcome[name] for name in OUTCOMES} | {
             "rate": round(rate, 2),
             "eta_seconds": round((run.total - done) / instances) if instances > 0 else None,
         }
@@ -95,7 +100,7 @@ class Recording:
 def ending(engine: Going, error: BaseException | None) -> tuple[RunState, str]:
     """The state a run ends in and why."""
     if isinstance(error, JobCancelled):
-        return RunState.CANCELLED, ""
+        return RunState.CANCELLED, "" if engine.stopped == CANCELLED else engine.stopped
     if isinstance(error, BudgetExceeded):
         return RunState.STOPPED, error.message
     if error is not None:

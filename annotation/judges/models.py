@@ -34,9 +34,8 @@ class Connection(TimeStamped):
     attempts = models.PositiveSmallIntegerField(default=5)
     # The endpoint answers a repeated Idempotency-Key with the reply it gave before.
     idempotent = models.BooleanField(default=False)
-    # It has a batch endpoint: slower and cheaper.
+    # It has a batch endpoint, slower and cheaper: at so many per cent of the judge's prices.
     batches = models.BooleanField(default=False)
-    # What a call in a batch costs, in per cent of the judge's prices.
     batch_price_percent = models.PositiveSmallIntegerField(default=100)
     # The shared rate limit: the moments from which the next request and token are free.
     requests_at = models.DateTimeField(null=True)
@@ -388,11 +387,10 @@ class Mining(TimeStamped):
     criterion = models.ForeignKey("annotation.Criterion", models.CASCADE, related_name="+")
     job = models.ForeignKey("jobs.Job", models.SET_NULL, null=True, related_name="+")
     pairs = models.PositiveSmallIntegerField(default=30)
-    # Instances by the half their prompt fell into when the search began: the judge that proposes
-    # is shown the first half and never the second.
+    # Instances by half, as the search began: the judge that proposes never sees the second.
     shown = ArrayField(models.BigIntegerField(), default=list)
     held_out = ArrayField(models.BigIntegerField(), default=list)
-    # [{"text", "fitted", "held_out": {"right", "wrong", "agreement", "interval"}, "kept"}, …]
+    # [{"run", "text", "source": "judge" | "people" | "base"}, …]; "base" is the judge as it is.
     candidates = models.JSONField(default=list)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Project, Role, User
 from accounts.policies import ALLOWED, Action, role_of
 from annotation.arena.selectors import has_arena
+from jobs.models import Job
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,11 @@ def project_page(
     shared = {"project": project, "role": role, "nav": nav, "inside": inside}
     may = {action.name.lower(): role in ALLOWED[action] for action in Action}
     return render(request, template, {**shared, "may": may, **context})
+
+
+def awaited(job: Job | None) -> HttpResponse:
+    """What a page gets that asks whether its figures are there: nothing, or to load again."""
+    return HttpResponse(status=204) if job else HttpResponse(headers={"HX-Refresh": "true"})
 
 
 def user_of(request: HttpRequest) -> User:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -25,7 +24,7 @@ from frontend.judge_words import (
     why_not_routed,
     why_uncalibrated,
 )
-from frontend.pages import project_page, user_of
+from frontend.pages import awaited, project_page, user_of
 from frontend.reads import has_simulated
 from jobs.models import ENDED, Job
 
@@ -38,6 +37,8 @@ def judge_report(request: HttpRequest, slug: str, judge_id: int | None = None) -
     """One judge, or the panel of all of them, as the newest report has it."""
     project = project_for(user_of(request), slug, Action.SEE_QUALITY)
     judge = _judge(project, judge_id)
+    if request.headers.get("HX-Request"):
+        return awaited(_running(project))
     report = newest_judge_report(project)
     criterion = _criterion(report, request.GET.get("criterion"))
     figures = _figures(criterion, judge)
@@ -140,6 +141,8 @@ def _versions(names: Json, criterion: Json | None, judge: Judge | None) -> list[
 def judge_matrix(request: HttpRequest, slug: str) -> HttpResponse:
     """Every judge against every annotator, and what judges say where people say something."""
     project = project_for(user_of(request), slug, Action.SEE_QUALITY)
+    if request.headers.get("HX-Request"):
+        return awaited(_running(project))
     report = newest_judge_report(project)
     criterion = _criterion(report, request.GET.get("criterion"))
     context = _matrix(report, criterion) if report and criterion else {}
@@ -210,7 +213,6 @@ def judge_report_compute(request: HttpRequest, slug: str) -> HttpResponse:
     user = user_of(request)
     project = project_for(user, slug, Action.REVIEW)
     compute_judge_report(project=project, by=user)
-    messages.info(request, _("The figures are being computed: reload this page in a moment."))
     judge = request.POST.get("judge", "")
     if judge == PANEL:
         return redirect("judge-panel", slug)

@@ -39,7 +39,7 @@ def judge_ask(request: HttpRequest, slug: str, judge_id: int) -> HttpResponse:
     judge = selectors.judge_in(project, judge_id)
     try:
         if request.method != "POST":
-            return _forecast(request, judge)
+            return _forecast(request, judge) if request.GET else _form(request, judge)
         wish = wish_of(judge, criteria_of(project), request.POST)
         run = _start(user, judge, wish)
     except Conflict as error:
@@ -102,6 +102,12 @@ def _free_name(judge: Judge, taken: Collection[str]) -> str:
     """What a new budget is called until somebody types another name: the judge's, numbered."""
     numbered = (f"{judge.name} {number}" for number in count(2))
     return next(name for name in chain([judge.name], numbered) if name not in taken)
+
+
+def _form(request: HttpRequest, judge: Judge) -> HttpResponse:
+    """Nothing is wished for yet."""
+    context = ask_form(judge, request.GET)
+    return project_page(request, "judges/ask.html", judge.project, "judges", **context)
 
 
 def _forecast(request: HttpRequest, judge: Judge) -> HttpResponse:

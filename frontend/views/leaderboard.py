@@ -1,10 +1,8 @@
 """Leaderboard of the generators of a project, and how far one order can say what labels say."""
 
-from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
@@ -16,7 +14,7 @@ from annotation.consensus.tasks import GENERATORS, rank_generators
 from annotation.labels.models import Annotation
 from annotation.projects.selectors import criteria_of
 from frontend.leaderboard_chart import rating_chart
-from frontend.pages import project_page, user_of
+from frontend.pages import awaited, project_page, user_of
 from jobs.models import ENDED, Job
 
 SOURCES = (
@@ -31,6 +29,8 @@ SOURCES = (
 def generators(request: HttpRequest, slug: str) -> HttpResponse:
     """The newest leaderboard, with what it stands on."""
     project = project_for(user_of(request), slug, Action.SEE_QUALITY)
+    if request.headers.get("HX-Request"):
+        return awaited(_running(project))
     report = newest_of(project)
     criteria = criteria_of(project)
     names = {criterion.key: criterion.name for criterion in criteria}
@@ -67,5 +67,4 @@ def generators_compute(request: HttpRequest, slug: str) -> HttpResponse:
     names = ("source", "criterion")
     wanted = {name: request.POST[name] for name in names if request.POST.get(name)}
     rank_generators(project=project, settings=Settings(**wanted), by=user)
-    messages.info(request, _("The leaderboard is being computed: reload this page in a moment."))
     return redirect("generators", slug)

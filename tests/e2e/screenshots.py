@@ -46,6 +46,7 @@ def shots(slug: str, live: str) -> list[Shot]:
         Shot("routing-light", "admin", f"/p/{slug}/routing/"),
         Shot("routing-dark", "admin", f"/p/{slug}/routing/", "dark"),
         Shot("round-light", "admin", f"/p/{slug}/rounds/1/"),
+        Shot("judges-light", "researcher", f"/p/{slug}/judges/"),
         Shot("run-light", "researcher", f"/p/{slug}/runs/"),
         Shot("data-light", "researcher", f"/p/{slug}/data/"),
         Shot("jobs-light", "admin", f"/p/{slug}/jobs/"),
@@ -57,8 +58,10 @@ def take(browser: Browser, url: str, shot: Shot, password: str, target: Path) ->
     page = context.new_page()
     log_in(page, shot.person, password)
     page.goto(shot.path)
-    if shot.name.startswith("run"):
+    if shot.name.startswith(("run", "judges")):
         page.locator("tbody a").first.click()
+    if shot.name.startswith("judges"):
+        page.get_by_role("link", name="Its report").click()
     if "/label/" in shot.path:
         page.locator("#show-keys:not([hidden])").wait_for(state="attached")
     for key in shot.keys:

@@ -20,6 +20,7 @@ from annotation.labels.services import submit
 from annotation.projects.selectors import main_criterion
 from annotation.queue.services import claim
 from tests.factories import make_instance, make_slot
+from tests.frontend.judged import fill_judges
 from tests.frontend.test_permissions import COLUMNS, ROWS, address
 from tests.frontend.world import World, make_world
 
@@ -54,6 +55,7 @@ def pages_of(role: str) -> list[str]:
 def world(scene: Scene, settings: Settings, tmp_path: Path) -> World:
     settings.VAR_DIR = tmp_path
     world = make_world("world")
+    fill_judges(world)
     for person in world.people.values():
         person.set_password(scene.password)
         person.save()

@@ -1,4 +1,4 @@
-"""From a key to labels in a browser: connect, try, add, ask, watch it go, read what it said."""
+"""Judges in a browser: from a key to labels, and from labels to what they are worth."""
 
 from __future__ import annotations
 
@@ -6,13 +6,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from annotation.consensus.tasks import GENERATORS
 from annotation.judges.models import JudgeRun
+from annotation.judges.report.tasks import KIND
+from annotation.judges.services import ensure_recorded
 from annotation.labels.models import Annotation
+from annotation.labels.services import reveal
+from jobs.models import Job, State
+from jobs.runner import run_queued
 from tests.annotation.judge_scene import finish
 from tests.endpoint.client import endpoint
 from tests.endpoint.options import Options
 
+from .test_accessibility import faults
+
 if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
     from .conftest import Open
     from .scene import Scene
 
@@ -53,3 +63,53 @@ def test_from_a_key_to_labels(log_in: Open, scene: Scene) -> None:
     page.get_by_role("heading", name="What was sent").wait_for()
     assert "You compare two completions" in page.locator("main").inner_text()
     assert KEY not in page.content()
+
+
+def computed() -> None:
+    """Do what was asked for: the report, or the leaderboard."""
+    for job in Job.objects.filter(kind__in=(KIND, GENERATORS), state=State.QUEUED):
+        run_queued(job)
+
+
+def sound(page: Page) -> None:
+    """The page as it stands is accessible and fits the narrow screen, in both schemes."""
+    size = page.viewport_size
+    assert size is not None
+    for scheme, width in (("light", size["width"]), ("dark", 390)):
+        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        page.set_viewport_size({"width": width, "height": 900})
+        assert faults(page, width) == []
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size(size)
+
+
+def test_from_labels_to_what_they_are_worth(log_in: Open, scene: Scene) -> None:
+    project = scene.project
+    everything = list(project.instances.values_list("pk", flat=True))
+    ensure_recorded(project=project)
+    for origin in ("human", "judge"):
+        reveal(instances=everything, origin=origin)
+    page = log_in("admin")
+    base = f"/p/{project.slug}/"
+    page.goto(f"{base}judges/")
+    sound(page)
+    page.locator("tbody a").first.click()
+    page.get_by_role("link", name="Its report").click()
+    page.get_by_role("heading", name="No figures yet").wait_for()
+    page.get_by_role("button", name="Compute now").click()
+    page.get_by_text("Figures are being computed now").wait_for()
+    computed()
+    # Nobody reloads: the page notices that the figures are there.
+    page.get_by_role("heading", name="Agreement with people").wait_for()
+    sound(page)
+    page.get_by_role("link", name="Verdict, neither says tie").click()
+    page.get_by_role("heading", name="Instances behind it").wait_for()
+    page.goto(f"{base}judges/matrix/")
+    page.get_by_role("heading", name="Every annotator against every judge").wait_for()
+    sound(page)
+    page.goto(f"{base}generators/")
+    page.get_by_role("button", name="Compute now").click()
+    page.get_by_text("is being computed now").wait_for()
+    computed()
+    page.get_by_role("heading", name="Ratings").wait_for()
+    sound(page)

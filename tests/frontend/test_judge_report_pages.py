@@ -15,6 +15,7 @@ from annotation.projects.models import Protocol
 from annotation.projects.selectors import main_criterion
 from annotation.queue.models import Assignment
 from jobs.models import Job
+from jobs.runner import run_queued
 from tests.factories import (
     make_annotation,
     make_annotator,
@@ -161,7 +162,12 @@ def test_computing_is_a_job(chief: Client, project: Project, judges: list[Judge]
     assert reply.headers["Location"] == f"{BASE}{judges[0].pk}/report/"
     assert Job.objects.get(kind="judges.report").state == "queued"
     assert "being computed now" in chief.get(BASE + "matrix/").content.decode()
+    for page in ("matrix/", f"{judges[0].pk}/report/"):
+        asks = chief.get(BASE + page, headers={"HX-Request": "true"})
+        assert (asks.status_code, asks.headers.get("HX-Refresh")) == (204, None)
     assert chief.post(BASE + "report/compute/", {"judge": "//evil"}).status_code == 409
+    run_queued(Job.objects.get())
+    assert chief.get(BASE + "matrix/", headers={"HX-Request": "true"})["HX-Refresh"] == "true"
 
 
 def test_another_projects_judge_is_not_found(chief: Client, judges: list[Judge]) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from django.db.models import Case, IntegerField, When
-from django.db.models.fields.json import KT
 from django.db.models.functions import Cast
 
 from accounts.models import Project
@@ -23,7 +22,7 @@ from core.columns import numbers
 from .calibrating import Calibrate
 from .methods import MAJORITY, How, key_of
 from .models import Minority, Scope
-from .reading import MACHINES, Chosen, Label, Subject, labels_of, standing
+from .reading import MACHINES, Chosen, Label, P, Subject, labels_of, standing
 from .rows import Row
 from .weighing import posterior
 
@@ -147,8 +146,7 @@ WANTED: Mapping[str, Any] = {
     "machine": _number("annotator__kind__in", MACHINES),
     "simulated": Cast("annotator__simulated", IntegerField()),
     "shown": "shown_order__0",
-    # Of people it is none of our business, whatever stands there.
-    "p": Case(When(annotator__kind__in=MACHINES, then=KT("attributes__verdict__p"))),
+    "p": P,
 }
 
 

@@ -4,7 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
+from django.db.models import Case, FloatField, QuerySet, When
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast
 
 from accounts.models import Project
 from annotation.instances.models import InstanceState
@@ -84,13 +86,11 @@ def label_of(row: Annotation, calibrate: Calibrate | None = None) -> Label:
     worth = (
         calibrate(row.annotator_id, row.criterion_id, p) if calibrate and p is not None else None
     )
-    if row.scores:
-        vote = vote_of_scores(row.annotator_id, row.scores)
-    else:
-        unranked = frozenset(row.unranked)
-        known = worth is not None
-        said = worth if known else p
-        vote = Vote(row.annotator_id, tuple(row.ranking), said, unranked, calibrated=known)
+    said = p if worth is None else worth
+    vote = vote_of(
+        *(row.annotator_id, row.ranking, row.unranked, row.scores, said),
+        calibrated=worth is not None,
+    )
     return Label(
         vote,
         human,
@@ -99,6 +99,27 @@ def label_of(row: Annotation, calibrate: Calibrate | None = None) -> Label:
         tuple(row.scores),
         tuple(row.shown_order) if row.shown_order else None,
     )
+
+
+def vote_of(
+    annotator: int,
+    ranking: Sequence[int],
+    unranked: Sequence[int],
+    scores: Sequence[int | None],
+    p: float | None,
+    *,
+    calibrated: bool = False,
+) -> Vote:
+    """What a label says; `p` is a judge's P(canonical first), calibrated or not."""
+    if scores:
+        return vote_of_scores(annotator, scores)
+    return Vote(annotator, tuple(ranking), p, frozenset(unranked), calibrated=calibrated)
+
+
+# The p of a judge or verifier in a query; of people it is none of our business.
+P = Case(
+    When(annotator__kind__in=MACHINES, then=Cast(KT("attributes__verdict__p"), FloatField())),
+)
 
 
 def chosen_for(scope: Scope, labels: Sequence[Label], *, together: bool = False) -> list[Label]:

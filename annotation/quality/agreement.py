@@ -66,12 +66,7 @@ def krippendorff_interval(
     Args:
         clusters: the prompt of each unit.
     """
-    levels = sorted({label for unit in units for label in unit})
-    names = {name: row for row, name in enumerate(sorted(set(clusters)))}
-    tables = np.zeros((len(names), len(levels), len(levels)))
-    for unit, cluster in zip(units, clusters, strict=True):
-        if len(unit) > 1:
-            tables[names[cluster]] += coincidences(unit, levels)
+    levels, tables = _coincidences_by(units, clusters)
     tables = tables[tables.sum(axis=(1, 2)) > 0]
     shared = sum(len(unit) > 1 for unit in units)
     low, high = percentiles(
@@ -82,6 +77,24 @@ def krippendorff_interval(
         seed=seed,
     )
     return Estimate(krippendorff(units, measure), low, high, len(tables), shared)
+
+
+def _coincidences_by(
+    units: Sequence[Sequence[int]], clusters: Sequence[str]
+) -> tuple[list[int], Matrix]:
+    """The levels, and (clusters, levels, levels) the coincidences of the units of each cluster."""
+    given = np.array([label for unit in units for label in unit], dtype=np.int64)
+    levels, code = np.unique(given, return_inverse=True)
+    names, cluster = np.unique(np.array(clusters, dtype=str), return_inverse=True)
+    size = np.array([len(unit) for unit in units], dtype=np.int64)
+    cell = np.repeat(np.arange(len(units)), size) * len(levels) + code
+    counts = np.bincount(cell, minlength=len(units) * len(levels)).reshape(len(units), len(levels))
+    counts, cluster = counts[size > 1].astype(np.float64), cluster[size > 1]
+    pairs = counts[:, :, None] * counts[:, None, :]
+    pairs[:, range(len(levels)), range(len(levels))] -= counts
+    tables = np.zeros((len(names), len(levels), len(levels)))
+    np.add.at(tables, cluster, pairs / (size[size > 1] - 1)[:, None, None])
+    return levels.tolist(), tables
 
 
 def coincidences(unit: Sequence[int], levels: Sequence[int]) -> Matrix:

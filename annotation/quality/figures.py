@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import datetime
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -50,6 +51,16 @@ class Entry:
     seconds: float | None = None
     tie: bool = False
 
+    @cached_property
+    def shares(self) -> dict["Pair", float]:
+        """P(first) per pair of completions that the label tells apart."""
+        size = len(self.vote.ranking)
+        return {
+            (self.instance, i, j): share
+            for i, j in combinations(range(size), 2)
+            if (share := pair_share(self.vote, i, j)) is not None
+        }
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -91,7 +102,7 @@ def _units(entries: Sequence[Entry]) -> list[tuple[int, list[int]]]:
                 if score is not None:
                     found[entry.instance, place].append(score)
             continue
-        for pair, p in shares_of(entry).items():
+        for pair, p in entry.shares.items():
             found[pair].append(2 if abs(p - 0.5) < 1e-9 else int(p < 0.5))
     return [(_instance(key), codes) for key, codes in found.items()]
 
@@ -99,16 +110,6 @@ def _units(entries: Sequence[Entry]) -> list[tuple[int, list[int]]]:
 def _instance(key: Hashable) -> int:
     assert isinstance(key, tuple)  # noqa: S101 - narrows the type of a key made above
     return int(key[0])
-
-
-def shares_of(entry: Entry) -> dict[Pair, float]:
-    """P(first) per pair of completions that the label tells apart."""
-    size = len(entry.vote.ranking)
-    return {
-        (entry.instance, i, j): share
-        for i, j in combinations(range(size), 2)
-        if (share := pair_share(entry.vote, i, j)) is not None
-    }
 
 
 def _alpha(
@@ -172,7 +173,7 @@ def annotators_of(
     counted = [entry for entry in entries if entry.annotator not in excluded]
     table: dict[Hashable, dict[int, float]] = defaultdict(dict)
     for entry in counted:
-        for pair, p in shares_of(entry).items():
+        for pair, p in entry.shares.items():
             table[pair][entry.annotator] = p
     ballots, prompts = _ballots(counted)
     skills = fit(ballots, prompts, model=wanted.model, resamples=RESAMPLES).skills
@@ -212,7 +213,7 @@ def _ballots(entries: Sequence[Entry]) -> tuple[Ballots, list[str]]:
     prompts: list[str] = []
     rows = []
     for entry in entries:
-        for pair, p in shares_of(entry).items():
+        for pair, p in entry.shares.items():
             code = codes.setdefault(pair, len(codes))
             if code == len(prompts):
                 prompts.append(entry.prompt)
@@ -237,7 +238,7 @@ def _row(
     choices = [
         _choice(entry, pair, p, _others(table, pair, who), lengths)
         for entry in entries
-        for pair, p in shares_of(entry).items()
+        for pair, p in entry.shares.items()
     ]
     agrees, against = _agreement_with_others(who, entries, table)
     seconds = [entry.seconds for entry in entries if entry.seconds is not None]
@@ -298,7 +299,7 @@ def _agreement_with_others(
     same: list[tuple[str, float]] = []
     against = []
     for entry in entries:
-        for pair, p in shares_of(entry).items():
+        for pair, p in entry.shares.items():
             others = _others(table, pair, who)
             if others is None or abs(others - 0.5) < 1e-9 or abs(p - 0.5) < 1e-9:
                 continue
@@ -311,11 +312,11 @@ def _agreement_with_others(
 
 def _consistent(entries: Sequence[Entry], repeats: Sequence[Entry]) -> Share | None:
     """How often a repeat says the same as the first label, tie or side."""
-    first = {pair: p for entry in entries for pair, p in shares_of(entry).items()}
+    first = {pair: p for entry in entries for pair, p in entry.shares.items()}
     same = [
         (entry.prompt, float(side_of(first[pair]) == side_of(p)))
         for entry in repeats
-        for pair, p in shares_of(entry).items()
+        for pair, p in entry.shares.items()
         if pair in first
     ]
     return clustered(same)
@@ -337,7 +338,7 @@ def matrix_of(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     """Every two annotators with a pair in common, most in common first."""
     codes: dict[object, dict[int, int]] = defaultdict(dict)
     for entry in entries:
-        for pair, p in shares_of(entry).items():
+        for pair, p in entry.shares.items():
             codes[pair][entry.annotator] = side_of(p)
     found = together(codes, MOST_PAIRS)
     return [

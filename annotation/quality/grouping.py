@@ -13,7 +13,7 @@ from annotation.consensus.groups import Groups, find
 from annotation.instances.models import Completion, Instance
 from annotation.labels.models import Annotator, AnnotatorKind
 
-from .figures import Entry, clean, shares_of
+from .figures import Entry, clean
 from .poisoning import Pair, patterns
 from .reliability import Ballots
 from .slices import by_cohort, by_part
@@ -48,7 +48,7 @@ class Table:
     def of(entries: Sequence[Entry]) -> "Table":
         table = Table(defaultdict(dict), {}, {})
         for entry in entries:
-            for key, p in shares_of(entry).items():
+            for key, p in entry.shares.items():
                 table.shares[key][entry.annotator] = p
                 table.prompts[key] = entry.prompt
                 table.when[key, entry.annotator] = entry.at.timestamp()

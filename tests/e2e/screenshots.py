@@ -47,6 +47,7 @@ def shots(slug: str, live: str) -> list[Shot]:
         Shot("routing-dark", "admin", f"/p/{slug}/routing/", "dark"),
         Shot("round-light", "admin", f"/p/{slug}/rounds/1/"),
         Shot("judges-light", "researcher", f"/p/{slug}/judges/"),
+        Shot("generators-light", "researcher", f"/p/{slug}/generators/"),
         Shot("run-light", "researcher", f"/p/{slug}/runs/"),
         Shot("data-light", "researcher", f"/p/{slug}/data/"),
         Shot("jobs-light", "admin", f"/p/{slug}/jobs/"),

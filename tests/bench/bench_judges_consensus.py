@@ -3,6 +3,8 @@
 make bench ARGS=judges_consensus            everything, some minutes with crowd-kit installed
 make bench ARGS="judges_consensus --quick"  a tenth of the labels
 
+The last cases run the jobs of a project in a database.
+
 crowd-kit runs in its own virtual environment and process. Both get the same labels, the majority
 vote to begin with, and the same number of rounds; a difference in the posteriors is reported.
 """
@@ -17,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,8 @@ PACKAGES = ("numpy", "pandas", "scipy", "attrs", "tqdm", "scikit-learn", "nltk",
 INSTALL_SECONDS = 1200
 INSTANCES, OVERLAP, ANNOTATORS, CLASSES, ROUNDS = 200_000, 5, 2_000, 4, 20
 GENERATORS, PROMPTS, RESAMPLES = 100, 100_000, 100
+# In the database.
+LABELS = 100_000
 MODELS = ("one-coin", "dawid-skene", "mace", "noisy-bt")
 
 # (case, value, unit, further arguments of Report.add)
@@ -47,13 +51,49 @@ class NotAvailable(Exception):
 
 
 def main(arguments: list[str]) -> None:
-    """Measure what `cases` gives."""
+    """Measure what `cases` and `database_cases` give."""
+    import django
+
+    django.setup()
     with Report("judges_consensus") as report:
         try:
             for case, value, unit, more in cases(quick="--quick" in arguments):
                 report.add(case, value, unit, **more)
         except NotAvailable as error:
             report.not_measured(PEER, str(error))
+        for case, seconds in database_cases(quick="--quick" in arguments):
+            report.add(case, seconds, "s")
+
+
+def database_cases(*, quick: bool = False) -> Iterator[tuple[str, float]]:
+    """The seconds that a project's jobs take: the first consensus, one with nothing new, one of 50 instances,
+    the leaderboard and the quality report."""
+    from django.core.management import call_command
+
+    from annotation.consensus import generators, services
+    from annotation.quality import measuring
+    from tests.bench.crowd import make_crowd
+
+    call_command("migrate", verbosity=0)
+    labels = LABELS // 10 if quick else LABELS
+    project, name = make_crowd(labels), f"{labels // 1000}k"
+    services.choose_method(project=project, method=DAWID_SKENE)
+    some = list(project.instances.values_list("pk", flat=True)[:50])
+    jobs: dict[str, Callable[[], Any]] = {
+        f"consensus_first_{name}_seconds": lambda: services.catch_up(project=project),
+        f"consensus_refit_{name}_seconds": lambda: services.update(project=project),
+        f"consensus_of_50_in_{name}_seconds": lambda: services.update(
+            project=project, instance_ids=some
+        ),
+        f"leaderboard_{name}_seconds": lambda: generators.measure(
+            project, generators.Settings(source="mixed")
+        ),
+        f"quality_report_{name}_seconds": lambda: measuring.measure(project, measuring.Settings()),
+    }
+    for case, job in jobs.items():
+        began = time.perf_counter()
+        job()
+        yield case, time.perf_counter() - began
 
 
 def cases(*, quick: bool = False) -> Iterator[Case]:

@@ -66,8 +66,9 @@ def main(arguments: list[str]) -> None:
 
 
 def database_cases(*, quick: bool = False) -> Iterator[tuple[str, float]]:
-    """The seconds that a project's jobs take: the first consensus, one with nothing new, one of 50 instances,
-    the leaderboard and the quality report."""
+    """The seconds that a project's jobs take: the first consensus, one anew, that of 50 instances,
+    the leaderboard and the quality report.
+    """
     from django.core.management import call_command
 
     from annotation.consensus import generators, services

@@ -133,12 +133,15 @@ def row_of(status: int, text: str) -> Row:
     return STATUSES.get(status) or CLASSES.get(status // 100) or Row(Failure.BAD_REQUEST)
 
 
-def of_transport(problem: Exception, *, answering: bool = False) -> ProviderError:
-    """The error that a failed exchange stands for; `answering`: the reply had begun."""
+def of_transport(problem: Exception, *, answering: bool = False, key: str = "") -> ProviderError:
+    """The error that a failed exchange stands for; `answering`: the reply had begun.
+
+    What a server sent in place of a reply may be in its text, so `key` is kept out of that too.
+    """
     row = next(row for kind, row in TRANSPORT if isinstance(problem, kind))
     if answering and row.failure == Failure.NETWORK:
         row = HALF
-    told = str(problem) or type(problem).__name__
+    told = storable(scrub(str(problem), key))[:EXCERPT] or type(problem).__name__
     return error(row, {Failure.HALF_REPLY: "the reply broke off: "}.get(row.failure, "") + told)
 
 

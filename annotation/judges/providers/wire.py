@@ -112,7 +112,9 @@ class Wire:
                     elif line.strip():
                         bad += 1
         except TROUBLE as problem:
-            raise errors.free(errors.of_transport(problem, answering=status > 0)) from None
+            raise errors.free(
+                errors.of_transport(problem, answering=status > 0, key=self.key)
+            ) from None
         if bad and not good:
             raise errors.free(errors.error(errors.NOT_JSON, "no line of the file is a JSON object"))
 
@@ -140,7 +142,7 @@ class Wire:
         except TROUBLE as problem:
             # An error's status tells enough, even when its body broke off.
             if status == 0 or status // 100 == GOOD:
-                raise errors.of_transport(problem, answering=status > 0) from None
+                raise errors.of_transport(problem, answering=status > 0, key=self.key) from None
         if status // 100 != GOOD:
             raise errors.of_status(status, headers, body, self.key)
         return body

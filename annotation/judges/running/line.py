@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from queue import Empty, SimpleQueue
@@ -15,6 +16,9 @@ from annotation.judges.providers.base import Provider, ProviderError
 from .asks import Ask, Outcome
 
 CLOSE_SECONDS = 5.0
+# Seconds after which a thread that computes lets the other one go on. With Python's own 5 ms the
+# loop would wait that long after each of its eight system calls for a question.
+SWITCH_SECONDS = 0.0005
 
 
 class Line:
@@ -30,9 +34,11 @@ class Line:
         self._loop = asyncio.new_event_loop()
         self._home: SimpleQueue[Outcome] = SimpleQueue()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._switch = sys.getswitchinterval()
         self._thread = Thread(target=self._loop.run_forever, name="judge-line", daemon=True)
 
     def __enter__(self) -> Self:
+        sys.setswitchinterval(SWITCH_SECONDS)
         self._thread.start()
         return self
 
@@ -45,6 +51,7 @@ class Line:
         try:
             asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(CLOSE_SECONDS)
         finally:
+            sys.setswitchinterval(self._switch)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(CLOSE_SECONDS)
             if not self._thread.is_alive():

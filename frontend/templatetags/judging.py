@@ -8,7 +8,7 @@ from django import template
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _l
 
-from annotation.judges import failures, stops, snapshots
+from annotation.judges import failures, snapshots, stops
 from annotation.judges.models import Judge, JudgeCall, Provider
 from frontend.judge_asking import SELECTIONS
 

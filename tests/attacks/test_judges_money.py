@@ -4,11 +4,13 @@ import os
 import random
 import signal
 import time
+from typing import Any
 
 import pytest
 from django.db import connection
 
 from annotation.judges.models import CallState, Connection, JudgeCall, JudgeRun, Provider, RunState
+from annotation.judges.providers.chat import chat_of
 from annotation.ledger.models import Budget
 from annotation.ledger.selectors import state
 from annotation.ledger.services import create_budget
@@ -169,6 +171,15 @@ def test_an_endpoint_that_bills_more_than_it_can_ends_the_run(tokens: int) -> No
     assert asked <= 4
     assert run.spent_micros == money.settled + money.debt
     assert money.free == 0
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"n": 100}, {"stream": True}, {"max_completion_tokens": 10**6}, {"messages": []}]
+)
+def test_no_parameter_makes_a_call_dearer_than_what_is_set_aside(parameters: Any) -> None:
+    here = Connection(provider=Provider.OPENAI, base_url="https://models.example/v1")
+    with pytest.raises(InvalidInput, match="not a judge's to set"):
+        chat_of(here, "m", parameters)
 
 
 @pytest.mark.django_db

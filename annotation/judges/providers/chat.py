@@ -24,6 +24,9 @@ from .wire import Wire
 
 # Parameters of a judge that are no fields of the request: how it is reached, and how it is asked.
 OURS = OPTIONS | OPERATION | PROTOCOL | {"max_tokens"}
+# Fields that would ask something else than what was written down, or make it dearer than what was
+# set aside for it.
+KEPT = frozenset({"model", "messages", "system", "stream", "n", "best_of", "max_completion_tokens"})
 
 
 class ChatProvider:
@@ -122,6 +125,11 @@ def chat_of(
         InvalidInput: the address may not be asked, or the key cannot be read any more.
     """
     parameters = parameters or {}
+    if kept := sorted(KEPT & set(parameters)):
+        raise InvalidInput(
+            f"The parameter {kept[0]!r} is not a judge's to set: one question has one reply, whose "
+            "price is known beforehand. The most tokens of a reply are max_tokens."
+        )
     wire = wire_of(connection)
     kind = AnthropicChat if connection.provider == Provider.ANTHROPIC else OpenAIChat
     return kind(

@@ -20,6 +20,8 @@ MODELS = (ONE_COIN, DAWID_SKENE, MACE, NOISY_BT)
 FIRST, SECOND, TIE = 0, 1, 2
 FLOOR = 1e-10
 CERTAIN = (0.01, 0.99)
+# Rounds that one step ahead stands for, at most.
+LONGEST = 16.0
 # noisy-bt: s_i − s_j is normal beforehand with this standard deviation, unless told otherwise.
 SPREAD = 2.0
 NODES: Vector = np.linspace(-3, 3, 13)
@@ -175,6 +177,7 @@ class Engine:
             before = before[:, FIRST]
         else:
             parameters = self._maximise(parameters, before, weights)
+        trail = [parameters]
         for _ in range(rounds):
             responsible = self.expect(parameters)
             parameters = self._maximise(parameters, responsible, weights)
@@ -183,6 +186,11 @@ class Engine:
             before = now
             if moved < tolerance:
                 break
+            trail.append(parameters)
+            if self.model == NOISY_BT and len(trail) == 3:
+                # It alone goes by steps so small that they are worth foreseeing.
+                parameters = _ahead(*trail)
+                trail = [parameters]
         return parameters
 
     def rerun(self, start: Parameters, weights: Vector) -> Parameters:
@@ -318,6 +326,20 @@ class Engine:
             shares[:2] = shares[:2].mean()
         found: Vector = shares
         return found
+
+
+def _ahead(start: Parameters, once: Parameters, twice: Parameters) -> Parameters:
+    """Where two rounds point to: SQUAREM's step (Varadhan & Roland 2008) on skills and habits."""
+    r = np.column_stack([once.skill - start.skill, once.habit - start.habit])
+    v = np.column_stack([twice.skill - once.skill, twice.habit - once.habit]) - r
+    ratio = float(np.linalg.norm(r)) / max(float(np.linalg.norm(v)), FLOOR)
+    length = min(max(1.0, ratio), LONGEST)
+    step = 2 * length * r + length**2 * v
+    skill, habit = start.skill + step[:, 0], start.habit + step[:, 1:]
+    # Who would be taken too far stays where the rounds have come to.
+    skill = np.where((skill > 0) & (skill < 1), skill, twice.skill)
+    habit = np.where((habit > 0).all(axis=1, keepdims=True), habit, twice.habit)
+    return Parameters(skill, habit, twice.confusion, twice.prior)
 
 
 def skills_of(model: str, parameters: Parameters) -> Vector:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from annotation.consensus import bradley_terry as bt
-from annotation.consensus.groups import Groups, find
+from annotation.consensus.groups import Groups, find, strongest
 from annotation.instances.models import Completion, Instance
 from annotation.labels.models import Annotator, AnnotatorKind
 
@@ -73,14 +73,17 @@ def figures_of(
     cohorts = {pk: row.cohort for pk, row in people.items() if pk not in judges}
     tags = by_part(table.shares, table.prompts, parts, judges)
     kinds = by_cohort(table.shares, table.prompts, cohorts)
+    groups = _groups(table, known, judges)
     found = {
-        "groups": _groups(table, known, judges),
+        "groups": groups,
         "slices": {
             "tags": [clean(fields_of(row)) for row in tags],
             "cohorts": [clean(fields_of(row)) for row in kinds],
         },
     }
-    return found, _patterns(table, lengths, known)
+    # JSON has no numbers as keys.
+    alike = {int(pk): strongest(chances) for pk, chances in groups["members"].items()}
+    return found, _patterns(table, lengths, known, alike)
 
 
 def fields_of(row: Any) -> dict[str, Any]:
@@ -121,7 +124,10 @@ def _text(parts: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _patterns(
-    table: Table, lengths: Mapping[tuple[int, int], int], known: Mapping[int, Material]
+    table: Table,
+    lengths: Mapping[tuple[int, int], int],
+    known: Mapping[int, Material],
+    groups: Mapping[int, int],
 ) -> dict[int, list[dict[str, Any]]]:
     pairs = {}
     for key in table.shares:
@@ -133,7 +139,7 @@ def _patterns(
             (mine.generators.get(i, ""), mine.generators.get(j, "")),
             mine.words,
         )
-    found = patterns(table.shares, pairs, table.when)
+    found = patterns(table.shares, pairs, table.when, groups)
     return {who: [clean(asdict(row)) for row in rows] for who, rows in found.items()}
 
 

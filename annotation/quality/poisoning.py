@@ -35,6 +35,8 @@ FEW, FEW_FLIPS, FEW_WITH = 20, 5, 5
 MOST_INSTANCES, MOST_OF_A_KIND = 50, 5
 # More visits of two annotators on a pair are not looked at.
 MOST_VISITS = 500_000
+# Two stand against a rest that is so many votes ahead: else it may be the rest that is wrong.
+AHEAD = 2
 # P(first) of each annotator by pair of completions.
 Shares = Mapping[Hashable, Mapping[int, float]]
 Vector = npt.NDArray[np.float64]
@@ -91,12 +93,17 @@ class _Suspicion:
 
 
 def patterns(
-    shares: Shares, pairs: Mapping[Hashable, Pair], when: Mapping[tuple[Hashable, int], float]
+    shares: Shares,
+    pairs: Mapping[Hashable, Pair],
+    when: Mapping[tuple[Hashable, int], float],
+    groups: Mapping[int, int] | None = None,
 ) -> dict[int, list[Pattern]]:
     """By annotator the patterns that stand out, the clearest first.
 
     Args:
         when: seconds at which an annotator labelled a pair; without, `change` is not looked for.
+        groups: of annotators who prefer alike. Members of a group flip together against the others
+            without any plan, so `together` is looked for against the rest of one's own group.
     """
     cases = cases_of(shares, pairs)
     able = {who: mine for who, mine in cases.items() if len(mine) >= FEW}
@@ -105,7 +112,7 @@ def patterns(
         "generator": list(_generators(able, pairs)),
         "word": [s for who, mine in able.items() for s in _words(who, mine, pairs)],
         "change": [s for who, mine in able.items() for s in _change(who, mine, pairs, when)],
-        "together": list(_together(able, shares, pairs)),
+        "together": list(_together(able, _apart(shares, groups or {}), pairs)),
     }
     found: dict[int, list[Pattern]] = defaultdict(list)
     for kind in KINDS:
@@ -113,6 +120,15 @@ def patterns(
             if sum(p.kind == kind for p in found[each.who]) < MOST_OF_A_KIND:
                 found[each.who].append(each.pattern)
     return {who: mine for who, mine in found.items() if mine}
+
+
+def _apart(shares: Shares, groups: Mapping[int, int]) -> list[Shares]:
+    """The labels of each group for itself."""
+    parts: dict[int, dict[Hashable, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+    for key, given in shares.items():
+        for who, p in given.items():
+            parts[groups.get(who, 0)][key][who] = p
+    return list(parts.values())
 
 
 def cases_of(shares: Shares, pairs: Mapping[Hashable, Pair]) -> dict[int, list[Case]]:
@@ -274,12 +290,16 @@ def _change(
 
 
 def _together(
-    cases: Mapping[int, Sequence[Case]], shares: Shares, pairs: Mapping[Hashable, Pair]
+    cases: Mapping[int, Sequence[Case]], parts: Sequence[Shares], pairs: Mapping[Hashable, Pair]
 ) -> Iterator[_Suspicion]:
-    """Common flips of two, against everybody but these two, beside what their rates explain."""
+    """Common flips of two, against everybody but these two, beside what their rates explain.
+
+    Only pairs with three others or more that are clearly of one mind tell: where one other errs,
+    any two who are right would flip together.
+    """
     from scipy.stats import poisson  # noqa: PLC0415
 
-    visits = list(_visits(cases, shares))
+    visits = [visit for shares in parts for visit in _visits(cases, shares)]
     flips: Counter[int] = Counter()
     chances: dict[int, float] = defaultdict(float)
     for visit in visits:
@@ -327,11 +347,12 @@ def _visits(cases: Mapping[int, Sequence[Case]], shares: Shares) -> Iterator[_Vi
         decided = sorted(w for w, p in given.items() if w in cases and abs(p - 0.5) > 1e-9)
         total, number = sum(given.values()), len(given)
         visits += len(decided) * (len(decided) - 1) // 2
-        if number < 3 or visits > MOST_VISITS:
+        if number < 5 or visits > MOST_VISITS:
             continue
         for one, other in combinations(decided, 2):
-            lean = _lean(total - given[one] - given[other], number - 2)
-            if lean is None:
+            rest = total - given[one] - given[other]
+            lean = _lean(rest, number - 2)
+            if lean is None or abs(2 * rest - (number - 2)) < AHEAD:
                 continue
             first, second = ((given[who] > 0.5) != lean[0] for who in (one, other))
             yield _Visit(key, ((one, first), (other, second)), lean[1])

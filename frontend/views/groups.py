@@ -14,7 +14,7 @@ from annotation.labels.models import Annotator
 from annotation.quality.measuring import labels_since, newest_report
 from frontend.pages import project_page, user_of
 
-MOST_MEMBERS, MOST_APART = 200, 50
+MOST_MEMBERS, MOST_APART = 200, 20
 
 Figures = Mapping[str, Any]
 

@@ -65,7 +65,10 @@ def labelled(project: Project, turned: float) -> tuple[list[Annotator], Annotato
 def test_groups_are_shown_with_members_and_boards(chief: Client, project: Project) -> None:
     assert "No figures yet" in chief.get("/p/quality/quality/groups/").content.decode()
     people, judge = labelled(project, turned=0.6)
-    figures = measure(project, Settings()).figures["groups"]
+    report = measure(project, Settings())
+    # That a group is of one mind is no plan of any two.
+    assert not any(row["patterns"] for row in report.figures["annotators"])
+    figures = report.figures["groups"]
     assert len(figures["shares"]) == 2
     small = {pk for pk, chances in figures["members"].items() if chances[1] > 0.5}
     assert small == {str(each.pk) for each in (*people[5:], judge)}

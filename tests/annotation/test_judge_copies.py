@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from accounts.models import Project
 from annotation.instances.models import Completion, Instance
@@ -113,3 +115,16 @@ def test_what_gave_no_verdict_is_told_of_all() -> None:
     assert whole.counts["answered"] == 6
     assert bill["kinds"]["context"] == 4
     assert state(budget).settled == 4 * PRICE
+
+
+def test_the_page_of_a_copy_leads_to_the_call_that_was_paid(client: Client) -> None:
+    with endpoint() as server:
+        judge, budget = scene(server, 1)
+        twins_of(judge.project)
+        finish(begin(judge, budget))
+    client.force_login(judge.project.memberships.get(role="owner").user)
+    copied = JudgeCall.objects.exclude(copy_of=None)[0]
+    slug = judge.project.slug
+    page = client.get(reverse("judge-call", args=[slug, copied.pk])).content.decode()
+    paid = reverse("judge-call", args=[slug, copied.copy_of_id])
+    assert f'<a href="{paid}">paid once</a>' in page

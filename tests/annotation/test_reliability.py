@@ -134,6 +134,15 @@ def test_noisy_bradley_terry_orders_annotators_whatever_the_spread_is(spread: fl
     assert (found[0] < planted[0] - 0.1) == (spread < 2)
 
 
+def test_stepping_ahead_ends_where_small_steps_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = simulated([(0.9, 0.0), (0.7, 1.0), (0.5, -1.0), (0.05, 2.0)], pairs=300)
+    found = fit(given, model="noisy-bt")
+    monkeypatch.setattr("annotation.quality.em._ahead", lambda _, __, twice: twice)
+    slow = fit(given, model="noisy-bt", rounds=5000, tolerance=1e-11)
+    assert np.abs(found.posterior - slow.posterior).max() < 1e-5
+    assert skills_of(found) == pytest.approx(skills_of(slow), abs=1e-4)
+
+
 def test_dawid_skene_shows_a_side_bias_and_one_coin_has_no_side() -> None:
     given = simulated([(0.95, 0.5), (0.95, 0.5), (0.3, 0.95)])
     sides = [skill.side for skill in fit(given, model="dawid-skene").skills.values()]

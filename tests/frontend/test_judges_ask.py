@@ -83,12 +83,9 @@ def test_an_estimate_leaves_out_what_is_stored(judge: Judge) -> None:
     assert (after.calls, after.stored, after.most_micros) == (5, 1, 500)
 
 
-def test_many_instances_are_scaled_up_from_the_first_ones(
-    judge: Judge, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("annotation.judges.estimating.SAMPLE", 2)
+def test_many_instances_are_scaled_up_from_the_first_ones(judge: Judge) -> None:
     ids = list(judge.project.instances.values_list("pk", flat=True))
-    found = estimate(judge, criteria_of(judge.project), ids)
+    found = estimate(judge, criteria_of(judge.project), ids, looked_at=2)
     assert (found.instances, found.calls, found.sampled) == (3, 6, True)
 
 

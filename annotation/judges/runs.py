@@ -21,9 +21,10 @@ from jobs.models import Queue
 from . import locks
 from .models import Judge, JudgeRun, Provider, RunState, Stage
 from .pricing import use_batch_prices
-from .running.batching import BatchEngine, still_open
+from .running.batching import BatchEngine
 from .running.books import recover
 from .running.engine import Engine
+from .running.handed import still_open
 from .running.progress import RunProgress, run_progress
 from .running.recording import Going, Recording
 from .running.session import batch_engine_for, counting, engine_for, labelling, labels, sources_of

@@ -22,9 +22,9 @@ from core.exceptions import InvalidInput
 from . import locks, verdicts
 from .models import CallState, Connection, Judge, Prompt, Stage
 from .models import Provider as ProviderName
-from .running.batching import still_open
 from .running.books import recover
 from .running.engine import Engine
+from .running.handed import still_open
 from .running.session import counting, engine_for, labelling, labels, sources_of
 
 # What a strong language model costs for one pair in both orders: $5.5 per 1000 pairs

@@ -11,32 +11,24 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from annotation.judges.models import (
     CallState,
     Failure,
-    Judge,
     JudgeBatch,
-    JudgeCall,
     JudgeRun,
-    Shape,
 )
 from annotation.judges.providers.base import (
     Completion,
     ProviderError,
-    Question,
     Reply,
-    provider_of,
 )
 from annotation.judges.providers.batches import BatchClient, Result
 from annotation.judges.providers.chat import ChatProvider
 from annotation.judges.stops import NOT_CANCELLED, NOT_HANDED_IN, NOT_READ
-from annotation.projects.models import Criterion
 from core.exceptions import BudgetExceeded
 from jobs.exceptions import JobCancelled
 
@@ -44,21 +36,10 @@ from .asks import Ask, Source, lost
 from .books import Books
 from .engine import LOOK_EVERY, Label, affordable
 from .feed import Feed
+from .handed import CHUNK, SETTLED, Handed, adopted
 
-# Of our own: its results are on the books. Until then the state is the provider's word.
-SETTLED = "settled"
 MOST_QUESTIONS = 5_000
-CHUNK = 500
 POLL_SECONDS = 20.0
-
-
-@dataclass
-class Handed:
-    """A batch at the provider, with its questions by key; `adopted` from an earlier process."""
-
-    row: JudgeBatch
-    asks: dict[str, Ask]
-    adopted: bool = False
 
 
 class BatchEngine:
@@ -345,52 +326,6 @@ class BatchEngine:
 def name_of(row: JudgeBatch) -> str:
     """Our name for a batch, told to the provider with it."""
     return f"tandem-batch-{row.pk}-{row.created_at:%Y%m%d%H%M%S}"
-
-
-def still_open(judge: Judge) -> list[JudgeBatch]:
-    """Batches of the judge that were not read to their end."""
-    rows = JudgeBatch.objects.filter(run__judge=judge).exclude(state=SETTLED)
-    return list(rows.order_by("pk"))
-
-
-def adopted(judge: Judge, sources: Sequence[Source]) -> list[Handed]:
-    """Batches that an earlier process left, with their questions made again from their calls."""
-    return [Handed(row, _asks_of(judge, row, sources), adopted=True) for row in still_open(judge)]
-
-
-def _asks_of(judge: Judge, row: JudgeBatch, sources: Sequence[Source]) -> dict[str, Ask]:
-    calls = JudgeCall.objects.filter(
-        judge=judge, cache_key__in=row.keys, state=CallState.IN_FLIGHT
-    ).exclude(instance=None)
-    by_criterion = _by_criterion(judge, calls, sources)
-    found: dict[str, Ask] = {}
-    for call in calls.iterator(chunk_size=CHUNK):
-        source = by_criterion[call.criterion_id or 0]
-        question = Question(
-            call.instance_id,
-            tuple(call.shown_order),
-            call.cache_key,
-            shape=Shape(call.shape),
-            ceiling=call.price_micros,
-        )
-        found[call.cache_key] = Ask(source, question, call.pk, sent=call.attempts)
-    for source in by_criterion.values():
-        about = {ask.question.instance_id for ask in found.values() if ask.source is source}
-        ids = sorted(pk for pk in about if pk is not None)
-        for start in range(0, len(ids), CHUNK):
-            for question in source.provider.questions(ids[start : start + CHUNK]):
-                if question.key in found:
-                    found[question.key].question = question
-    return found
-
-
-def _by_criterion(
-    judge: Judge, calls: QuerySet[JudgeCall], sources: Sequence[Source]
-) -> dict[int, Source]:
-    """Who reads about each criterion: a run about other criteria reads these just the same."""
-    found = {source.criterion.pk: source for source in sources}
-    others = Criterion.objects.filter(pk__in=calls.values("criterion")).exclude(pk__in=found)
-    return found | {each.pk: Source(each, provider_of(judge, each)) for each in others}
 
 
 async def take(results: AsyncIterator[Result], most: int) -> list[Result]:

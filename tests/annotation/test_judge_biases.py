@@ -1,5 +1,6 @@
 """Judges simulated with known biases: the report finds them, and finds none in an honest judge."""
 
+import math
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from annotation.judges.report.biases import Bias, biases, cohen_h, flip_rate
 from annotation.judges.report.drift import change_between, change_over_time, grouped, periods
 from annotation.judges.report.figures import matrix_of, panel_of
 from annotation.judges.report.scopes import among_people, descriptive, inferential
-from annotation.judges.report.units import Reply, Unit
+from annotation.judges.report.units import Reply, Unit, share
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 Odds = Callable[[dict[str, Any]], float]
@@ -308,3 +309,37 @@ def test_a_judge_of_its_generators_family() -> None:
     # What the researcher says of it overrides the name.
     assert shared_family("gpt-4", "Llama", generators) == ["llama-2-7b"]
     assert shared_family("unknown-model", "", ["also-unknown"]) == []
+
+
+@pytest.mark.parametrize(("drawn", "why_not"), [(8, "few drawn"), (24, "")])
+def test_a_handful_of_labels_does_not_stand_for_all_that_the_judge_decided(
+    drawn: int, why_not: str
+) -> None:
+    sent = [
+        unit(place, 1, (1.0,), audit=True, reporting=True, propensity=1.0) for place in range(40)
+    ]
+    left = [
+        unit(
+            *(100 + place, 1, (1.0,) if place < drawn else ()),
+            audit=place < drawn,
+            reporting=True,
+            propensity=0.1,
+        )
+        for place in range(200)
+    ]
+    units = [*sent, *left]
+    found = inferential(units, dict.fromkeys(units, 0.7), coverage=1.0)
+    assert (found.routed is None, found.why_not) == (bool(why_not), why_not)
+
+
+def test_the_interval_of_a_share_stays_within_its_bounds() -> None:
+    nearly = share((str(place), float(place > 0)) for place in range(20))
+    alike = share((str(place), 1.0) for place in range(20))
+    alone = share([("one", 1.0)])
+    assert nearly is not None
+    assert alike is not None
+    assert alone is not None
+    assert (nearly.value, nearly.high) == (0.95, 1.0)
+    assert alike.low == pytest.approx(20 / (20 + 1.96**2), abs=1e-3)
+    assert alike.high == 1.0
+    assert math.isnan(alone.low)

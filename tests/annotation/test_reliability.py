@@ -136,11 +136,11 @@ def test_noisy_bradley_terry_orders_annotators_whatever_the_spread_is(spread: fl
 
 def test_stepping_ahead_ends_where_small_steps_do(monkeypatch: pytest.MonkeyPatch) -> None:
     given = simulated([(0.9, 0.0), (0.7, 1.0), (0.5, -1.0), (0.05, 2.0)], pairs=300)
-    found = fit(given, model="noisy-bt")
+    found = fit(given, model="noisy-bt", tolerance=1e-9)
     monkeypatch.setattr("annotation.quality.em._ahead", lambda _, __, twice: twice)
     slow = fit(given, model="noisy-bt", rounds=5000, tolerance=1e-11)
-    assert np.abs(found.posterior - slow.posterior).max() < 1e-5
-    assert skills_of(found) == pytest.approx(skills_of(slow), abs=1e-4)
+    assert np.abs(found.posterior - slow.posterior).max() < 1e-6
+    assert skills_of(found) == pytest.approx(skills_of(slow), abs=1e-6)
 
 
 def test_dawid_skene_shows_a_side_bias_and_one_coin_has_no_side() -> None:

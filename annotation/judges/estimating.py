@@ -62,14 +62,14 @@ def estimate(
     criteria: Sequence[Criterion],
     instance_ids: Sequence[int],
     *,
-    looked_at: int = SAMPLE,
+    looked_at: int | None = None,
 ) -> Estimate:
-    """Looks at so many instances at most. Queries grow with the criteria alone.
+    """Looks at so many instances at most, 200 by default. Queries grow with the criteria alone.
 
     Raises:
         InvalidInput: the judge cannot be asked; the message says what is missing.
     """
-    sample = list(instance_ids[:looked_at])
+    sample = list(instance_ids[: looked_at or SAMPLE])
     scale = len(instance_ids) / len(sample) if sample else 0
     parts = [_part(judge, criterion, sample) for criterion in criteria]
     return Estimate(

@@ -109,7 +109,7 @@ def test_a_judge_shows_every_call_in_every_order(
     assert "shown 1, 2" in shown
     assert "shown 2, 1" in shown
     assert "2 is better" in shown
-    assert "P(first) 0.80" in shown
+    assert "P(first shown) 0.80" in shown
     assert "90.5" in shown
     assert "1 example shown" in shown
     assert MARKUP not in shown

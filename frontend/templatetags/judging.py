@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _l
 
 from annotation.judges import failures, snapshots, stops
 from annotation.judges.models import Judge, JudgeCall, Provider
-from frontend.judge_asking import SELECTIONS
+from frontend.judges.asking import SELECTIONS
 
 register = template.Library()
 MOST_TOKENS = 8

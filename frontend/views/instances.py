@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from accounts.policies import Action, project_for
-from frontend.opinions import opinions_on
+from frontend.judges.opinions import opinions_on
 from frontend.pages import project_page, user_of
 from frontend.paging import page_of
 from frontend.reads import FILTERS, LINKED, filtered_instances, instance_view

@@ -16,8 +16,8 @@ from annotation.judges.report.selectors import judge_labels_since, newest_judge_
 from annotation.judges.report.services import PANEL
 from annotation.judges.report.tasks import KIND, compute_judge_report
 from core.exceptions import NotFound
-from frontend.judge_charts import drift_chart, gap_chart, reliability_chart
-from frontend.judge_words import (
+from frontend.judges.charts import drift_chart, gap_chart, reliability_chart
+from frontend.judges.words import (
     behind,
     bias_rows,
     confusion_rows,

@@ -12,8 +12,8 @@ from annotation.judges import changing, selectors
 from annotation.judges.mined import is_mined
 from annotation.judges.reproducing import built_in_words, messages_of
 from core.exceptions import InvalidInput
-from frontend.judge_forms import prices
-from frontend.judge_rows import heads, row_of, sorted_rows
+from frontend.judges.forms import prices
+from frontend.judges.rows import heads, row_of, sorted_rows
 from frontend.pages import project_page, user_of
 from frontend.reads import has_simulated
 

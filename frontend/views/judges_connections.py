@@ -16,7 +16,7 @@ from annotation.judges import connections, selectors
 from annotation.judges.hosts import HOSTS
 from annotation.judges.models import Connection
 from core.exceptions import ApplicationError
-from frontend.judge_forms import connection_values, host_named
+from frontend.judges.forms import connection_values, host_named
 from frontend.pages import project_page, user_of
 
 

@@ -19,7 +19,7 @@ from annotation.judges.providers.openai_chat import CONSTRAINTS
 from annotation.judges.services import create_judge
 from annotation.judges.verifier.sandbox import available
 from core.exceptions import ApplicationError, InvalidInput, NotFound
-from frontend.judge_forms import MODES, parameters, prices, text_of
+from frontend.judges.forms import MODES, parameters, prices, text_of
 from frontend.pages import project_page, user_of
 from training.registry.judging import reward_models
 from training.runs.folders import models_at_hand

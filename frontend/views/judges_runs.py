@@ -21,7 +21,7 @@ from annotation.ledger.selectors import state
 from annotation.ledger.services import create_budget
 from annotation.projects.selectors import criteria_of
 from core.exceptions import ApplicationError, Conflict, Forbidden
-from frontend.judge_asking import SELECTIONS, Wish, forecast_of, wish_of
+from frontend.judges.asking import SELECTIONS, Wish, forecast_of, wish_of
 from frontend.pages import project_page, user_of
 from frontend.reads import budgets_of, is_stuck
 from jobs.models import ACTIVE

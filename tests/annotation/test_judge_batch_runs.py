@@ -14,7 +14,7 @@ from annotation.labels.models import Annotation
 from annotation.ledger.selectors import state
 from annotation.projects.models import Criterion
 from annotation.projects.selectors import main_criterion
-from frontend.judge_asking import Wish, forecast_of
+from frontend.judges.asking import Wish, forecast_of
 from jobs import services as jobs
 from jobs.models import Job
 from tests.annotation.judge_scene import PRICE, begin, finish, job_of, preferred, scene

@@ -15,7 +15,7 @@ DATED = re.compile(
 )
 MOVING = re.compile(r"latest|preview$|auto$", re.IGNORECASE)
 # Weights or programs of one's own; recorded labels ask nobody.
-OWN = frozenset({"local-model", "reward-model", "verifier", "recorded", "density-ratio"})
+OWN = frozenset({"local-model", "reward-model", "verifier", "recorded"})
 
 
 def pinned(provider: str, model: str) -> bool:

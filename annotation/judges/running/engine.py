@@ -31,6 +31,9 @@ BUDGET_AGAIN = 0.1
 # One more for so many in flight is written and handed over ahead: it takes a place that gets free
 # at once, not after the books of the reply before it.
 AHEAD = 8
+# Seconds in which replies gather before they are written, for most of that costs the same for one
+# as for many; only where so many calls are handed over ahead that no place is free meanwhile.
+GATHER, GATHER_FROM = 0.02, 8
 # Replies written in one transaction; the next ones gather meanwhile.
 FLUSH = 500
 
@@ -71,7 +74,9 @@ class Engine:
         self._label = label
         self._look = look
         self._grace = grace
-        self._room = policy.concurrency + policy.concurrency // AHEAD
+        ahead = policy.concurrency // AHEAD
+        self._room = policy.concurrency + ahead
+        self._gather = GATHER if ahead >= GATHER_FROM else 0.0
         self._breaker = Breaker(rest=policy.rest, patience=policy.patience)
         self._ready: deque[Ask] = deque()
         self._later: list[tuple[float, int, Ask]] = []
@@ -111,7 +116,8 @@ class Engine:
         providers = [source.provider for source in sources]
         with Line(providers, self._policy.concurrency) as line:
             while self._out or not (self.stopped or self._done()):
-                decisions = self._decide(line.arrived(self._patience()))
+                home = line.arrived(self._patience(), gather=self._gather)
+                decisions = self._decide(home)
                 self._store(decisions)
                 self._fill(line)
                 self._write_labels()

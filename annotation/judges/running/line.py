@@ -61,13 +61,17 @@ class Line:
         """Ask each after so many seconds."""
         self._loop.call_soon_threadsafe(self._start, asks)
 
-    def arrived(self, timeout: float) -> list[Outcome]:
-        """Everything that came home, at least one unless `timeout` seconds passed without any."""
+    def arrived(self, timeout: float, *, gather: float = 0.0) -> list[Outcome]:
+        """Everything that came home, at least one unless `timeout` seconds passed without any.
+
+        `gather`: seconds in which more may come after the first.
+        """
         found: list[Outcome] = []
         try:
             found.append(
                 self._home.get(timeout=timeout) if timeout > 0 else self._home.get_nowait()
             )
+            time.sleep(gather)
             while True:
                 found.append(self._home.get_nowait())
         except Empty:

@@ -13,7 +13,7 @@ from accounts.models import Project
 from annotation.instances.models import Origin, RecordedLabel
 from annotation.instances.reading import unstorable
 from annotation.labels.models import Annotator, AnnotatorKind
-from annotation.labels.people import pseudonym
+from annotation.labels.people import ImportedNames, pseudonym
 from annotation.ledger.models import Budget
 from annotation.projects.models import Criterion
 from annotation.projects.selectors import protocol_of
@@ -179,7 +179,8 @@ def ensure_recorded(*, project: Project, pair_price_micros: int = PAIR_PRICE_MIC
 
     A judge recorded in both orders is charged half of `pair_price_micros` for each, one recorded
     once all of it: a pair costs the same either way. Its annotator is simulated when all its
-    labels are. Judges that exist keep their price.
+    labels are. Judges that exist keep their price. One that can be asked is never taken for the
+    source of imported labels: these have a judge of their own, "… (imported)".
     """
     found = (
         RecordedLabel.objects.filter(instance__project=project, origin=Origin.JUDGE)
@@ -192,19 +193,24 @@ def ensure_recorded(*, project: Project, pair_price_micros: int = PAIR_PRICE_MIC
         .order_by("annotator")
     )
     known = {judge.name: judge for judge in Judge.objects.filter(project=project)}
-    return [
-        known.get(row["annotator"])
-        or create_judge(
-            project=project,
-            name=row["annotator"],
-            model=row["annotator"],
-            provider=ProviderName.RECORDED,
-            simulated=row["simulated"] == row["labels"],
-            label_price_micros=pair_price_micros,
-            price_per_call_micros=pair_price_micros // row["orders"],
+    names = ImportedNames.of(project)
+    judges: dict[str, Judge] = {}
+    for row in found:
+        name = names(row["annotator"])
+        judges[name] = (
+            known.get(name)
+            or judges.get(name)
+            or create_judge(
+                project=project,
+                name=name,
+                model=row["annotator"],
+                provider=ProviderName.RECORDED,
+                simulated=row["simulated"] == row["labels"],
+                label_price_micros=pair_price_micros,
+                price_per_call_micros=pair_price_micros // row["orders"],
+            )
         )
-        for row in found
-    ]
+    return list(judges.values())
 
 
 def set_accuracy(*, judge: Judge, accuracy: float) -> Judge:

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import count
 
 from django.db import transaction
 
 from accounts.models import Project, User
+from annotation.judges.models import Judge, Provider
 from annotation.projects.selectors import protocol_of
 from core.hashing import content_hash
 
@@ -13,6 +15,7 @@ from .models import Annotator, AnnotatorKind
 
 _PREFIX = {"person": "p", "judge": "j", "import": "i", "verifier": "v"}
 SIMULATED = " (simulated)"
+LONGEST = 120
 # Raw, because every request of the labelling page asks this.
 THERE = "SELECT * FROM annotation_annotator WHERE project_id = %s AND user_id = %s"
 
@@ -35,6 +38,29 @@ class Name:
 def pseudonym(*, salt: str, kind: str, name: str) -> str:
     """What others see instead of the name: salted, so that it cannot be looked up by hashing."""
     return f"{_PREFIX[kind]}-{content_hash([salt, kind, name])[:12]}"
+
+
+@dataclass(frozen=True)
+class ImportedNames:
+    """What a project calls the judges that labels came from: a name that a judge which can be
+    asked has already is not theirs, or its own labels could not be told from imported ones."""
+
+    taken: frozenset[str]
+
+    @classmethod
+    def of(cls, project: Project) -> "ImportedNames":
+        asked = Judge.objects.filter(project=project).exclude(provider=Provider.RECORDED)
+        return cls(frozenset(asked.values_list("name", flat=True)))
+
+    def __call__(self, given: str) -> str:
+        """The name given, or the first free of "… (imported)", "… (imported 2)" and so on."""
+        name = given
+        for number in count(1):
+            if name not in self.taken:
+                break
+            mark = " (imported)" if number == 1 else f" (imported {number})"
+            name = f"{given[: LONGEST - len(mark)]}{mark}"
+        return name
 
 
 def annotator_for(*, project: Project, user: User) -> Annotator:

@@ -20,7 +20,7 @@ from core.hashing import content_hash, unit_interval
 
 from .announcing import announce
 from .models import Annotation, Annotator, AnnotatorKind
-from .people import Name, annotators_named
+from .people import ImportedNames, Name, annotators_named
 
 BATCH = 500
 # Recorded labels get client ids of their own, so that revealing one again is a no-op.
@@ -32,6 +32,7 @@ class Vote:
     """One annotation to be: a person's recorded label, or a judge's in all its orders."""
 
     labels: Sequence[RecordedLabel]
+    given: str
 
     @property
     def first(self) -> RecordedLabel:
@@ -40,7 +41,7 @@ class Vote:
     @property
     def who(self) -> Name:
         kind = AnnotatorKind.JUDGE if self.first.origin == Origin.JUDGE else AnnotatorKind.IMPORT
-        return Name(kind, self.first.annotator, all(label.simulated for label in self.labels))
+        return Name(kind, self.given, all(label.simulated for label in self.labels))
 
     @property
     def client_id(self) -> uuid.UUID:
@@ -96,7 +97,7 @@ def reveal_recorded(
 ) -> int:
     """As `reveal`, for these rows."""
     salt = protocol_of(project).salt
-    votes = list(_votes(recorded, salt, limit))
+    votes = list(_votes(recorded, salt, limit, ImportedNames.of(project)))
     if not votes:
         return 0
     annotators = annotators_named(project=project, salt=salt, names=[vote.who for vote in votes])
@@ -110,7 +111,9 @@ def reveal_recorded(
     return len(rows)
 
 
-def _votes(recorded: Iterable[RecordedLabel], salt: str, limit: int | None) -> Iterator[Vote]:
+def _votes(
+    recorded: Iterable[RecordedLabel], salt: str, limit: int | None, names: ImportedNames
+) -> Iterator[Vote]:
     people: dict[int, list[RecordedLabel]] = defaultdict(list)
     judges: dict[tuple[int, str], list[RecordedLabel]] = defaultdict(list)
     for label in recorded:
@@ -120,9 +123,9 @@ def _votes(recorded: Iterable[RecordedLabel], salt: str, limit: int | None) -> I
             people[label.instance_id].append(label)
     for labels in people.values():
         labels.sort(key=lambda label: unit_interval(salt, "vote", label.pk))
-        yield from (Vote([label]) for label in labels[:limit])
-    for labels in judges.values():
-        yield Vote(sorted(labels, key=lambda label: label.ordinal))
+        yield from (Vote([label], label.annotator) for label in labels[:limit])
+    for (_, given), labels in judges.items():
+        yield Vote(sorted(labels, key=lambda label: label.ordinal), names(given))
 
 
 def _unrevealed(votes: list[Vote], annotators: Mapping[Name, Annotator]) -> list[Vote]:

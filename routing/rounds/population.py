@@ -8,7 +8,7 @@ from accounts.models import Project
 from annotation.datasets.splits import split_prompts
 from annotation.instances.content import text_of
 from annotation.instances.models import Instance, InstanceState, Origin, RecordedLabel
-from annotation.judges.models import Judge
+from annotation.judges.models import Judge, Provider
 from annotation.judges.protocol import Answer, Verdict, merge
 from core.exceptions import InvalidInput
 from core.hashing import unit_interval
@@ -131,13 +131,15 @@ def _recorded(
     """Recorded votes in the order in which `labels.services.reveal` buys them, and verdicts."""
     people: dict[int, list[tuple[float, float]]] = defaultdict(list)
     answers: dict[int, list[Answer]] = defaultdict(list)
+    # A recorded judge may bear another name than its labels came with.
+    given = judge.model if judge.provider == Provider.RECORDED else judge.name
     rows = RecordedLabel.objects.filter(instance__project=project).order_by("pk")
     for row in rows.iterator(chunk_size=5000):
         if len(row.ranking) != 2:
             continue
         if row.origin == Origin.HUMAN:
             people[row.instance_id].append((unit_interval(salt, "vote", row.pk), vote(row.ranking)))
-        elif row.annotator == judge.name:
+        elif row.annotator == given:
             order = tuple(row.shown_order) if row.shown_order else None
             answers[row.instance_id].append(Answer(order, tuple(row.ranking)))
     votes = {pk: tuple(value for _, value in sorted(drawn)) for pk, drawn in people.items()}

@@ -5,9 +5,12 @@ import uuid
 import pytest
 
 from annotation.instances.models import Instance
+from annotation.judges.models import Provider
+from annotation.judges.services import ask, create_judge, ensure_recorded
 from annotation.labels.models import Annotation
+from annotation.labels.people import ImportedNames
 from annotation.labels.services import reveal
-from annotation.projects.selectors import protocol_of
+from annotation.projects.selectors import main_criterion, protocol_of
 from annotation.queue.models import Slot, SlotState
 from annotation.queue.services import AssignmentItem, assign, claim
 from core.exceptions import InvalidInput
@@ -119,3 +122,38 @@ def test_one_project_at_a_time() -> None:
 def test_nothing_to_reveal() -> None:
     assert reveal(instances=[], origin="human") == 0
     assert reveal(instances=[make_instance(make_project()).pk], origin="judge") == 0
+
+
+def test_labels_under_the_name_of_a_judge_that_can_be_asked_are_not_its_own() -> None:
+    project = make_project()
+    live = create_judge(project=project, name="gpt", model="gpt-4", provider=Provider.OPENAI)
+    instance = make_instance(project)
+    make_recorded_label(instance, origin="judge", annotator="gpt")
+    assert reveal(instances=[instance.pk], origin="judge") == 1
+    (imported,) = ensure_recorded(project=project)
+    assert (imported.name, imported.model, imported.provider) == (
+        "gpt (imported)",
+        "gpt",
+        Provider.RECORDED,
+    )
+    assert Annotation.objects.get().annotator == imported.annotator
+    assert not live.annotator.annotations.exists()
+    assert ensure_recorded(project=project) == [imported]
+    assert reveal(instances=[instance.pk], origin="judge") == 0
+
+
+def test_a_name_for_imported_labels_is_free_and_short_enough() -> None:
+    taken = ImportedNames(frozenset({"gpt", "gpt (imported)", "g" * 120}))
+    assert [taken("other"), taken("gpt")] == ["other", "gpt (imported 2)"]
+    assert taken("g" * 120) == "g" * 109 + " (imported)"
+
+
+def test_an_imported_judge_is_asked_for_its_own_recorded_labels() -> None:
+    project = make_project()
+    create_judge(project=project, name="gpt", model="gpt-4", provider=Provider.OPENAI)
+    instance = make_instance(project)
+    make_recorded_label(instance, (2, 1), origin="judge", annotator="gpt")
+    (imported,) = ensure_recorded(project=project)
+    ask(judge=imported, instance_ids=[instance.pk], criterion=main_criterion(project))
+    label = Annotation.objects.get()
+    assert (label.annotator, label.ranking) == (imported.annotator, [2, 1])

@@ -1,14 +1,14 @@
 """Several trials side by side on the instances they share."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from annotation.instances.models import Instance
 from annotation.judges.models import JudgeRun
-from annotation.judges.workbench.comparing import Difference, Unit, difference
+from annotation.judges.workbench.comparing import Difference, Unit, difference, figures
 from annotation.judges.workbench.results import Result, instances_of, result_of, trial_result
 from core.exceptions import InvalidInput
 
@@ -19,7 +19,7 @@ MOST_SHOWN = 50
 
 @dataclass(frozen=True)
 class Side:
-    """One trial on the shared instances; `against` is it minus the first."""
+    """One trial on what all of them answered; `against` is it minus the first."""
 
     run: JudgeRun
     result: Result
@@ -51,6 +51,9 @@ class Comparison:
 def comparison_of(runs: Sequence[JudgeRun]) -> Comparison:
     """The trials on the instances that all of them were asked about, each against the first.
 
+    Agreement, flips and differences are over the same units: those with a verdict of each trial
+    that has any.
+
     Raises:
         InvalidInput: they were asked about different criteria.
     """
@@ -58,7 +61,7 @@ def comparison_of(runs: Sequence[JudgeRun]) -> Comparison:
         raise InvalidInput(_("These trials asked about different criteria: compare others."))
     shared = set.intersection(*(set(instances_of(run)) for run in runs))
     criterion = trial_result(runs[0]).criterion
-    results = [result_of(run.judge, criterion, sorted(shared)) for run in runs]
+    results = _alike([result_of(run.judge, criterion, sorted(shared)) for run in runs])
     first = results[0]
     sides = [
         Side(
@@ -70,6 +73,17 @@ def comparison_of(runs: Sequence[JudgeRun]) -> Comparison:
     ]
     units = _differing(results)
     return Comparison(sides, len(shared), _rows(units[:MOST_SHOWN], results), len(units))
+
+
+def _alike(results: Sequence[Result]) -> list[Result]:
+    """The results on the units that all of them with a verdict at all have a verdict on."""
+    given = [set(result.said) for result in results if result.said]
+    units = set.intersection(*given) if given else set()
+    said = [{unit: each.said[unit] for unit in units & each.said.keys()} for each in results]
+    return [
+        replace(result, said=mine, figures=figures(result.people, mine))
+        for result, mine in zip(results, said, strict=True)
+    ]
 
 
 def _differing(results: Sequence[Result]) -> list[Unit]:

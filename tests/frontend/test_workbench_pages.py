@@ -7,13 +7,15 @@ from django.test import Client
 
 from accounts.models import Project, Role
 from annotation.judges.injection.services import CALLS
-from annotation.judges.models import Judge, JudgeRun, Mining, Prompt, Stage
+from annotation.judges.models import Judge, JudgeCall, JudgeRun, Mining, Prompt, Stage
 from annotation.judges.prompting import create_prompt, new_version
 from annotation.judges.workbench.mining import Order, mine
 from annotation.judges.workbench.trials import Trial, try_prompt
 from annotation.labels.models import Annotation
+from annotation.ledger.models import Budget
 from annotation.projects.selectors import main_criterion
 from annotation.projects.services import publish_guideline
+from frontend.workbench.comparison import comparison_of
 from tests.annotation.chat_server import ChatServer, serving
 from tests.annotation.workbench_scene import (
     follows_the_prompt,
@@ -128,6 +130,47 @@ def test_versions_side_by_side(chief: Client, project: Project) -> None:
     assert "Instances on which they differ" in page
     alone = chief.get(f"{BASE}/trials/compare/?run={runs[0].pk}").content.decode()
     assert "Nothing to compare yet" in alone
+
+
+def test_shares_stand_on_the_same_pairs_as_their_difference(
+    chief: Client, project: Project
+) -> None:
+    pairs = make_pairs(project, 12)
+    with serving(follows_the_prompt) as server:
+        polite, longer = tried(project, server, "- be polite", "- be clear")
+    # The first has no verdict where the second, which names the longer one, is wrong.
+    wrong = [pair.pk for number, pair in enumerate(pairs) if number % 4 > 1]
+    JudgeCall.objects.filter(judge=polite.judge, instance__in=wrong).delete()
+    found = comparison_of([polite, longer])
+    shares = [side.result.figures.agreement for side in found.sides]
+    assert [(share.value, share.labels) for share in shares if share] == [(1.0, 6), (1.0, 6)]
+    against = found.sides[1].against
+    assert against is not None
+    assert (against.value, against.units) == (0.0, 6)
+    page = chief.get(f"{BASE}/trials/compare/?run={polite.pk}&run={longer.pk}").content.decode()
+    assert page.count('<td class="n">6</td>') == 2
+    assert "12 instances asked of all" in page
+
+
+def test_a_version_without_a_verdict_hides_nothing_of_the_others(project: Project) -> None:
+    make_pairs(project, 12)
+    with serving(follows_the_prompt) as server:
+        runs = tried(project, server, "- be polite", "- be clear", "- be kind")
+    JudgeCall.objects.filter(judge=runs[2].judge).delete()
+    found = comparison_of(runs)
+    assert [side.result.figures.units for side in found.sides] == [12, 12, 0]
+    assert found.sides[2].against is None
+
+
+def test_budgets_say_what_is_left_of_them(chief: Client, project: Project) -> None:
+    make_pairs(project, 4)
+    with serving(follows_the_prompt) as server:
+        make_judge(project, server.url)
+        make_budget(project, 3_000_000)
+    Budget.objects.update(settled=500_000, reserved=250_000)
+    prompt = create_prompt(project=project, name="plain", instructions="Think.")
+    for address in (f"{BASE}/prompts/{prompt.pk}/", f"{BASE}/criteria/"):
+        assert "judges: 2.25 USD left" in chief.get(address).content.decode()
 
 
 def test_promoting_says_what_it_does_first(chief: Client, project: Project) -> None:

@@ -1,38 +1,24 @@
-"""Groups of annotators who prefer differently: a mixture over annotators. Pure: numpy, SciPy.
-
-Annotator w belongs to one group g. On a pair the group prefers the first with probability θ, and w
-says so with probability γ_w θ + (1 − γ_w) / 2: γ is w's reliability, so that careless people are no
-group of their own. θ of a pair and group stands on what the others of the group say there, drawn
-towards what everybody else says, never on the label that it explains (a collapsed mixture of
-Bernoulli profiles): someone who is alone with their view is no group either.
+"""Groups of annotators who prefer differently: how many there are, and what sets them apart. Pure.
 
 How many groups there are is chosen on prompts that the memberships have not seen. More groups only
 where they foretell held-out labels better than fewer, and where each agrees more with itself than
-with any other, both by more than chance. One is a frequent answer.
+with any other, both by more than chance. One is a frequent answer. What a group is, `mixture` says.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from annotation.quality.bias import Share, Z
 from annotation.quality.reliability import Ballots
 
-Vector = npt.NDArray[np.float64]
-Codes = npt.NDArray[np.intp]
+from .mixture import PULL, Codes, Mixture, State, Table, Vector
 
-# A group's opinion of a pair weighs this many labels of everybody beforehand, and that one ½.
-PULL = 2.0
-MOST_GROUPS, RESTARTS, ROUNDS, FOLDS = 3, 2, 60, 5
+MOST_GROUPS, FOLDS = 3, 5
 # Annotators who can shape a group, each with so many labels on pairs that others labelled too.
 FEW_ANNOTATORS, FEW_SHARED = 4, 20
-# A prior of three right and one wrong label for the reliability.
-RIGHT, WRONG = 3.0, 1.0
-EDGE = 0.01
 
 
 @dataclass(frozen=True)
@@ -110,7 +96,7 @@ def find(
     """
     who, codes = np.unique(ballots.annotator, return_inverse=True)
     shapes = np.isin(who, list(shaping)) if shaping is not None else np.ones(len(who), bool)
-    table = _Table(ballots.pair, codes, ballots.p, shapes.astype(np.float64))
+    table = Table(ballots.pair, codes, ballots.p, shapes.astype(np.float64))
     usable = np.bincount(codes[table.shared], minlength=len(who)) >= FEW_SHARED
     able = int((usable & shapes).sum())
     if able < FEW_ANNOTATORS:
@@ -118,7 +104,7 @@ def find(
     cluster = np.asarray(clusters, dtype=np.intp)
     trials = _trials(table, cluster, most, seed)
     chosen = max((t.groups for t in trials if t.better), default=1)
-    found = _Mixture(table, chosen).best(seed)
+    found = Mixture(table, chosen).best(seed)
     order = np.argsort(-found.shares, kind="stable")
     found = State(found.member[:, order], found.reliable, found.shares[order])
     return Groups(
@@ -136,139 +122,7 @@ def find(
     )
 
 
-class _Table:
-    """Labels and sums over those of a pair. `weight`: by annotator 1 where they shape groups."""
-
-    def __init__(self, unit: Codes, who: Codes, p: Vector, weight: Vector) -> None:
-        # Here, not above: SciPy would slow the start of every web process.
-        from scipy.sparse import csr_array  # noqa: PLC0415
-
-        self.unit, self.who, self.p, self.weight = unit, who, p, weight
-        self.annotators = len(weight)
-        ones, rows = np.ones(len(unit)), np.arange(len(unit))
-        units = int(unit.max(initial=-1)) + 1
-        self.by_unit: Any = csr_array((ones, (unit, rows)), (units, len(unit)))
-        self.by_who: Any = csr_array((ones, (who, rows)), (self.annotators, len(unit)))
-        mine = weight[who]
-        # Somebody else who shapes groups labelled the pair.
-        self.shared = (self.by_unit @ mine)[unit] - mine > 0
-
-    def only(self, labels: npt.NDArray[np.bool_]) -> "_Table":
-        return _Table(self.unit[labels], self.who[labels], self.p[labels], self.weight)
-
-    def others(self, values: Vector) -> Vector:
-        """(labels, …) sums of `values` (labels, …) over the other labels of the pair."""
-        found: Vector = (self.by_unit @ values)[self.unit] - values
-        return found
-
-
-@dataclass(frozen=True)
-class State:
-    """(annotators, groups) P(group), (annotators,) reliability, (groups,) shares."""
-
-    member: Vector
-    reliable: Vector
-    shares: Vector
-
-
-class _Mixture:
-    """The mixture of so many groups over one table."""
-
-    def __init__(self, table: _Table, groups: int) -> None:
-        self.table, self.groups = table, groups
-        self.p = table.p[:, None]
-
-    def best(self, seed: int) -> State:
-        """The likeliest of several starts."""
-        rng = np.random.default_rng(seed)
-        starts = [self._opposed(), *(self._random(rng) for _ in range(RESTARTS))]
-        if self.groups == 1:
-            starts = starts[:1]
-        found = [self._run(start) for start in starts]
-        return max(found, key=lambda each: each[1])[0]
-
-    def opinions(self, state: State) -> Vector:
-        """(labels, groups) P(first) by the others' labels, by group."""
-        table = self.table
-        mine = (state.member * (table.weight * state.reliable)[:, None])[table.who]
-        alone = mine.sum(axis=1, keepdims=True)
-        # Everybody else on the pair.
-        pooled = (0.5 + table.others(alone * self.p)) / (1 + table.others(alone))
-        theta = (PULL * pooled + table.others(mine * self.p)) / (PULL + table.others(mine))
-        found: Vector = np.clip(theta, EDGE, 1 - EDGE)
-        return found
-
-    def chances(self, state: State) -> Vector:
-        """(labels, groups) P(first) by the annotator if they were of the group."""
-        gamma = state.reliable[self.table.who][:, None]
-        found: Vector = gamma * self.opinions(state) + (1 - gamma) / 2
-        return found
-
-    def _run(self, state: State) -> tuple[State, float]:
-        before = -np.inf
-        for _ in range(ROUNDS):
-            state, score = self._step(state)
-            if abs(score - before) < 1e-7 * abs(score):
-                break
-            before = score
-        return state, score
-
-    def _step(self, state: State) -> tuple[State, float]:
-        table = self.table
-        chances = self.chances(state)
-        logs = self.p * np.log(chances) + (1 - self.p) * np.log1p(-chances)
-        # Where nobody else labelled, a label tells of no group.
-        logs *= table.shared[:, None]
-        joint = table.by_who @ logs + np.log(state.shares)
-        top = joint.max(axis=1, keepdims=True)
-        member = np.exp(joint - top)
-        total = member.sum(axis=1, keepdims=True)
-        member /= total
-        score = float((table.weight * (top + np.log(total))[:, 0]).sum())
-        counted = (member * table.weight[:, None]).sum(axis=0) + 1
-        shares = counted / counted.sum()
-        return State(member, self._reliable(state, member, chances), shares), score
-
-    def _reliable(self, state: State, member: Vector, chances: Vector) -> Vector:
-        table = self.table
-        guess = (1 - state.reliable[table.who][:, None]) / 2
-        follows = self.p * (1 - guess / chances) + (1 - self.p) * (1 - guess / (1 - chances))
-        mine = (member[table.who] * follows).sum(axis=1) * table.shared
-        right = table.by_who @ mine + RIGHT
-        found: Vector = right / (table.by_who @ table.shared.astype(np.float64) + RIGHT + WRONG)
-        return np.clip(found, EDGE, 1 - EDGE)
-
-    def _start(self, member: Vector) -> State:
-        member = 0.1 / self.groups + 0.9 * member
-        even = np.full(self.groups, 1 / self.groups)
-        return State(member, np.full(self.table.annotators, RIGHT / (RIGHT + WRONG)), even)
-
-    def _random(self, rng: np.random.Generator) -> State:
-        drawn = rng.integers(0, self.groups, self.table.annotators)
-        return self._start(np.eye(self.groups)[drawn])
-
-    def _opposed(self) -> State:
-        """By who differs from the pair's mean in the same direction: the first singular vectors."""
-        table = self.table
-        if self.groups == 1:
-            return self._start(np.ones((table.annotators, 1)))
-        from scipy.sparse import csr_array  # noqa: PLC0415
-        from scipy.sparse.linalg import svds  # noqa: PLC0415
-
-        ones = table.weight[table.who]
-        size = np.maximum(table.by_unit @ ones, 1)
-        mean = (table.by_unit @ (ones * table.p)) / size
-        off = (table.p - mean[table.unit]) * ones
-        shape = (table.annotators, len(size))
-        matrix = csr_array((off, (table.who, table.unit)), shape)
-        k = min(self.groups - 1, min(shape) - 1)
-        start = np.random.default_rng(0).normal(size=min(shape))
-        left, _, _ = svds(matrix, k=k, v0=start)
-        codes = (left > 0) @ (2 ** np.arange(left.shape[1])) % self.groups
-        return self._start(np.eye(self.groups)[codes.astype(np.intp)])
-
-
-def _trials(table: _Table, cluster: Codes, most: int, seed: int) -> list[Trial]:
+def _trials(table: Table, cluster: Codes, most: int, seed: int) -> list[Trial]:
     """One group, two, …, until one more does not help."""
     prompts = int(cluster.max(initial=-1)) + 1
     fold = np.random.default_rng(seed).permutation(prompts) % FOLDS
@@ -290,7 +144,7 @@ def _trials(table: _Table, cluster: Codes, most: int, seed: int) -> list[Trial]:
     return trials
 
 
-def _held_out(table: _Table, fold: Codes, groups: int, seed: int) -> tuple[Vector, Vector]:
+def _held_out(table: Table, fold: Codes, groups: int, seed: int) -> tuple[Vector, Vector]:
     """(labels,) log-likelihood and (labels, groups) membership, found in the other folds."""
     found = np.zeros(len(table.p))
     members = np.full((len(table.p), groups), 1 / groups)
@@ -299,9 +153,9 @@ def _held_out(table: _Table, fold: Codes, groups: int, seed: int) -> tuple[Vecto
         apart = fold == each
         if not apart.any() or apart.all():
             continue
-        state = _Mixture(table.only(~apart), groups).best(seed)
+        state = Mixture(table.only(~apart), groups).best(seed)
         here = table.only(apart)
-        chances = _Mixture(here, groups).chances(state)
+        chances = Mixture(here, groups).chances(state)
         p = (state.member[here.who] * chances).sum(axis=1)
         found[apart] = here.p * np.log(p) + (1 - here.p) * np.log1p(-p)
         first = state.member if first is None else first
@@ -317,7 +171,7 @@ def _aligned(member: Vector, like: Vector) -> Vector:
     return member[:, list(best)]
 
 
-def _inside(table: _Table, member: Vector, cluster: Codes) -> tuple[float | None, float | None]:
+def _inside(table: Table, member: Vector, cluster: Codes) -> tuple[float | None, float | None]:
     """The least clear of how much more a group agrees inside than with another, and its error."""
     same, all_ = (_by_cluster(each, cluster) for each in _meetings(table, member))
     number = all_.sum(axis=0)
@@ -339,7 +193,7 @@ def _by_cluster(values: Vector, cluster: Codes) -> Vector:
     return found
 
 
-def _meetings(table: _Table, member: Vector) -> tuple[Vector, Vector]:
+def _meetings(table: Table, member: Vector) -> tuple[Vector, Vector]:
     """(units, groups, groups) how much two labels of a pair agree, and how many such there are.
 
     Args:
@@ -372,7 +226,7 @@ def _mean_of(values: Vector, cluster: Codes, weight: Vector) -> tuple[float, flo
     return mean, float(np.sqrt((off**2).sum() * clusters / (clusters - 1)) / total)
 
 
-def _agreement(table: _Table, state: State) -> tuple[tuple[float | None, ...], ...]:
+def _agreement(table: Table, state: State) -> tuple[tuple[float | None, ...], ...]:
     """Over every two labels of a pair by different annotators, weighed by membership."""
     same, all_ = (each.sum(axis=0) for each in _meetings(table, state.member[table.who]))
     return tuple(
@@ -381,7 +235,7 @@ def _agreement(table: _Table, state: State) -> tuple[tuple[float | None, ...], .
     )
 
 
-def _with_all(table: _Table, state: State, cluster: Codes) -> tuple[Share | None, ...]:
+def _with_all(table: Table, state: State, cluster: Codes) -> tuple[Share | None, ...]:
     """By group: its labels beside the majority of everybody else on the pair."""
     ones = table.weight[table.who]
     lean = table.others(ones * (table.p - 0.5))
@@ -400,7 +254,7 @@ def _with_all(table: _Table, state: State, cluster: Codes) -> tuple[Share | None
     return tuple(found)
 
 
-def _apart(table: _Table, state: State, most: int = 100) -> tuple[Apart, ...]:
+def _apart(table: Table, state: State, most: int = 100) -> tuple[Apart, ...]:
     """The pairs on which groups differ most clearly, where each group has a label."""
     if len(state.shares) < 2:
         return ()

@@ -13,6 +13,7 @@ from annotation.judges.providers.chat import batches
 from core.exceptions import InvalidInput
 from core.secrets import encrypt
 from tests.endpoint.client import endpoint
+from tests.loops import in_a_loop
 
 from .raw_server import raw, response
 
@@ -74,7 +75,7 @@ def test_every_question_of_a_batch_has_an_outcome(provider: str) -> None:
 
     errors = dict.fromkeys(("500", "context", "413", "refusal"), 0.1)
     with endpoint(errors=errors, batch_expires=0.1, batch_seconds=0.3) as running:
-        found = asyncio.run(run(f"{running.url}/v1"))
+        found = in_a_loop(run(f"{running.url}/v1"))
         bill = running.bill()
     assert set(found) == {question.key for question in questions(60)}
     outcomes = Counter(outcome(result) for result in found.values())
@@ -103,7 +104,7 @@ def test_a_cancelled_batch_leaves_questions_that_may_be_asked_again(provider: st
         return found
 
     with endpoint(batch_seconds=60) as running:
-        found = asyncio.run(run(f"{running.url}/v1"))
+        found = in_a_loop(run(f"{running.url}/v1"))
         assert running.bill()["calls"] == 0
     assert len(found) == 3
     for result in found.values():
@@ -120,7 +121,7 @@ def failing(act: Any, *answers: bytes, provider: str = "openai-compatible") -> P
             await made.close()
         return failed.value
 
-    return asyncio.run(run())
+    return in_a_loop(run())
 
 
 def test_only_handing_in_may_have_been_charged() -> None:

@@ -15,6 +15,7 @@ from annotation.projects.selectors import main_criterion
 from core.exceptions import InvalidInput
 from core.secrets import encrypt
 from tests.factories import make_instance, make_project
+from tests.loops import in_a_loop
 
 from .chat_server import ChatServer, reply, serving
 
@@ -51,7 +52,7 @@ def replies(judge: Judge) -> list[tuple[Question, Reply]]:
         finally:
             await provider.close()
 
-    return list(zip(questions, asyncio.run(run()), strict=True))
+    return list(zip(questions, in_a_loop(run()), strict=True))
 
 
 def authorisation(server: ChatServer) -> set[str | None]:
@@ -122,7 +123,7 @@ def test_a_name_that_turns_out_to_be_private_is_not_asked(
             await provider.close()
 
     with pytest.raises(ProviderError) as failed:
-        asyncio.run(run())
+        in_a_loop(run())
     assert failed.value.failure == Failure.PRIVATE
 
 

@@ -1,6 +1,5 @@
 """Every way in which a call can bring no reply: what it is called, and what is owed."""
 
-import asyncio
 import socket
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -15,6 +14,7 @@ from annotation.judges.providers.chat import chat_of
 from annotation.judges.providers.waiting import waiting_time
 from core.exceptions import InvalidInput
 from core.secrets import encrypt
+from tests.loops import in_a_loop
 
 from .raw_server import DRIP, HANG, SILENCE, raw, response
 
@@ -46,7 +46,7 @@ def failing(*answers: bytes, provider: str = "openai-compatible", **values: Any)
             assert len(server.heads) == 1
         return failed.value
 
-    return asyncio.run(run())
+    return in_a_loop(run())
 
 
 @pytest.mark.parametrize("provider", ["openai-compatible", "anthropic"])
@@ -177,23 +177,23 @@ def test_who_cannot_be_reached_is_owed_nothing() -> None:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
         with pytest.raises(ProviderError) as failed:
-            asyncio.run(ask(url))
+            in_a_loop(ask(url))
     error = failed.value
     assert (error.failure, error.retry, error.unknown) == (Failure.NETWORK, True, NOTHING_OWED)
     with pytest.raises(ProviderError) as failed:
-        asyncio.run(ask("http://nobody.invalid/v1"))
+        in_a_loop(ask("http://nobody.invalid/v1"))
     assert (failed.value.failure, failed.value.unknown) == (Failure.NETWORK, NOTHING_OWED)
 
 
 def test_private_addresses_are_not_asked(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.JUDGE_PRIVATE_HOSTS = []
     with pytest.raises(InvalidInput, match="not public"):
-        asyncio.run(ask("http://127.0.0.1:8000/v1"))
+        in_a_loop(ask("http://127.0.0.1:8000/v1"))
     # A name shows its address only when it is asked.
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.1", 443))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     with pytest.raises(ProviderError) as failed:
-        asyncio.run(ask("https://models.example/v1"))
+        in_a_loop(ask("https://models.example/v1"))
     error = failed.value
     assert (error.failure, error.retry, error.unknown) == (Failure.PRIVATE, False, NOTHING_OWED)
 
@@ -213,7 +213,7 @@ def test_a_key_in_a_reply_is_not_written_down_either() -> None:
         async with raw(response(200, said)) as server:
             return await ask(server.url)
 
-    assert asyncio.run(run()).text == "Your key is [key]."
+    assert in_a_loop(run()).text == "Your key is [key]."
 
 
 def test_a_connection_shows_no_key() -> None:

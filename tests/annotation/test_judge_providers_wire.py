@@ -12,6 +12,7 @@ from annotation.judges.providers.chat import chat_of
 from core.exceptions import InvalidInput
 from core.secrets import encrypt
 from tests.endpoint.client import endpoint
+from tests.loops import in_a_loop
 
 from .raw_server import RawServer, raw, response
 
@@ -49,7 +50,7 @@ def said(
             await chat.close()
             return completion, server
 
-    return asyncio.run(run())
+    return in_a_loop(run())
 
 
 def chat_reply(content: Any, **more: Any) -> dict[str, Any]:
@@ -262,7 +263,7 @@ def test_one_client_asks_many_questions_at_once(provider: str) -> None:
         return found
 
     with endpoint(latency=2) as running:
-        found = asyncio.run(run(f"{running.url}/v1"))
+        found = in_a_loop(run(f"{running.url}/v1"))
         bill = running.bill()
     assert {each.text for each in found} == {"A"}
     assert bill["calls"] == 40
@@ -286,4 +287,4 @@ def test_a_connection_that_the_server_has_closed_is_not_used_again() -> None:
             assert len(server.heads) == 3
             return texts
 
-    assert asyncio.run(run()) == ["A", "A", "A"]
+    assert in_a_loop(run()) == ["A", "A", "A"]

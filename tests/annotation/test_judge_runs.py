@@ -311,7 +311,7 @@ def test_a_killed_run_goes_on_and_buys_nothing_again() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_run_that_goes_on_counts_what_it_labelled_before() -> None:
-    with endpoint(latency=0.05) as server:
+    with endpoint(latency=0.3) as server:
         judge, budget = scene(server, 100, concurrency=16)
         run = begin(judge, budget, selection={"of": "unlabelled"})
         with elsewhere(run) as process:

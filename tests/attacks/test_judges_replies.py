@@ -1,6 +1,5 @@
 """Endpoints that answer with whatever breaks a reader: every reply has an outcome, none a crash."""
 
-import asyncio
 import gzip
 import json
 import time
@@ -21,6 +20,7 @@ from tests.annotation.judge_scene import begin, finish, make_budget, make_judge,
 from tests.annotation.raw_server import raw, response, serving
 from tests.annotation.test_judge_providers_wire import chat_reply, said
 from tests.factories import make_project
+from tests.loops import in_a_loop
 
 KEY = "sk-ant/api+1234567890"
 MEGABYTE = 1 << 20
@@ -49,7 +49,7 @@ def outcome(*answers: bytes, **values: Any) -> Completion | ProviderError:
             finally:
                 await chat.close()
 
-    return asyncio.run(run())
+    return in_a_loop(run())
 
 
 def packed(body: bytes, packing: str, **headers: str) -> bytes:
@@ -175,13 +175,13 @@ def line(key: str, text: str) -> str:
 
 def test_one_odd_line_of_a_batch_costs_no_other() -> None:
     file = line("1", "A\u2028B\x85C") + "[" * 60_000 + "\nnot JSON\n\n" + line("2", "B")
-    found = asyncio.run(_lines(OpenAIBatches, response(200, file)))
+    found = in_a_loop(_lines(OpenAIBatches, response(200, file)))
     assert {key: each.text for key, each in found.items()} == {"1": "A\u2028B\x85C", "2": "B"}
 
 
 def test_a_line_without_end_is_given_up() -> None:
     with pytest.raises(ProviderError) as failed:
-        asyncio.run(_lines(OpenAIBatches, response(200, " " * (17 * MEGABYTE))))
+        in_a_loop(_lines(OpenAIBatches, response(200, " " * (17 * MEGABYTE))))
     assert not failed.value.unknown
 
 
@@ -200,8 +200,8 @@ def test_a_batch_may_be_told_of_in_any_shape() -> None:
 
     for odd in (7, "x", [1], {"completed": "many", "failed": -1, "succeeded": None}):
         answer = {"status": {"\ud800": 1}, "processing_status": 1, "request_counts": odd}
-        asyncio.run(run(answer | {"data": odd}))
-        asyncio.run(run(answer | {"data": [{"metadata": odd}, odd, None]}))
+        in_a_loop(run(answer | {"data": odd}))
+        in_a_loop(run(answer | {"data": [{"metadata": odd}, odd, None]}))
 
 
 @pytest.mark.parametrize("size", [200_000])

@@ -23,6 +23,7 @@ from cryptography.x509.oid import NameOID
 from core import network
 from core.exceptions import InvalidInput
 from core.network import PUBLIC, Lanes, NoEnd, PrivateAddress, Reach, check_url
+from tests.loops import in_a_loop
 
 INSIDE = [
     "127.0.0.1",
@@ -208,24 +209,24 @@ def test_a_name_that_turns_private_is_connected_to_where_it_was_checked(
     with site(well) as (port, hosts):
         monkeypatch.setattr(socket, "getaddrinfo", names)
         reach = Reach.of(["127.0.0.1"])
-        assert asyncio.run(once(reach, f"http://models.example:{port}/")) == "ok"
+        assert in_a_loop(once(reach, f"http://models.example:{port}/")) == "ok"
         assert names.asked == ["models.example"]
         assert hosts == [f"models.example:{port}"]
         with pytest.raises(PrivateAddress, match="169"):
-            asyncio.run(once(reach, f"http://models.example:{port}/"))
+            in_a_loop(once(reach, f"http://models.example:{port}/"))
     assert len(hosts) == 1
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "2130706433", "0x7f.1", "localhost"])
 def test_private_addresses_are_not_connected_to(host: str) -> None:
     with site(well) as (port, hosts), pytest.raises(PrivateAddress):
-        asyncio.run(once(PUBLIC, f"http://{host}:{port}/"))
+        in_a_loop(once(PUBLIC, f"http://{host}:{port}/"))
     assert hosts == []
 
 
 def test_a_name_that_is_not_there_is_a_failure_to_connect() -> None:
     with pytest.raises(httpx.ConnectError, match="resolved"):
-        asyncio.run(once(PUBLIC, "http://nobody.invalid/"))
+        in_a_loop(once(PUBLIC, "http://nobody.invalid/"))
 
 
 def test_redirects_are_not_followed_and_proxies_of_the_environment_not_used(
@@ -248,7 +249,7 @@ def test_redirects_are_not_followed_and_proxies_of_the_environment_not_used(
         return found
 
     with site(redirect) as (port, hosts):
-        assert asyncio.run(status(port)) == 302
+        assert in_a_loop(status(port)) == 302
     assert len(hosts) == 1
 
 
@@ -263,7 +264,7 @@ def test_connections_are_used_again_and_one_for_each_call_in_flight() -> None:
         return opened
 
     with site(well) as (port, _hosts):
-        assert asyncio.run(many(port)) == 4
+        assert in_a_loop(many(port)) == 4
 
 
 def test_a_reply_that_does_not_end_is_given_up() -> None:
@@ -278,7 +279,7 @@ def test_a_reply_that_does_not_end_is_given_up() -> None:
             handler.close_connection = True
 
     with site(endless) as (port, _hosts), pytest.raises(NoEnd):
-        asyncio.run(once(Reach.of(["127.0.0.1"]), f"http://127.0.0.1:{port}/"))
+        in_a_loop(once(Reach.of(["127.0.0.1"]), f"http://127.0.0.1:{port}/"))
 
 
 def test_a_host_with_two_addresses_is_asked_at_the_one_that_answers(
@@ -294,7 +295,7 @@ def test_a_host_with_two_addresses_is_asked_at_the_one_that_answers(
 
     with site(well) as (port, hosts):
         monkeypatch.setattr(socket, "getaddrinfo", Names("127.0.0.9 127.0.0.1"))
-        found = asyncio.run(twice(f"http://models.example:{port}/"))
+        found = in_a_loop(twice(f"http://models.example:{port}/"))
     assert found == ["127.0.0.1", "127.0.0.9"]
     assert hosts == [f"models.example:{port}"] * 2
 
@@ -334,10 +335,10 @@ def test_the_certificate_is_that_of_the_name_though_an_address_is_connected_to(
         with site(well, context) as (port, hosts):
             monkeypatch.setattr(socket, "getaddrinfo", Names("127.0.0.1"))
             reach = Reach.of(["127.0.0.1"])
-            assert asyncio.run(once(reach, f"https://models.example:{port}/")) == "ok"
+            assert in_a_loop(once(reach, f"https://models.example:{port}/")) == "ok"
             assert hosts == [f"models.example:{port}"]
             with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-                asyncio.run(once(reach, f"https://other.example:{port}/"))
+                in_a_loop(once(reach, f"https://other.example:{port}/"))
         assert len(hosts) == 1
     finally:
         network.certificates.cache_clear()

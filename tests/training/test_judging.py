@@ -27,6 +27,7 @@ from annotation.projects.selectors import main_criterion
 from core.exceptions import InvalidInput, NotFound
 from jobs.runner import run_queued
 from tests.factories import make_instance, make_project
+from tests.loops import in_a_loop
 from training.fit.score import scored
 from training.fit.settings import ScoreConfig
 from training.registry.judging import sigmoid
@@ -180,7 +181,7 @@ def test_what_is_in_flight_at_a_crash_fails_with_the_last_words(model: str) -> N
         await provider.close()
         return [*outcomes, again]
 
-    *outcomes, again = asyncio.run(crash())
+    *outcomes, again = in_a_loop(crash())
     failed = [each for each in outcomes if isinstance(each, ProviderError)]
     assert failed
     assert all(each.retry and not each.unknown for each in failed)

@@ -180,7 +180,10 @@ def _matrix(report: JudgeReport, criterion: Json) -> Json:
         }
         for row in criterion["matrix"]
     ]
-    return {"columns": columns, "rows": rows}
+    # Said once where it holds for every judge.
+    told = [row["report"] for row in criterion["judges"].values() if row["report"]["powered"]]
+    few = bool(told) and all(found["few_prompts"] for found in told)
+    return {"columns": columns, "rows": rows, "few_prompts": few}
 
 
 @require_safe

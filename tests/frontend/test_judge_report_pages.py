@@ -45,14 +45,19 @@ def chief(project: Project, client: Client) -> Client:
 
 @pytest.fixture
 def judges(project: Project) -> list[Judge]:
-    """Two judges on an audit arm of 60 pairs; the first is against people on every third."""
+    return _labelled(project, 60)
+
+
+def _labelled(project: Project, pairs: int) -> list[Judge]:
+    """Two judges on an audit arm of so many pairs, two of a prompt; the first is against people on
+    every third."""
     found = [
         create_judge(project=project, name="critic", model="gpt-4o"),
         create_judge(project=project, name="second <b>judge</b>", model="claude-3"),
     ]
     person = make_annotator(project, kind="import")
     rng = random.Random(0)
-    for place in range(60):
+    for place in range(pairs):
         instance = make_instance(
             project, tags=["lang:en"], generators=("gpt-3.5", "llama"), prompt=f"Q {place // 2}"
         )
@@ -155,6 +160,32 @@ def test_versions_stand_side_by_side(chief: Client, project: Project, judges: li
         page = chief.get(f"{BASE}{judge.pk}/report/").content.decode()
         assert "By prompt version" in page
         assert f"{BASE}{judges[0].pk}/report/" in page
+
+
+def test_few_prompts_are_said_once_for_all_rows(
+    chief: Client, project: Project, judges: list[Judge]
+) -> None:
+    measure(project)
+    assert "few prompts" not in chief.get(BASE + "matrix/").content.decode()
+    tables = _few(chief.get(f"{BASE}{judges[0].pk}/report/").content.decode())
+    assert tables == {"Agreement with people": 0, "Biases": 0}
+    small = make_project("small", owner=project.memberships.get().user, slug="small")
+    (judge, _) = _labelled(small, 24)
+    measure(small)
+    tables = _few(chief.get(f"/p/small/judges/{judge.pk}/report/").content.decode())
+    # Once for each of the two scopes, once for all biases, once for all judges.
+    assert tables == {"Agreement with people": 2, "Biases": 1}
+    assert chief.get("/p/small/judges/matrix/").content.decode().count("few prompts") == 1
+
+
+def _few(page: str) -> dict[str, int]:
+    """How often each of the two tables says that there are few prompts."""
+    names = ("Agreement with people", "Biases")
+    cards = {
+        name: page.split(f'aria-label="{name}"')[1].split("</section>", maxsplit=1)[0]
+        for name in names
+    }
+    return {name: card.count("few prompts") for name, card in cards.items()}
 
 
 def test_computing_is_a_job(chief: Client, project: Project, judges: list[Judge]) -> None:

@@ -29,7 +29,7 @@ from annotation.quality.qualification import standing
 from annotation.quality.reviewing import checked
 from annotation.quality.tasks import KIND, compute
 from core.exceptions import NotFound
-from frontend.pages import project_page, user_of
+from frontend.pages import awaited, project_page, user_of
 from frontend.qualifying import qualification_of
 from frontend.quality_charts import seconds_chart, skill_chart, time_chart
 from frontend.quality_rows import COLUMNS, PLAIN, Row, rows_of, sorted_rows, table_csv
@@ -48,6 +48,8 @@ MINORITIES = (
 def quality(request: HttpRequest, slug: str) -> HttpResponse:
     """Agreement and the table of annotators, as the newest report has them."""
     project = project_for(user_of(request), slug, Action.SEE_QUALITY)
+    if request.headers.get("HX-Request"):
+        return awaited(_running(project))
     report = newest_report(project)
     rows = _rows(project, report)
     consensus = state_of(project)

@@ -71,7 +71,13 @@ def test_computing_is_a_job_and_never_in_the_request(chief: Client, project: Pro
     job = Job.objects.get(kind="annotation.quality")
     assert (job.state, job.arguments["model"]) == ("queued", "mace")
     assert "being computed now" in chief.get("/p/quality/quality/").content.decode()
+    asks = chief.get("/p/quality/quality/", headers={"HX-Request": "true"})
+    assert (asks.status_code, asks.headers.get("HX-Refresh")) == (204, None)
     assert chief.post("/p/quality/quality/compute/", {"model": "vibes"}).status_code == 422
+    job.state = "cancelled"
+    job.save()
+    asks = chief.get("/p/quality/quality/", headers={"HX-Request": "true"})
+    assert asks["HX-Refresh"] == "true"
 
 
 def test_the_table_as_csv(chief: Client, project: Project) -> None:

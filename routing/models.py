@@ -1,7 +1,21 @@
 """Django looks for models here; they live in the packages."""
 
+from routing.budgets.models import Alert, Allowance, Window
 from routing.decisions.models import Decision, Router
-from routing.features.models import FeatureVector
+from routing.features.models import Embedding, FeatureVector
+from routing.lab.models import Replay
+from routing.live.models import LiveRouting
 from routing.rounds.models import Round
 
-__all__ = ["Decision", "FeatureVector", "Round", "Router"]
+__all__ = [
+    "Alert",
+    "Allowance",
+    "Decision",
+    "Embedding",
+    "FeatureVector",
+    "LiveRouting",
+    "Replay",
+    "Round",
+    "Router",
+    "Window",
+]

@@ -8,15 +8,26 @@ from django.db.models import F, Q
 from core.models import TimeStamped
 
 
-class Budget(TimeStamped):
-    """Money for labels. settled + reserved + unknown ≤ limit at every moment.
+class Unit(models.TextChoices):
+    """What a budget counts."""
 
-    All amounts are whole millionths of `currency`. `debt` holds what labels cost beyond their
-    reservation: such a label is kept, and the difference stands here.
+    MONEY = "money"
+    LABELS = "labels"
+    MINUTES = "minutes"
+
+
+class Budget(TimeStamped):
+    """Money, labels or minutes to spend. settled + reserved + unknown ≤ limit at every moment.
+
+    All amounts are whole millionths of the unit: of `currency`, of a label, of a minute. `debt`
+    holds what labels cost beyond their reservation: such a label is kept, and the difference
+    stands here.
     """
 
     project = models.ForeignKey("accounts.Project", models.CASCADE, related_name="budgets")
     name = models.CharField(max_length=80)
+    unit = models.CharField(max_length=7, choices=Unit.choices, default=Unit.MONEY)
+    # Of money only.
     currency = models.CharField(max_length=3, default="USD")
     limit = models.BigIntegerField()
     settled = models.BigIntegerField(default=0)
@@ -27,6 +38,7 @@ class Budget(TimeStamped):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["project", "name"], name="budget_name_unique"),
+            models.CheckConstraint(condition=Q(unit__in=Unit.values), name="budget_unit_known"),
             models.CheckConstraint(
                 condition=Q(limit__gte=F("settled") + F("reserved") + F("unknown")),
                 name="budget_never_exceeded",

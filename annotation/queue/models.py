@@ -39,6 +39,8 @@ class Assignment(TimeStamped):
     # P(a human label is obtained), fixed before labelling.
     propensity = models.FloatField()
     overlap = models.PositiveSmallIntegerField(default=1)
+    # Keys of the criteria that people are asked; none: all of the project's.
+    criteria = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     decision_id = models.UUIDField(null=True)
 
     class Meta:
@@ -102,6 +104,8 @@ class Slot(TimeStamped):
     leased_at = models.DateTimeField(null=True)
     leased_until = models.DateTimeField(null=True)
     shown_order = models.JSONField(null=True)
+    # Keys of the criteria that are asked here; none: all of the project's.
+    criteria = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     decision_id = models.UUIDField(null=True)
 
     class Meta:

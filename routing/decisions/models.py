@@ -20,6 +20,13 @@ class Router(TimeStamped):
     # Held-out RMSE, R², Spearman, learning curve, counts.
     report = models.JSONField()
     dual_labelled = models.PositiveIntegerField()
+    # Whose verdicts it was fitted beside, and the criterion it speaks of; null: the main one.
+    judge = models.ForeignKey("annotation.Judge", models.PROTECT, null=True, related_name="+")
+    criterion = models.ForeignKey(
+        "annotation.Criterion", models.PROTECT, null=True, related_name="+"
+    )
+    # Versions of the extractors it reads: {"text": "text-2", "embedding": …}.
+    extractors = models.JSONField(default=dict)
     job = models.ForeignKey("jobs.Job", models.SET_NULL, null=True, related_name="+")
 
     class Meta:
@@ -44,6 +51,12 @@ class Decision(TimeStamped):
     propensity = models.FloatField()
     reason = models.CharField(max_length=300)
     price_micros = models.BigIntegerField(default=0)
+    # Null: about all criteria of the project at once.
+    criterion = models.ForeignKey(
+        "annotation.Criterion", models.PROTECT, null=True, related_name="+"
+    )
+    # The decision it takes the place of: nobody had labelled under that one.
+    supersedes = models.ForeignKey("self", models.SET_NULL, null=True, related_name="superseded_by")
 
     class Meta:
         constraints = [
@@ -51,7 +64,10 @@ class Decision(TimeStamped):
                 condition=Q(propensity__range=(0, 1)), name="decision_propensity_range"
             ),
         ]
-        indexes = [models.Index(fields=["project", "arm", "destination"], name="decision_split")]
+        indexes = [
+            models.Index(fields=["project", "arm", "destination"], name="decision_split"),
+            models.Index(fields=["project", "-created_at"], name="decision_newest"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.instance_id} to {self.destination}: {self.reason}"

@@ -18,3 +18,22 @@ class FeatureVector(models.Model):
 
     def __str__(self) -> str:
         return f"{self.extractor} of {self.instance_id}"
+
+
+class Embedding(models.Model):
+    """The completions of an instance as unit vectors of one encoder, in canonical order."""
+
+    instance = models.ForeignKey("annotation.Instance", models.CASCADE, related_name="embeddings")
+    # Name and version of the encoder and of how its text was put together.
+    extractor = models.CharField(max_length=120)
+    # (completions, d) little-endian float16, row after row.
+    vectors = models.BinaryField()
+    dimensions = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["instance", "extractor"], name="embedding_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.extractor} of {self.instance_id}"

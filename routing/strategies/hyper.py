@@ -19,7 +19,7 @@ from routing.features.table import Bools, Floats
 from routing.predictor import performance, proxy
 from routing.predictor.mixes import draw_mixes, feature_counts
 from routing.predictor.performance import Contrast, Predictor
-from routing.strategies.problem import Problem, Scores, Seed
+from routing.strategies.problem import Problem, Scores, Seed, scores
 from routing.strategies.reasons import strongest
 
 MIXES = 200
@@ -44,7 +44,8 @@ class HyperRouter:
             np.array(self.predictor.coefficients), self.binning.groups
         )
         one_hot = self.binning.one_hot(problem.features)
-        return Scores(base + one_hot @ contrast, strongest(one_hot, contrast, self.binning.columns))
+        gain = base + one_hot @ contrast
+        return scores(problem, gain, strongest(one_hot, contrast, self.binning.columns))
 
     def to_json(self) -> dict[str, Any]:
         return {

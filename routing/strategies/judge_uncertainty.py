@@ -1,11 +1,13 @@
 """Judge uncertainty: people label where the judge is unsure of itself or alone."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
 from core.exceptions import InvalidInput
-from routing.strategies.problem import Problem, Scores
+from routing.strategies.problem import Problem, Scores, scores
 
 # Each signal as an uncertainty in [0, 1], and what it says.
 SIGNALS = {
@@ -41,4 +43,11 @@ class JudgeUncertainty:
             words[i] if g >= 0.5 else "judge seems sure"
             for i, g in zip(strongest, gain, strict=True)
         ]
-        return Scores(gain, reason)
+        return scores(problem, gain, reason)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"strategy": "judge-uncertainty", "signals": list(self.signals)}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        return cls(tuple(stored["signals"]))

@@ -11,8 +11,8 @@ from routing.features import binning
 from routing.features.binning import Binning
 from routing.features.table import Bools, Floats
 from routing.predictor.performance import contrasts
-from routing.strategies.problem import Problem, Scores, Seed
-from routing.strategies.reasons import strongest
+from routing.strategies.problem import Problem, Scores, Seed, scores
+from routing.strategies.reasons import Phrases, strongest
 
 # Inverse ridge of the logistic regression: strong, because seeds are small.
 C = 0.1
@@ -44,10 +44,11 @@ class LearnedErrorRouter:
         reason = strongest(one_hot, contrast, self.binning.columns)
         confidence = problem.features.column("judge_confidence")
         if confidence is None:
-            return Scores(gain, reason)
+            return scores(problem, gain, reason)
         tied = confidence < 1e-9
-        said = [TIE if t else r for t, r in zip(tied, reason, strict=True)]
-        return Scores(np.where(tied, 1.0, gain), said)
+        codes = np.where(tied[:, None], np.array([len(reason.words), -1]), reason.codes)
+        said = Phrases(codes, (*reason.words, TIE))
+        return scores(problem, np.where(tied, 1.0, gain), said)
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -20,6 +20,7 @@ class Action(StrEnum):
     IMPORT = "import"
     ROUTE = "route"
     SEE_ROUTING = "see routing"
+    MANAGE_BUDGETS = "manage budgets"
     TRAIN = "train"
     SEE_TRAINING = "see training"
     EXPORT = "export"
@@ -46,6 +47,7 @@ ALLOWED: dict[Action, frozenset[Role]] = {
     Action.IMPORT: _RESEARCH,
     Action.ROUTE: _LEAD,
     Action.SEE_ROUTING: _RESEARCH,
+    Action.MANAGE_BUDGETS: _LEAD,
     Action.TRAIN: _RESEARCH,
     Action.SEE_TRAINING: _RESEARCH,
     Action.EXPORT: _RESEARCH,

@@ -46,6 +46,9 @@ class LiveRouting(TimeStamped):
     audit_share = models.FloatField(default=0.05)
     # Drawn at random among the rest and labelled by both: what routers are refitted on.
     explore_share = models.FloatField(default=0.05)
+    # At most this share of what is routed goes to people, 1: as many as the strategy wants. Money
+    # comes on top.
+    people_share = models.FloatField(default=0.25)
     human_price_micros = models.BigIntegerField(default=300_000)
     expert_price_micros = models.BigIntegerField(default=1_000_000)
     seconds_per_label = models.PositiveIntegerField(default=60)
@@ -58,6 +61,12 @@ class LiveRouting(TimeStamped):
     stall_reason = models.CharField(max_length=300, blank=True)
     stalled_at = models.DateTimeField(null=True)
     routed_at = models.DateTimeField(null=True)
+    # Counts of the batch that was routed last.
+    last_batch = models.JSONField(default=dict)
+    # The router and the limits of the budgets for which all open decisions were looked at again.
+    rerouted_for = models.CharField(max_length=80, blank=True)
+    # Drift of the features and of the judge as measured last: {"index": …, "feature": …, "at": …}.
+    drift = models.JSONField(default=dict)
     # Counted up with every change of the settings: who saves an older version is told so.
     version = models.PositiveIntegerField(default=1)
     changed_by = models.ForeignKey(
@@ -72,6 +81,10 @@ class LiveRouting(TimeStamped):
             models.CheckConstraint(
                 condition=Q(explore_share__gte=0, explore_share__lt=1),
                 name="live_explore_share_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(people_share__gt=0, people_share__lte=1),
+                name="live_people_share_range",
             ),
             models.CheckConstraint(
                 condition=Q(human_price_micros__gt=0), name="live_price_positive"

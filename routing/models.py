@@ -1,6 +1,6 @@
 """Django looks for models here; they live in the packages."""
 
-from routing.budgets.models import Alert, Allowance, Window
+from routing.budgets.models import Alert, Allowance, Purse, Window
 from routing.decisions.models import Decision, Router
 from routing.features.models import Embedding, FeatureVector
 from routing.lab.models import Replay
@@ -14,6 +14,7 @@ __all__ = [
     "Embedding",
     "FeatureVector",
     "LiveRouting",
+    "Purse",
     "Replay",
     "Round",
     "Router",

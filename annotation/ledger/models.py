@@ -74,6 +74,7 @@ class Entry(TimeStamped):
     reserved = models.BigIntegerField()
     settled = models.BigIntegerField(default=0)
     debt = models.BigIntegerField(default=0)
+    settled_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [

@@ -106,3 +106,14 @@ class Alert(TimeStamped):
 
     def __str__(self) -> str:
         return f"{self.percent} % of {self.window_id}"
+
+
+class Purse(TimeStamped):
+    """Money of its own for one run of a judge, set aside in every window beforehand."""
+
+    budget = models.OneToOneField("annotation.Budget", models.PROTECT, related_name="purse")
+    judge = models.ForeignKey("annotation.Judge", models.CASCADE, related_name="purses")
+    closed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"purse {self.budget_id}"

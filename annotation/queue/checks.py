@@ -6,8 +6,9 @@ hash of the annotator and of how many instances they have had: asking again draw
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from django.db.models import Exists, Max, OuterRef
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from annotation.instances.models import Instance, InstanceState
@@ -24,6 +25,14 @@ from .purposes import Purpose
 
 # A repeat comes after so many other labels of the same person, drawn from the next so many.
 REPEAT_AFTER, REPEAT_AMONG = 30, 100
+# The row under which an instance's places are counted out. Few statements: how long a check takes
+# to come should not tell it from the next slot of the queue.
+LOCK = """
+SELECT instance.*, (
+  SELECT count(*) FROM annotation_completion AS completion
+  WHERE completion.instance_id = instance.id) AS completion_count
+FROM annotation_instance AS instance WHERE instance.id = %s FOR NO KEY UPDATE OF instance
+"""
 
 
 def qualifying(annotator: Annotator, protocol: Protocol) -> bool:
@@ -138,18 +147,18 @@ def _lease(
 ) -> Slot:
     """A slot of this purpose leased to the annotator: the one they gave back, or a new one."""
     now = timezone.now()
-    lease = {
+    lease: dict[str, Any] = {
         "state": SlotState.LEASED,
         "leased_at": now,
         "leased_until": lease_end(protocol, now),
     }
-    # The row under which an instance's places are counted out.
-    row = Instance.objects.select_for_update(no_key=True).get(pk=instance)
-    places = Slot.objects.filter(instance=instance, purpose=purpose)
-    if places.filter(annotator=annotator, state=SlotState.WITHDRAWN).update(**lease):
-        return places.select_related("project", "instance").get(annotator=annotator)
-    last = places.aggregate(last=Max("ordinal"))["last"]
-    ordinal = 0 if last is None else last + 1
+    (row,) = Instance.objects.raw(LOCK, [instance])
+    places = Slot.objects.filter(instance=instance, purpose=purpose).order_by("ordinal")
+    there = list(places.select_related("project"))
+    for slot in there:
+        if slot.annotator_id == annotator.pk and slot.state == SlotState.WITHDRAWN:
+            return _again(slot, row, lease)
+    ordinal = there[-1].ordinal + 1 if there else 0
     slot = Slot(
         project=annotator.project,
         instance=row,
@@ -160,6 +169,15 @@ def _lease(
         annotator=annotator,
         **lease,
     )
-    slot.shown_order = draw_order(protocol, slot, annotator, row.completions.count())
+    slot.shown_order = draw_order(protocol, slot, annotator, vars(row)["completion_count"])
     slot.save()
+    return slot
+
+
+def _again(slot: Slot, instance: Instance, lease: dict[str, Any]) -> Slot:
+    """The place they gave back, theirs once more."""
+    slot.instance = instance
+    for name, value in lease.items():
+        setattr(slot, name, value)
+    slot.save(update_fields=list(lease))
     return slot

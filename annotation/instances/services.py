@@ -35,6 +35,7 @@ from .media import media_of
 from .models import Instance
 from .parsing import Notes, parse_instances
 from .reading import Line
+from .signals import announce_arrival
 
 BATCH = 500
 PROGRESS_LINES = 1000
@@ -191,6 +192,7 @@ class _Importer:
             batch.write()
             if self.reveal:
                 reveal_recorded(project=self.project, recorded=batch.recorded)
+            announce_arrival(self.project)
         for name, number in batch.counts().items():
             self.counts[name] += number
         for entry, reason in batch.refused:

@@ -11,17 +11,20 @@ from routing.features.table import Bools, Floats
 SHARE = 0.05
 
 
-def draw(keys: Sequence[str], salt: str, share: float = SHARE) -> Bools:
+def draw(
+    keys: Sequence[str], salt: str, share: float = SHARE, *, at_least_one: bool = True
+) -> Bools:
     """(n,) mask of the audit arm: every key whose salted hash is below `share`.
 
     The draw of a key depends on nothing but the key and the salt. A batch in which no hash is
-    low enough still audits the instance with the lowest: the arm is never empty.
+    low enough still audits the instance with the lowest: the arm is never empty. A stream, whose
+    batches may be of one instance, goes without (`at_least_one=False`).
     """
     if not 0 < share < 1:
         raise InvalidInput(f"The audit share must lie between 0 and 1, not {share}: it is never 0.")
     drawn = np.array([unit_interval(salt, "audit", key) for key in keys])
     mask = drawn < share
-    if len(mask) and not mask.any():
+    if at_least_one and len(mask) and not mask.any():
         mask[drawn.argmin()] = True
     return np.asarray(mask, dtype=bool)
 

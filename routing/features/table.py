@@ -1,6 +1,6 @@
 """A table of instance features: the one shape that extractors, routers and the lab exchange."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,15 +12,29 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
-# Prefixes of features that are known only after a judge has labelled.
-JUDGED = ("judge_", "panel_")
+# Prefixes of features that are known only after a judge or a reward model has labelled.
+JUDGED = ("judge_", "panel_", "strong_", "reward_")
+# Between the values of a tag that an instance has several of: "biology|chemistry".
+SEVERAL = "|"
+
+
+def tag_values(given: str) -> list[str]:
+    """The values in one entry of a category; none where the tag is missing."""
+    return [value for value in given.split(SEVERAL) if value]
+
+
+def joined(values: Iterable[str]) -> str:
+    """One entry of a category: the values in alphabetical order, each once."""
+    return SEVERAL.join(sorted({value.replace(SEVERAL, "/") for value in values if value}))
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureTable:
     """`values` is (n, len(names)), NaN where unknown; `categories` maps a tag to n values or "".
 
-    Names that start with one of `JUDGED` are known only after a judge has labelled.
+    An instance may have several values of a tag, joined by `SEVERAL` (`tag_values` takes them
+    apart): one text each keeps a million of them small and comparable. Names that start with one
+    of `JUDGED` are known only after a judge has labelled.
     """
 
     names: tuple[str, ...]

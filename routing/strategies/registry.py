@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.exceptions import InvalidInput
-from routing.strategies import hyper, learned_error
+from routing.strategies import hyper, learned, learned_error
 from routing.strategies.hyper import HyperRouter
 from routing.strategies.judge_uncertainty import JudgeUncertainty
+from routing.strategies.learned import LearnedRouter
 from routing.strategies.learned_error import LearnedErrorRouter
 from routing.strategies.oracle import Oracle
 from routing.strategies.problem import Seed, Strategy
@@ -57,6 +58,13 @@ SPECS: dict[str, Spec] = {
             "Learned error",
             lambda seed, options: learned_error.fit(needed(seed), **options),
             LearnedErrorRouter.from_json,
+            frozenset({SEED, JUDGE_SIGNALS}),
+        ),
+        Spec(
+            "learned",
+            "Learned combination",
+            lambda seed, options: learned.fit(needed(seed), **options),
+            LearnedRouter.from_json,
             frozenset({SEED, JUDGE_SIGNALS}),
         ),
         Spec(

@@ -26,6 +26,7 @@ from annotation.ledger.models import Budget, Entry
 from annotation.projects.models import Criterion, Guideline, Protocol
 from annotation.quality.models import Gold, Relabel, Remark, Report
 from annotation.queue.models import Assignment, Opening, Pool, Skip, Slot
+from annotation.tagging.models import InstanceTag
 from annotation.workforce.models import (
     Earning,
     Participation,
@@ -57,6 +58,7 @@ __all__ = [
     "Gold",
     "Guideline",
     "Instance",
+    "InstanceTag",
     "Judge",
     "JudgeBatch",
     "JudgeCall",

@@ -260,6 +260,8 @@ class CallPurpose(models.TextChoices):
     LABEL = "label"
     # Asking for candidate criteria: about many instances, so about none.
     PROPOSAL = "proposal"
+    # Tags of a prompt: about an instance, not about a criterion.
+    TAGS = "tags"
 
 
 class JudgeCall(TimeStamped):
@@ -330,6 +332,7 @@ class JudgeCall(TimeStamped):
             ),
             models.CheckConstraint(
                 condition=Q(purpose="proposal")
+                | Q(purpose="tags", instance__isnull=False)
                 | Q(instance__isnull=False, criterion__isnull=False),
                 name="judge_call_about_something",
             ),

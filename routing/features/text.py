@@ -20,7 +20,14 @@ FEATURES = (
 
 # A token is a word, a number, or one character of a script that is written without spaces.
 _TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W_]+")
-_ENTITY = re.compile(r"\d+(?:[.,:/]\d+)*|(?<![.!?] )(?<!^)(?<!\n)\b[A-Z][\w'-]+", re.MULTILINE)
+# The same of a text that is plain ASCII, which most are: several times faster.
+_PLAIN = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
+# A number, or a capitalised word that opens no sentence and no line. It begins with one set of
+# characters, so that a search skips all others at once.
+_ENTITY = re.compile(
+    r"[A-Z\d](?:(?<=\d)\d*(?:[.,:/]\d+)*|(?<=[A-Z])(?<!\w.)(?<![.!?] .)(?<!^.)[\w'-]+)",
+    re.MULTILINE,
+)
 
 
 def extract(
@@ -35,7 +42,7 @@ def extract(
     """
     if len(completions) < 2:
         raise InvalidInput("Text features compare completions: an instance needs at least two.")
-    bags = [Counter(_TOKEN.findall(text.lower())) for text in completions]
+    bags = [Counter(tokens(text)) for text in completions]
     entities = [set(_ENTITY.findall(text)) for text in completions]
     lengths = sorted(bag.total() for bag in bags)
     pairs = list(combinations(range(len(completions)), 2))
@@ -54,13 +61,21 @@ def extract(
 
 def token_count(text: str) -> int:
     """Tokens of a text as the length features count them."""
-    return len(_TOKEN.findall(text))
+    return len(tokens(text))
+
+
+def tokens(text: str) -> list[str]:
+    """Words and numbers in lower case; characters where a script has no spaces."""
+    if text.isascii():
+        return text.translate(_PLAIN).split()
+    return _TOKEN.findall(text.lower())
 
 
 def rouge1_f(a: Counter[str], b: Counter[str]) -> float:
     """ROUGE-1 F of two bags of tokens: 2·(shared tokens)/(all tokens); two empty texts give 1."""
     total = a.total() + b.total()
-    shared = sum(min(count, b[token]) for token, count in a.items() if token in b)
+    both = a.keys() & b.keys()
+    shared = sum(map(min, map(a.__getitem__, both), map(b.__getitem__, both)))
     return 2 * shared / total if total else 1.0
 
 

@@ -98,3 +98,57 @@ def test_an_empty_seed_is_refused() -> None:
 def test_a_table_that_does_not_fit_its_names_is_refused() -> None:
     with pytest.raises(InvalidInput, match="2 names"):
         FeatureTable(("a", "b"), np.zeros((3, 1)))
+
+
+def tagged(**tags: tuple[str, ...]) -> FeatureTable:
+    size = len(next(iter(tags.values())))
+    return FeatureTable(("prompt_tokens",), np.full((size, 1), np.nan), tags)
+
+
+def test_an_instance_fires_every_value_of_its_tag() -> None:
+    seed = tagged(domain=("law|art",) * 3 + ("law",) * 2 + ("zoology|law",) * 2 + ("",) * 2)
+    binning = fit(seed)
+
+    # Zoology is too rare for a column; who lacks the tag fires none.
+    assert binning.columns == ("domain: art", "domain: law")
+    assert binning.one_hot(seed).tolist() == [[1, 1]] * 3 + [[0, 1]] * 4 + [[0, 0]] * 2
+    assert binning.groups.tolist() == [0, 0]
+
+
+def test_a_tag_value_that_the_seed_lacks_fires_nothing_beside_those_it_has() -> None:
+    binning = fit(tagged(domain=("law",) * 3 + ("art",) * 3))
+    assert binning.one_hot(tagged(domain=("alchemy|law", "alchemy"))).tolist() == [[0, 1], [0, 0]]
+
+
+def test_a_table_without_the_tags_of_the_seed_fires_no_column() -> None:
+    binning = fit(tagged(domain=("law",) * 3 + ("art",) * 3))
+    assert binning.one_hot(one("prompt_tokens", [1.0, 2.0])).tolist() == [[0, 0], [0, 0]]
+
+
+def test_perfectly_collinear_tags_become_one_under_a_joint_name() -> None:
+    seed = tagged(
+        domain=("law",) * 4 + ("art",) * 4,
+        safety=("high",) * 4 + ("safe",) * 4,
+        language=("en", "de") * 4,
+    )
+    binning = fit(seed)
+
+    assert binning.columns == (
+        "domain: art = safety: safe",
+        "domain: law = safety: high",
+        "language: de",
+        "language: en",
+    )
+    assert any(said.startswith("safety divides the seed") for said in binning.dropped)
+    assert binning.one_hot(seed).shape == (8, 4)
+    assert Binning.from_json(json.loads(json.dumps(binning.to_json()))) == binning
+
+
+def test_two_values_that_always_come_together_keep_their_tag() -> None:
+    binning = fit(tagged(domain=("law|politics",) * 3 + ("art",) * 3))
+    assert binning.columns == ("domain: art", "domain: law", "domain: politics")
+
+
+def test_a_feature_that_nobody_computed_is_dropped_and_said() -> None:
+    binning = fit(tagged(domain=("law",) * 3 + ("art",) * 3))
+    assert "prompt_tokens is not known on the seed" in binning.dropped

@@ -3,7 +3,7 @@
 import pytest
 
 from core.exceptions import InvalidInput
-from routing.features.text import FEATURES, extract
+from routing.features.text import FEATURES, extract, tokens
 
 
 def test_it_measures_a_pair() -> None:
@@ -48,3 +48,22 @@ def test_scripts_without_spaces_are_counted_by_character() -> None:
 def test_a_single_completion_is_refused() -> None:
     with pytest.raises(InvalidInput, match="at least two"):
         extract("a", ["b"])
+
+
+def test_plain_and_other_texts_are_counted_alike() -> None:
+    plain, other = "Don't panic: 42 towels_now, MARVIN!", "Don't panic: 42 towels_now, MARVIN! …"
+    assert not other.isascii()
+    assert tokens(plain) == tokens(other) == ["don", "t", "panic", "42", "towels", "now", "marvin"]
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("In May 2021 it cost 1,299.50 in Berlin.", "on May: 2021, 1,299.50 (Berlin)"),
+        ("H2O boils. Water does.\nSteam is H2O.", "2 and again H2O"),
+        ("He met Anne-Marie O'Neil", "She saw O'Neil, Anne-Marie"),
+    ],
+)
+def test_entities_are_numbers_and_capitalised_words_inside_sentences(text: str, same: str) -> None:
+    assert extract("", [text, same])["entity_overlap"] == 1
+    assert extract("", [text, "no such thing"])["entity_overlap"] == 0

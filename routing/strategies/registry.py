@@ -5,7 +5,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.exceptions import InvalidInput
-from routing.strategies import hyper, learned, learned_error
+from routing.strategies import (
+    cascade,
+    d_optimal,
+    escalation,
+    hyper,
+    learned,
+    learned_error,
+    reward_uncertainty,
+    verifier_first,
+)
+from routing.strategies.cascade import Cascade
+from routing.strategies.d_optimal import DOptimal
+from routing.strategies.escalation import Escalation
 from routing.strategies.hyper import HyperRouter
 from routing.strategies.judge_uncertainty import JudgeUncertainty
 from routing.strategies.learned import LearnedRouter
@@ -13,6 +25,9 @@ from routing.strategies.learned_error import LearnedErrorRouter
 from routing.strategies.oracle import Oracle
 from routing.strategies.problem import Seed, Strategy
 from routing.strategies.random import Random
+from routing.strategies.small_margin import SmallMargin
+from routing.strategies.sources import AllHuman, AllJudge
+from routing.strategies.verifier_first import VerifierFirst
 
 Options = Mapping[str, Any]
 # What a strategy needs before it can be fitted or can score.
@@ -73,6 +88,54 @@ SPECS: dict[str, Spec] = {
             lambda seed, options: JudgeUncertainty(**options),
             JudgeUncertainty.from_json,
             frozenset({JUDGE_SIGNALS}),
+        ),
+        Spec(
+            "reward-uncertainty",
+            "Reward-model uncertainty",
+            lambda seed, options: reward_uncertainty.fit(seed, **options),
+            reward_uncertainty.load,
+            frozenset({REWARD}),
+        ),
+        Spec(
+            "small-margin",
+            "Small margin",
+            lambda seed, options: SmallMargin(**options),
+            SmallMargin.from_json,
+            frozenset({JUDGE_SIGNALS}),
+        ),
+        Spec(
+            "d-optimal",
+            "D-optimal design",
+            lambda seed, options: d_optimal.fit(needed(seed), **options),
+            DOptimal.from_json,
+            frozenset({SEED, EMBEDDINGS}),
+        ),
+        Spec(
+            "escalation",
+            "Guaranteed escalation",
+            lambda seed, options: escalation.fit(needed(seed), **options),
+            Escalation.from_json,
+            frozenset({SEED, JUDGE_SIGNALS}),
+        ),
+        Spec(
+            "cascade",
+            "Cascade: cheap judge, strong judge, people",
+            lambda seed, options: cascade.fit(needed(seed), **options),
+            Cascade.from_json,
+            frozenset({SEED, JUDGE_SIGNALS}),
+        ),
+        Spec(
+            "verifier-first",
+            "Verifier first",
+            lambda seed, options: verifier_first.fit(seed, fit, **options),
+            lambda stored: VerifierFirst.from_json(stored, load),
+            frozenset({VERIFIER_NEED}),
+        ),
+        Spec(
+            "all-human", "All human", lambda seed, options: AllHuman(**options), AllHuman.from_json
+        ),
+        Spec(
+            "all-judge", "All judge", lambda seed, options: AllJudge(**options), AllJudge.from_json
         ),
         Spec("random", "Random", lambda seed, options: Random(**options), Random.from_json),
         Spec("oracle", "Oracle", lambda seed, options: Oracle(**options), Oracle.from_json),

@@ -149,7 +149,7 @@ def test_judge_uncertainty_takes_flips_and_doubts() -> None:
     scores = JudgeUncertainty().score(Problem(("a", "b", "c", "d"), features, np.ones(4)))
 
     assert scores.gain == pytest.approx([0.2, 1.0, 1.0, 0.6])
-    assert scores.reason == [
+    assert list(scores.reason) == [
         "judge seems sure",
         "judge flips when the order is swapped",
         "judge unsure",

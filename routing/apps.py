@@ -12,9 +12,14 @@ class RoutingConfig(AppConfig):
     name = "routing"
 
     def ready(self) -> None:
+        from annotation.ledger import renewal
         from jobs import registry
 
+        from .budgets.purchases import renew
+
+        renewal.register(renew)
         registry.register("routing.round", _round)
+        registry.register("routing.live", _live)
         registry.register("routing.embed", _embed, queue="gpu")
 
 
@@ -22,6 +27,12 @@ def _round(context: JobContext) -> dict[str, Any]:
     from routing.rounds.loop import run_round
 
     return run_round(context)
+
+
+def _live(context: JobContext) -> dict[str, Any]:
+    from routing.live.loop import run_live
+
+    return run_live(context)
 
 
 def _embed(context: JobContext) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def submit(
             for row in rows:
                 row.client_id = client_id
             Annotation.objects.bulk_create(rows)
-            _close(slot, annotator, terms.protocol)
+            _close(slot, annotator, terms.protocol, seconds)
             announce(rows)
             return rows
     except IntegrityError as error:
@@ -244,7 +244,7 @@ def insert(rows: list[Annotation]) -> None:
         raise Conflict(_("This client id was used for another instance: send a new id.")) from error
 
 
-def _close(slot: Slot, annotator: Annotator, protocol: Protocol) -> None:
+def _close(slot: Slot, annotator: Annotator, protocol: Protocol, seconds: float | None) -> None:
     slot.annotator = annotator
     slot.state = SlotState.SUBMITTED
     slot.leased_until = None
@@ -258,7 +258,7 @@ def _close(slot: Slot, annotator: Annotator, protocol: Protocol) -> None:
         cursor.execute(FILL, values)
     finish(slot=slot, protocol=protocol)
     # The budget's row is locked last: see `annotation.queue.openings`.
-    settle_subject(project=slot.project, subject=f"slot:{slot.key}")
+    settle_subject(project=slot.project, subject=f"slot:{slot.key}", seconds=seconds)
 
 
 @transaction.atomic

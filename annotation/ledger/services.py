@@ -13,16 +13,10 @@ from accounts.models import Project
 from annotation.labels.models import Annotator
 from core.exceptions import BudgetExceeded, Conflict, InvalidInput
 
-from .models import Budget, Entry, EntryState
+from . import several
+from .models import Budget, Entry, EntryState, Unit
 
 OPEN = (EntryState.RESERVED, EntryState.UNKNOWN)
-# Raw, because every submit asks this.
-SET_ASIDE = """
-SELECT entry.* FROM annotation_entry AS entry
-JOIN annotation_budget AS budget ON budget.id = entry.budget_id
-WHERE budget.project_id = %(project)s AND entry.subject = %(subject)s
-  AND entry.state = ANY(%(open)s) LIMIT 1
-"""
 # Statements over lists, because every call to a judge passes through both.
 SET_ASIDE_IN_BUDGET = """
 UPDATE annotation_budget SET reserved = reserved + %(amount)s::bigint
@@ -43,7 +37,7 @@ WITH open AS (
     AND entry.state IN ('reserved', 'unknown')
 ), paid AS (
   UPDATE annotation_entry AS entry
-  SET state = 'settled', settled = open.settled, debt = open.debt
+  SET state = 'settled', settled = open.settled, debt = open.debt, settled_at = clock_timestamp()
   FROM open WHERE entry.id = open.id
 ), total AS (
   SELECT count(*) AS entries, coalesce(sum(settled), 0) AS settled, coalesce(sum(debt), 0) AS debt,
@@ -61,9 +55,14 @@ RETURNING total.entries
 
 @transaction.atomic
 def create_budget(
-    *, project: Project, name: str, limit_micros: int, currency: str = "USD"
+    *,
+    project: Project,
+    name: str,
+    limit_micros: int,
+    currency: str = "USD",
+    unit: str = Unit.MONEY,
 ) -> Budget:
-    """A budget of `limit_micros` millionths of `currency`.
+    """A budget of `limit_micros` millionths of `currency`, or of the `unit`.
 
     Raises:
         InvalidInput: the limit is negative, or the project has a budget of this name.
@@ -72,7 +71,9 @@ def create_budget(
         raise InvalidInput("A budget cannot be negative: give a limit of 0 or more.")
     if Budget.objects.filter(project=project, name=name).exists():
         raise InvalidInput(f"The project has a budget named {name!r}: choose another name.")
-    return Budget.objects.create(project=project, name=name, limit=limit_micros, currency=currency)
+    return Budget.objects.create(
+        project=project, name=name, limit=limit_micros, currency=currency, unit=unit
+    )
 
 
 def reserve(
@@ -151,16 +152,20 @@ def settle_many(*, budget: Budget, amounts: Mapping[str, int]) -> int:
     return _settle(budget.pk, amounts)
 
 
-def settle_subject(*, project: Project, subject: str, amount: int | None = None) -> Entry | None:
-    """Pay for what `subject` names, by default what was reserved for it.
+def settle_subject(
+    *, project: Project, subject: str, amount: int | None = None, seconds: float | None = None
+) -> int:
+    """Pay for what `subject` names in every budget of the project that holds something for it.
 
-    Returns None where no money is set aside for it in any budget of the project.
+    Budgets of money pay `amount` micros, those of minutes `seconds`; by default, and in budgets of
+    labels, what was reserved. Returns the number of entries settled.
     """
-    values = {"project": project.pk, "subject": subject, "open": [*OPEN]}
-    entry = next(iter(Entry.objects.raw(SET_ASIDE, values)), None)
-    if entry is None:
-        return None
-    return settle(entry=entry, amount=entry.reserved if amount is None else amount)
+    prices: dict[str, int] = {}
+    if amount is not None:
+        prices[Unit.MONEY] = amount
+    if seconds is not None:
+        prices[Unit.MINUTES] = round(seconds / 60 * several.MICROS)
+    return several.settle(project_id=project.pk, subject=subject, prices=prices)
 
 
 @transaction.atomic

@@ -106,11 +106,10 @@ def test_a_subject_is_paid_once() -> None:
 def test_settle_subject_pays_what_was_reserved_and_ignores_what_was_not() -> None:
     budget = budget_of(100)
     ledger.reserve(budget=budget, subject="slot:a", amount=30)
-    paid = ledger.settle_subject(project=budget.project, subject="slot:a")
-    assert paid is not None
-    assert paid.settled == 30
-    assert ledger.settle_subject(project=budget.project, subject="slot:a") is None
-    assert ledger.settle_subject(project=make_project(), subject="slot:a") is None
+    assert ledger.settle_subject(project=budget.project, subject="slot:a") == 1
+    assert state(budget).settled == 30
+    assert ledger.settle_subject(project=budget.project, subject="slot:a") == 0
+    assert ledger.settle_subject(project=make_project(), subject="slot:a") == 0
 
 
 def test_many_are_settled_and_released_in_bulk() -> None:

@@ -3,33 +3,65 @@
 import numpy as np
 import numpy.typing as npt
 
-from routing.features.table import Bools, Floats
+from routing.features.table import Bools, Floats, Ints
+
+Hot = npt.NDArray[np.uint8]
 
 
-def draw_mixes(one_hot: npt.NDArray[np.uint8], count: int, rng: np.random.Generator) -> Bools:
+def draw_mixes(one_hot: Hot, count: int, rng: np.random.Generator) -> Bools:
     """(count, n) masks, True where the instance goes to people (HyPER, "Candidate mixes").
 
     Each mix draws a budget uniformly from 1..n and walks the columns in random order, sending
     the instances of a column to people until the budget is full; the last column is filled at
     random, and instances without any column come last.
     """
-    n, columns = one_hot.shape
+    n = len(one_hot)
+    rows, kind = patterns(one_hot)
     mask = np.zeros((count, n), dtype=bool)
-    fires = one_hot.astype(bool)
     for row in mask:
         budget = int(rng.integers(1, n + 1))
-        place = rng.permutation(columns).astype(np.float64)
-        # The first column of the walk that holds an instance decides its turn.
-        turn = np.where(fires, place, columns).min(axis=1, initial=columns)
-        order = np.argsort(turn + rng.random(n), kind="stable")
+        order = np.argsort(_turns(rows, rng)[kind] + rng.random(n), kind="stable")
         row[order[:budget]] = True
     return mask
 
 
-def feature_counts(mask: Bools, one_hot: npt.NDArray[np.uint8]) -> Floats:
+def draw_at(
+    rows: Bools, kind: Ints, cost: Floats, budget: float, rng: np.random.Generator
+) -> Bools:
+    """(n,) one mix that costs at most `budget`, drawn by the same walk; `rows` and `kind` are what
+    `patterns` returns."""
+    turn = _turns(rows, rng).astype(np.int64)[kind]
+    spent = np.cumsum(np.bincount(turn, weights=cost, minlength=rows.shape[1] + 1))
+    last = int(np.searchsorted(spent, budget, side="right"))
+    mask: Bools = turn < last
+    if last < len(spent):
+        partly = rng.permutation(np.flatnonzero(turn == last))
+        left = budget - (spent[last - 1] if last else 0.0)
+        mask[partly[np.cumsum(cost[partly]) <= left]] = True
+    return mask
+
+
+def patterns(one_hot: Hot) -> tuple[Bools, Ints]:
+    """((distinct, columns) the distinct rows, (n,) which of them each instance has)."""
+    packed = np.ascontiguousarray(np.packbits(one_hot, axis=1))
+    if not packed.shape[1]:
+        return np.zeros((1, 0), dtype=bool), np.zeros(len(one_hot), dtype=np.int64)
+    bits = packed.view(np.dtype((np.void, packed.shape[1])))[:, 0]
+    _, first, kind = np.unique(bits, return_index=True, return_inverse=True)
+    return one_hot[first].astype(bool), kind.astype(np.int64)
+
+
+def feature_counts(mask: Bools, one_hot: Hot) -> Floats:
     """(mixes, columns): how many human-routed instances have each column. One matrix product.
 
     float32 is exact here: counts stay below 2**24.
     """
     product = mask.astype(np.float32) @ one_hot.astype(np.float32)
     return product.astype(np.float64)
+
+
+def _turns(rows: Bools, rng: np.random.Generator) -> Floats:
+    """(distinct,) the place in a random walk of the first column that holds an instance."""
+    columns = rows.shape[1]
+    place = rng.permutation(columns).astype(np.float64)
+    return np.asarray(np.where(rows, place, columns).min(axis=1, initial=columns))

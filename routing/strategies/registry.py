@@ -69,6 +69,20 @@ SPECS: dict[str, Spec] = {
             frozenset({SEED, EMBEDDINGS}),
         ),
         Spec(
+            "hyper-quadratic",
+            "HyPER, quadratic",
+            lambda seed, options: hyper.fit(needed(seed), model="quadratic", **options),
+            HyperRouter.from_json,
+            frozenset({SEED, EMBEDDINGS}),
+        ),
+        Spec(
+            "hyper-boosted",
+            "HyPER, boosted trees",
+            lambda seed, options: hyper.fit(needed(seed), model="boosted", **options),
+            HyperRouter.from_json,
+            frozenset({SEED, EMBEDDINGS}),
+        ),
+        Spec(
             "learned-error",
             "Learned error",
             lambda seed, options: learned_error.fit(needed(seed), **options),

@@ -1,12 +1,15 @@
 """Spend a budget: the instances with most gain for their price."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 from core.exceptions import InvalidInput
 from core.hashing import unit_interval
 from routing.features.table import Bools, Floats
+
+_SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 
 
 def choose(gain: Floats, cost: Floats, budget: float, *, keys: Sequence[str], salt: str) -> Bools:
@@ -23,13 +26,29 @@ def choose(gain: Floats, cost: Floats, budget: float, *, keys: Sequence[str], sa
         raise InvalidInput("A gain is not a number: every instance must be scored.")
     if len(cost) and cost.min() <= 0:
         raise InvalidInput("Every instance must have a price above 0.")
-    with np.errstate(invalid="ignore"):
-        value = np.where(gain > 0, gain / cost, gain * cost)
-    ties = np.array([unit_interval(salt, "tie", key) for key in keys])
-    order = np.lexsort((ties, -value))
-    order = order[gain[order] > -np.inf]
     # A little slack for prices that are not whole binary fractions.
-    affordable = np.cumsum(cost[order]) <= budget + 1e-9 * max(1.0, abs(budget))
+    money = budget + 1e-9 * max(1.0, abs(budget))
+    value = worth(gain, cost)
+    order = np.argsort(-value, kind="stable")
+    order = order[gain[order] > -np.inf]
     mask = np.zeros(len(gain), dtype=bool)
-    mask[order[affordable]] = True
+    falling = value[order]
+    spent = np.cumsum(cost[order])
+    end = int(np.searchsorted(spent, money, side="right"))
+    if end == len(order):
+        mask[order] = True
+        return mask
+    # The hash decides only among the equals of the first that does not fit: hashing is slow.
+    first, last = (int(np.searchsorted(-falling, -falling[end], side=s)) for s in _SIDES)
+    ties = np.array([unit_interval(salt, "tie", keys[i]) for i in order[first:last]])
+    equals = order[first:last][np.argsort(ties, kind="stable")]
+    before = spent[first - 1] if first else 0.0
+    mask[order[:first]] = True
+    mask[equals[before + np.cumsum(cost[equals]) <= money]] = True
     return mask
+
+
+def worth(gain: Floats, cost: Floats) -> Floats:
+    """(n,) what orders the instances: gain for the price."""
+    with np.errstate(invalid="ignore"):
+        return np.where(gain > 0, gain / cost, gain * cost)

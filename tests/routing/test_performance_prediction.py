@@ -8,7 +8,8 @@ import pytest
 from core.exceptions import InvalidInput
 from routing.features import binning
 from routing.predictor.mixes import draw_mixes, feature_counts
-from routing.predictor.performance import Predictor, contrasts, fit, ridge, spearman
+from routing.predictor.linear import Linear, ridge
+from routing.predictor.performance import Predictor, contrasts, fit, spearman
 from routing.strategies import hyper
 from routing.strategies.selection import choose
 from tests.routing import planted
@@ -37,8 +38,9 @@ def test_coefficients_and_top_k_equal_an_independent_computation() -> None:
     beta = np.linalg.lstsq(rows, right, rcond=None)[0]
     expected = np.where(scale > 0, beta / np.where(scale > 0, scale, 1), 0)
 
-    assert predictor.coefficients == pytest.approx(expected, abs=1e-10)
-    assert predictor.intercept == pytest.approx(target.mean() - mean @ expected)
+    assert isinstance(predictor.model, Linear)
+    assert predictor.model.coefficients == pytest.approx(expected, abs=1e-10)
+    assert predictor.model.intercept == pytest.approx(target.mean() - mean @ expected)
     independent = one_hot @ expected
     assert gain == pytest.approx(independent, abs=1e-10)
     assert mine.sum() == 30
@@ -77,7 +79,8 @@ def test_a_constant_target_has_no_r2_and_no_gain() -> None:
 
     assert predictor.held_out.r2 is None
     assert predictor.held_out.spearman is None
-    assert predictor.coefficients == pytest.approx((0, 0, 0))
+    assert isinstance(predictor.model, Linear)
+    assert predictor.model.coefficients == pytest.approx((0, 0, 0))
 
 
 def test_contrasts_are_to_the_mean_bin_of_the_feature() -> None:

@@ -8,9 +8,6 @@ from routing.rounds.models import Round
 
 from .charts import Bar, Chart, interval_chart
 
-# The mix of the comparison that each routing strategy makes.
-ARMS = {"hyper-linear": "routed", "learned-error": "learned_error"}
-
 
 def comparison_of(row: Round | None) -> dict[str, Any]:
     """The comparison of a finished round, or `{"not_compared": reason}`; empty before that."""
@@ -34,10 +31,10 @@ def comparison_chart(comparison: dict[str, Any], ours: str) -> Chart | None:
 
 def arm_in_use(row: Round | None) -> str:
     """The key of the mix by which the round has routed."""
-    return ARMS.get(row.router.strategy, "") if row and row.router else ""
+    return row.router.strategy if row and row.router else ""
 
 
 def _kind(key: str, ours: str) -> str:
     return (
-        "ours" if key == ours else {"all_judge": "judge", "all_human": "people"}.get(key, "other")
+        "ours" if key == ours else {"all-judge": "judge", "all-human": "people"}.get(key, "other")
     )

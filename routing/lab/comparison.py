@@ -32,10 +32,10 @@ from typing import Any
 import numpy as np
 
 from core.exceptions import InvalidInput
-from routing.lab import replicate as arms
+from routing.lab import contestants as arms
 from routing.lab.dual import DualSet
 from routing.lab.plan import Options
-from routing.lab.replicate import Replicate
+from routing.lab.replicate import LEARNED, LONGER, ROUTED, UNCERTAINTY, Replicate, replicate
 from routing.lab.sensitivity import Sensitivity, judge_sensitivity, verdict
 from routing.lab.statistics import FEW_PROMPTS, Interval, Resampler, Tally, tally
 from routing.lab.votes import Votes, divide
@@ -44,12 +44,12 @@ NAMES = {
     arms.ALL_HUMAN: "all-human",
     arms.ALL_JUDGE: "all-judge",
     arms.RANDOM: "random mix",
-    arms.ROUTED: "routed mix (HyPER)",
-    arms.LEARNED: "learned error",
-    arms.UNCERTAINTY: "judge uncertainty",
+    ROUTED: "routed mix (HyPER)",
+    LEARNED: "learned error",
+    UNCERTAINTY: "judge uncertainty",
     arms.ORACLE: "oracle",
 }
-ROUTERS = (arms.ROUTED, arms.LEARNED, arms.UNCERTAINTY)
+ROUTERS = (ROUTED, LEARNED, UNCERTAINTY)
 # Fewer dual-labelled instances than this per router are pointed out.
 SMALL_SEED = 50
 
@@ -109,7 +109,7 @@ def compare(dual: DualSet, options: Options | None = None) -> Comparison:
         raise InvalidInput("Intervals over seeds need at least 2 seeds.")
     votes = divide(dual.votes, dual.keys, options.salt)
     prompts, number = np.unique(np.array(dual.prompts), return_inverse=True)
-    runs = [arms.replicate(dual, votes, number, options, i) for i in range(options.seeds)]
+    runs = [replicate(dual, votes, number, options, i) for i in range(options.seeds)]
     return _tabulate(dual, votes, runs, len(prompts), options)
 
 
@@ -135,8 +135,8 @@ def _tabulate(
         simulated=dual.simulated,
         unit=dual.unit,
         arms=rows,
-        longer_label=figures.resampler.interval(figures.label[arms.LONGER]),
-        longer_model=figures.resampler.interval(figures.model[arms.LONGER]),
+        longer_label=figures.resampler.interval(figures.label[LONGER]),
+        longer_model=figures.resampler.interval(figures.model[LONGER]),
         instances=len(dual),
         left_out=_left_out(dual, votes),
         prompts=scored,
@@ -154,11 +154,11 @@ def _figures(runs: list[Replicate], prompts: int, kept: list[str], options: Opti
     model_place = [run.model_place for run in runs]
     label = {
         name: tally([run.label_hits[name] for run in runs], label_place, prompts)
-        for name in (*kept, arms.LONGER)
+        for name in (*kept, LONGER)
     }
     model = {
         name: tally([run.model_hits[name] for run in runs], model_place, prompts)
-        for name in (*kept, arms.LONGER)
+        for name in (*kept, LONGER)
         if all(name in run.model_hits for run in runs)
     }
     rng = np.random.default_rng(len(runs) + prompts)

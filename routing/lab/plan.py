@@ -22,7 +22,9 @@ MINIMUM_PROMPTS = 4
 class Options:
     """`budget` is a share of the price of all bought labels outside the test prompts.
 
-    `seed_share` is the part of it, after the audit arm, that may go into the seed.
+    `seed_share` is the part of it, after the audit arm, that may go into the seed; `seed_limit`
+    instances at most, 0 for any number. Prompts outside the test are dealt into `folds`: the router
+    of a fold is fitted on the seed of all others.
     """
 
     budget: float = 0.3
@@ -35,18 +37,20 @@ class Options:
     alpha: float = performance.ALPHA
     resamples: int = 1000
     salt: str = "comparison"
+    folds: int = 2
+    seed_limit: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Masks over all instances. `fold` is TEST, 0 or 1; a router serves the fold it was not
+    """Masks over all instances. `fold` is TEST or a number; a router serves the fold it was not
     fitted on. `routed` is the money left for routing in each fold."""
 
     fold: Ints
     seed: Bools
     audit: Bools
     budget: float
-    routed: tuple[float, float]
+    routed: tuple[float, ...]
 
     @property
     def train(self) -> Bools:
@@ -68,7 +72,7 @@ def make_plan(
     """
     if not 0 < options.seed_share < 1:
         raise InvalidInput("The seed's share of the budget must lie between 0 and 1.")
-    fold = _folds(prompts, options.test_share, salt)
+    fold = _folds(prompts, options, salt)
     train = fold != TEST
     budget = options.budget * float(cost[train].sum())
     if budget <= 0:
@@ -79,17 +83,27 @@ def make_plan(
     left = audit.reserve(audited, cost, budget)
     order = _by_turns(keys, prompts, np.flatnonzero(train & ~audited), salt)
     seed = np.zeros(len(keys), dtype=bool)
-    seed[order[np.cumsum(cost[order]) <= options.seed_share * left]] = True
+    drawn = order[np.cumsum(cost[order]) <= options.seed_share * left]
+    seed[drawn[: options.seed_limit or None]] = True
     left -= float(cost[seed].sum())
-    open_cost = [float(cost[(fold == k) & ~seed & ~audited].sum()) for k in (0, 1)]
+    closed = seed | audited
+    open_cost = [float(cost[(fold == k) & ~closed].sum()) for k in range(options.folds)]
     share = left / max(sum(open_cost), 1e-12)
-    return Plan(fold, seed, audited, budget, (share * open_cost[0], share * open_cost[1]))
+    return Plan(fold, seed, audited, budget, tuple(share * price for price in open_cost))
 
 
-def _folds(prompts: Sequence[str], test_share: float, salt: str) -> Ints:
-    shares = {"test": test_share, "first": (1 - test_share) / 2}
-    split = split_prompts(prompts, salt=salt, shares=shares, minimum=MINIMUM_PROMPTS)
-    place = {"test": TEST, "first": 0, "train": 1}
+def _folds(prompts: Sequence[str], options: Options, salt: str) -> Ints:
+    """(n,) TEST or the number of the fold, by prompt."""
+    if options.folds < 2:
+        raise InvalidInput("A router is scored on other prompts than its own: take 2 folds.")
+    each = (1 - options.test_share) / options.folds
+    names = {f"fold {k}": k for k in range(options.folds - 1)}
+    shares = {"test": options.test_share} if options.test_share else {}
+    shares |= dict.fromkeys(names, each)
+    # The router of a fold is fitted on all others; together they hold the minimum.
+    minimum = max(2, -(-MINIMUM_PROMPTS // (options.folds - 1)))
+    split = split_prompts(prompts, salt=salt, shares=shares, minimum=minimum)
+    place = names | {"test": TEST, "train": options.folds - 1}
     return np.array([place[split[p]] for p in prompts], dtype=np.int64)
 
 

@@ -1,28 +1,31 @@
 """One seed of a comparison: split, fit the routers, route, label, train heads, and count hits."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from core.exceptions import ApplicationError
 from routing.features.table import Bools, Floats, Ints
+from routing.lab.contestants import (
+    ALL_HUMAN,
+    ALL_JUDGE,
+    ORACLE,
+    RANDOM,
+    Contestant,
+    Draw,
+    contestant,
+    doubts,
+)
 from routing.lab.dual import DualSet
 from routing.lab.plan import TEST, Options, Plan, make_plan
 from routing.lab.votes import Votes
 from routing.predictor import proxy
-from routing.strategies import hyper, learned_error
-from routing.strategies.judge_uncertainty import SIGNALS, JudgeUncertainty
-from routing.strategies.oracle import Oracle
 from routing.strategies.problem import Problem, Seed, Strategy
-from routing.strategies.random import Random
-from routing.strategies.selection import choose
+from routing.strategies.selecting import select
 
-ALL_HUMAN, ALL_JUDGE, RANDOM, ORACLE = "all_human", "all_judge", "random", "oracle"
-ROUTED, LEARNED, UNCERTAINTY = "routed", "learned_error", "judge_uncertainty"
-LONGER = "longer_completion"
-
-Build = Callable[[Seed], Strategy]
+ROUTED, LEARNED, UNCERTAINTY = "hyper-linear", "learned-error", "judge-uncertainty"
+LONGER = "longer-completion"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,31 +52,63 @@ class Replicate:
 
 @dataclass(frozen=True, eq=False)
 class _Setting:
-    """What the steps of one replicate share; `cost` (n,) is the price of the bought votes."""
+    """What the budgets of one seed share; `fitted` keeps a router for the next budget whose seed
+    instances are the same."""
 
     dual: DualSet
     votes: Votes
-    cost: Floats
-    plan: Plan
-    options: Options
-    index: int
-    salt: str
+    problem: Problem
+    draw: Draw
+    fitted: dict[tuple[str, bytes], Strategy | ApplicationError] = field(default_factory=dict)
+
+    @property
+    def cost(self) -> Floats:
+        """(n,) the price of the bought votes."""
+        return self.problem.cost
 
 
 def replicate(dual: DualSet, votes: Votes, number: Ints, options: Options, index: int) -> Replicate:
-    """Run seed `index`; `number` (n,) is the prompt number of each instance."""
+    """Seed `index` of a round's comparison; `number` (n,) is the prompt number of each instance."""
+    keys = [RANDOM, ROUTED, LEARNED, *([UNCERTAINTY] if doubts(dual.features) else []), ORACLE]
+    arms = [contestant(key) for key in keys]
+    return replicates(dual, votes, number, options, index, arms, (options.budget,))[0]
+
+
+def replicates(  # noqa: PLR0917
+    dual: DualSet,
+    votes: Votes,
+    number: Ints,
+    options: Options,
+    index: int,
+    arms: Sequence[Contestant],
+    budgets: Sequence[float],
+) -> list[Replicate]:
+    """Seed `index` at every budget. All of them have the same test prompts and folds.
+
+    Raises BudgetExceeded for a budget that cannot pay the audit arm, InvalidInput as `make_plan`.
+    """
     salt = f"{options.salt}/{index}"
     cost = votes.size * dual.vote_cost
-    plan = make_plan(dual.keys, dual.prompts, cost, options, salt)
-    labels, problems = _label(_Setting(dual, votes, cost, plan, options, index, salt))
-    scored = plan.pool & ~np.isnan(votes.held_out)
-    tested = (plan.fold == TEST) & ~np.isnan(votes.all_votes)
-    hits = {name: agreement(arm.p[scored], votes.held_out[scored]) for name, arm in labels.items()}
+    draw = Draw(salt, index, options, oracle_gains(dual, votes))
+    problem = Problem(dual.keys, dual.features, cost, dual.judge, dual.differences)
+    setting = _Setting(dual, votes, problem, draw)
+    plans = [
+        make_plan(dual.keys, dual.prompts, cost, replace(options, budget=b), salt) for b in budgets
+    ]
+    labelled = [_label(setting, plan, arms) for plan in plans]
+    tested = (plans[0].fold == TEST) & ~np.isnan(votes.all_votes)
+    model = _model_hits(setting, plans[0].train, tested, [labels for labels, _ in labelled])
     longer = harden(dual.length_difference + 0.5)
-    hits[LONGER] = agreement(longer[scored], votes.held_out[scored])
-    model_hits = _model_hits(dual, votes, plan.train, tested, labels, ridge=options.ridge)
-    model_hits[LONGER] = agreement(longer[tested], votes.all_votes[tested])
-    return Replicate(plan, labels, hits, number[scored], model_hits, number[tested], problems)
+    found = []
+    for plan, (labels, problems), model_hits in zip(plans, labelled, model, strict=True):
+        scored = plan.pool & ~np.isnan(votes.held_out)
+        truth = votes.held_out[scored]
+        hits = {name: agreement(arm.p[scored], truth) for name, arm in labels.items()}
+        hits[LONGER] = agreement(longer[scored], truth)
+        model_hits[LONGER] = agreement(longer[tested], votes.all_votes[tested])
+        place = number[scored], number[tested]
+        found.append(Replicate(plan, labels, hits, place[0], model_hits, place[1], problems))
+    return found
 
 
 def agreement(p: Floats, truth: Floats) -> Floats:
@@ -86,49 +121,6 @@ def harden(p: Floats) -> Floats:
     return np.asarray((np.sign(p - 0.5) + 1) / 2)
 
 
-def _label(setting: _Setting) -> tuple[dict[str, Labels], dict[str, str]]:
-    """The labels of every arm, and why an arm could not be built."""
-    nobody, everybody = np.zeros(len(setting.dual), dtype=bool), setting.plan.train
-    labels = {
-        ALL_HUMAN: Labels(everybody, nobody, setting.votes.bought),
-        ALL_JUDGE: Labels(nobody, everybody, setting.dual.judge),
-    }
-    problems: dict[str, str] = {}
-    for name, build in _strategies(setting).items():
-        try:
-            labels[name] = _mix(setting, build)
-        except ApplicationError as error:
-            problems[name] = error.message
-    return labels, problems
-
-
-def _strategies(setting: _Setting) -> dict[str, Build]:
-    options, salt = setting.options, setting.salt
-    gains = oracle_gains(setting.dual, setting.votes)
-
-    def routed(seed: Seed) -> Strategy:
-        # Text and tags only: this router decides before a judge is asked.
-        blind = replace(seed.problem, features=seed.problem.features.without_judge())
-        return hyper.fit(
-            replace(seed, problem=blind),
-            rng_seed=setting.index,
-            salt=salt,
-            mixes=options.mixes,
-            ridge=options.ridge,
-            alpha=options.alpha,
-        )
-
-    built: dict[str, Build] = {
-        RANDOM: lambda seed: Random(salt),
-        ROUTED: routed,
-        LEARNED: learned_error.fit,
-        ORACLE: lambda seed: Oracle(gains),
-    }
-    if _judge_doubts(setting.dual):
-        built[UNCERTAINTY] = lambda seed: JudgeUncertainty()
-    return built
-
-
 def oracle_gains(dual: DualSet, votes: Votes) -> dict[str, float]:
     """1 where the bought human label is right and the judge's wrong, −1 the other way, else 0."""
     gain = agreement(votes.bought, votes.held_out) - agreement(dual.judge, votes.held_out)
@@ -136,58 +128,80 @@ def oracle_gains(dual: DualSet, votes: Votes) -> dict[str, float]:
     return dict(zip(dual.keys, known.tolist(), strict=True))
 
 
-def _judge_doubts(dual: DualSet) -> bool:
-    """Whether any judge signal differs between instances: otherwise it can choose nothing."""
-    columns = [dual.features.column(name) for name in SIGNALS]
-    return any(c is not None and len(set(c[~np.isnan(c)].tolist())) > 1 for c in columns)
+def _label(
+    setting: _Setting, plan: Plan, arms: Sequence[Contestant]
+) -> tuple[dict[str, Labels], dict[str, str]]:
+    """The labels of every arm, and why an arm could not be built."""
+    nobody, everybody = np.zeros(len(setting.dual), dtype=bool), plan.train
+    labels = {
+        ALL_HUMAN: Labels(everybody, nobody, setting.votes.bought),
+        ALL_JUDGE: Labels(nobody, everybody, setting.dual.judge),
+    }
+    problems: dict[str, str] = {}
+    for arm in arms:
+        try:
+            labels[arm.key] = _mix(setting, plan, arm)
+        except ApplicationError as error:
+            problems[arm.key] = error.message
+    return labels, problems
 
 
-def _mix(setting: _Setting, build: Build) -> Labels:
-    """Fit on the seed of one fold, route the pool of the other, and swap."""
-    dual, votes, plan = setting.dual, setting.votes, setting.plan
-    problem = Problem(dual.keys, dual.features, setting.cost)
+def _mix(setting: _Setting, plan: Plan, arm: Contestant) -> Labels:
+    """Fit on the seed of all folds but one, route the pool of that one, and go round."""
+    dual, salt = setting.dual, setting.draw.salt
     both = plan.seed | plan.audit
     human = both.copy()
     reads_judge = False
-    for fold in (0, 1):
-        strategy = build(_seed(dual, votes, problem, plan.seed & (plan.fold == 1 - fold)))
+    problem = arm.view(setting.problem)
+    for fold, money in enumerate(plan.routed):
+        strategy = _fitted(setting, arm, plan.seed & (plan.fold != fold))
         rows = np.flatnonzero((plan.fold == fold) & ~both)
         pool = problem.take(rows)
-        gain = strategy.score(pool).gain
-        money = plan.routed[fold]
-        human[rows[choose(gain, pool.cost, money, keys=pool.keys, salt=setting.salt)]] = True
+        human[rows[select(strategy, pool, strategy.score(pool), money, salt=salt)]] = True
         reads_judge = reads_judge or strategy.reads_judge
     judge = plan.train if reads_judge else plan.train & (~human | both)
-    return Labels(human, judge, np.where(human, votes.bought, dual.judge))
+    return Labels(human, judge, np.where(human, setting.votes.bought, dual.judge))
 
 
-def _seed(dual: DualSet, votes: Votes, problem: Problem, rows: Bools) -> Seed:
+def _fitted(setting: _Setting, arm: Contestant, rows: Bools) -> Strategy:
+    key = arm.key, np.packbits(rows).tobytes()
+    if key not in setting.fitted:
+        try:
+            setting.fitted[key] = arm.fit(_seed(setting, arm, rows), setting.draw)
+        except ApplicationError as error:
+            setting.fitted[key] = error
+    found = setting.fitted[key]
+    if isinstance(found, ApplicationError):
+        raise found
+    return found
+
+
+def _seed(setting: _Setting, arm: Contestant, rows: Bools) -> Seed:
+    dual = setting.dual
     return Seed(
-        problem.take(rows),
+        arm.view(setting.problem.take(rows)),
         tuple(dual.prompts[i] for i in np.flatnonzero(rows)),
-        votes.bought[rows],
+        setting.votes.bought[rows],
         harden(dual.judge[rows]),
         None if dual.differences is None else dual.differences[rows],
     )
 
 
 def _model_hits(
-    dual: DualSet,
-    votes: Votes,
-    train: Bools,
-    tested: Bools,
-    labels: Mapping[str, Labels],
-    *,
-    ridge: float,
-) -> dict[str, Floats]:
-    """One convex head per arm on all instances outside the test prompts, together.
+    setting: _Setting, train: Bools, tested: Bools, labelled: Sequence[Mapping[str, Labels]]
+) -> list[dict[str, Floats]]:
+    """By budget and arm the hits of one convex head, trained on all instances outside the test.
 
     People's labels are soft (the share of bought votes), the judge's are hardened.
     """
+    dual, votes = setting.dual, setting.votes
     if dual.differences is None or not tested.any():
-        return {}
+        return [{} for _ in labelled]
     judge = harden(dual.judge)
-    P = np.stack([np.where(arm.human, votes.bought, judge) for arm in labels.values()])
-    W = proxy.fit_heads(dual.differences[train], P[:, train], ridge=ridge)
-    hits = proxy.head_hits(W, dual.differences[tested], votes.all_votes[tested])
-    return dict(zip(labels, hits, strict=True))
+    arms = [arm for labels in labelled for arm in labels.values()]
+    P = np.stack([np.where(arm.human, votes.bought, judge)[train] for arm in arms])
+    # Arms that bought the same have the same head.
+    distinct, which = np.unique(P, axis=0, return_inverse=True)
+    W = proxy.fit_heads(dual.differences[train], distinct, ridge=setting.draw.options.ridge)
+    hits = iter(proxy.head_hits(W, dual.differences[tested], votes.all_votes[tested])[which])
+    return [{name: next(hits) for name in labels} for labels in labelled]

@@ -51,6 +51,22 @@ def divide(votes: Sequence[Sequence[float]], keys: Sequence[str], salt: str) -> 
     )
 
 
+def whole(votes: Sequence[Sequence[float]]) -> Votes:
+    """The strict majority of all votes as one human label, at the price of one, and as the truth.
+
+    People are then right by construction: what is measured is how well mistakes of the judge are
+    found. Where there is no strict majority nothing is scored.
+    """
+    majority = np.array([strict_majority(given) for given in votes])
+    return Votes(
+        bought=np.where(np.isnan(majority), 0.5, majority),
+        size=np.ones(len(votes), dtype=np.int64),
+        held_out=majority,
+        all_votes=majority,
+        single=np.zeros(len(votes), dtype=bool),
+    )
+
+
 def strict_majority(votes: Sequence[float]) -> float:
     """1 or 0: the side with strictly more votes than the other side and than ties; else NaN."""
     first, second = sum(v > 0.5 for v in votes), sum(v < 0.5 for v in votes)

@@ -1,9 +1,9 @@
 """Learned combination: every signal weighed together, starting from what each is believed to say.
 
 P(the judge is wrong) = σ(intercept + Σ columns · weights), the weights being the mode of a logistic
-regression with a Gaussian prior around the beliefs of `learned_evidence`. Without labels it is a sum
-of the doubts, so it holds every single signal; each label moves it, and a signal that does not hold
-here loses its weight. Nothing is tuned: the spreads of the priors are constants.
+regression with a Gaussian prior around the beliefs of `learned_evidence`. Without labels it is a
+sum of the doubts, so it holds every single signal; each label moves it, and a signal that does not
+hold here loses its weight. Nothing is tuned: the spreads of the priors are constants.
 """
 
 from collections.abc import Mapping

@@ -42,7 +42,6 @@ _PRIOR = {
     "strong_confidence": -0.3,
 }
 _WORDS = {
-    LENGTH: "the judge prefers the longer completion",
     JUDGE_TEXTS: "the judge usually prefers completions like the other one",
     PANEL_TEXTS: "other judges usually prefer completions like the other one",
     JUDGE_GENERATORS: "the judge usually prefers the other one's generator",
@@ -56,7 +55,6 @@ _WORDS = {
     "reward_margin": "reward model sees little difference",
     "strong_confidence": "stronger judge unsure",
 }
-_FIRST = "judge prefers the first completion"
 # A tag seen less often on the seed says too little to get a column of its own.
 _TAGGED = 3
 
@@ -79,22 +77,11 @@ class Column:
     @property
     def words(self) -> tuple[str, str]:
         """What a positive and what a negative share of the score says."""
-        if self.kind == "tag":
-            return f"{self.name}: {self.tag}", f"{self.name}: not {self.tag}"
-        if self.kind == "side":
-            return _FIRST, "judge prefers the second completion"
-        if self.name == LENGTH:
-            # The column is positive where the judge prefers the shorter one.
-            return "the judge prefers the shorter completion", _WORDS[LENGTH]
-        if self.name in _WORDS:
-            return _WORDS[self.name], f"not so: {_WORDS[self.name]}"
-        if self.name.startswith(PANEL_SIDE):
-            other = self.name.removeprefix(PANEL_SIDE)
-            return f"{other} prefers the other completion", f"{other} agrees with the judge"
-        spoken = self.name.replace("_", " ")
-        if self.kind == "directed":
-            return f"{spoken} speaks for the other completion", f"{spoken} agrees with the judge"
-        return f"{spoken} high", f"{spoken} low"
+        found = {
+            "tag": (f"{self.name}: {self.tag}", f"{self.name}: not {self.tag}"),
+            "side": ("judge prefers the first completion", "judge prefers the second completion"),
+        }.get(self.kind)
+        return found or _spoken(self.name)
 
     def values(self, problem: Problem, choice: Floats) -> Floats:
         """(n,) of the instances; `choice` (n,) is 1, −1, or 0 where the judge has none."""
@@ -115,6 +102,22 @@ class Column:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         return cls(**stored)
+
+
+def _spoken(name: str) -> tuple[str, str]:
+    """What a number says that is high, and one that is low; of directed ones, that speaks against
+    the judge's choice, and for it."""
+    spoken = name.replace("_", " ")
+    if name == LENGTH:
+        return "the judge prefers the shorter completion", "the judge prefers the longer completion"
+    if name in _WORDS:
+        return _WORDS[name], f"not so: {_WORDS[name]}"
+    if name.startswith(PANEL_SIDE):
+        other = name.removeprefix(PANEL_SIDE)
+        return f"{other} prefers the other completion", f"{other} agrees with the judge"
+    if is_directed(name):
+        return f"{spoken} speaks for the other completion", f"{spoken} agrees with the judge"
+    return f"{spoken} high", f"{spoken} low"
 
 
 def is_directed(name: str) -> bool:

@@ -34,9 +34,9 @@ def test_routers_beat_chance_where_the_judge_errs_in_a_pattern(compared: Compari
     arms = {arm.key: arm for arm in compared.arms}
     accuracy = {k: a.label_accuracy.value for k, a in arms.items() if a.label_accuracy}
 
-    assert accuracy["all_judge"] < accuracy["random"] < accuracy["learned_error"]
-    assert accuracy["learned_error"] <= accuracy["oracle"]
-    assert 0.85 < accuracy["all_human"] < 1
+    assert accuracy["all-judge"] < accuracy["random"] < accuracy["learned-error"]
+    assert accuracy["learned-error"] <= accuracy["oracle"]
+    assert 0.85 < accuracy["all-human"] < 1
     assert "Routing helps here" in compared.verdict
     assert arms["oracle"].captured == 1
     assert compared.sensitivity is not None
@@ -45,13 +45,13 @@ def test_routers_beat_chance_where_the_judge_errs_in_a_pattern(compared: Compari
 
 
 def test_every_mix_pays_the_same_and_stays_within_the_budget(compared: Comparison) -> None:
-    mixes = [a for a in compared.arms if a.key not in {"all_human", "all_judge"}]
+    mixes = [a for a in compared.arms if a.key not in {"all-human", "all-judge"}]
     budget = compared.budget
 
     assert len({arm.human_labels for arm in mixes}) == 1
     assert all(0.3 * arm.human_labels <= budget["limit"] + 1e-9 for arm in mixes)
     assert budget["audit"] + budget["seed"] + budget["routed"] == pytest.approx(budget["limit"])
-    assert {a.key: a.judge_labels for a in compared.arms}["all_human"] == 0
+    assert {a.key: a.judge_labels for a in compared.arms}["all-human"] == 0
 
 
 def test_it_is_plain_json_and_prints(compared: Comparison) -> None:
@@ -96,7 +96,7 @@ def test_a_router_is_blind_to_held_out_votes(dual: DualSet) -> None:
         0,
     )
 
-    for name in ("random", ROUTED, "learned_error"):
+    for name in ("random", ROUTED, "learned-error"):
         assert (seen.labels[name].human == turned.labels[name].human).all()
     assert (seen.labels["oracle"].human != turned.labels["oracle"].human).any()
 
@@ -164,8 +164,8 @@ def test_without_embeddings_only_labels_are_compared(dual: DualSet) -> None:
     found = compare(replace(dual, differences=None), FAST)
 
     keys = {arm.key for arm in found.arms}
-    assert "routed" not in keys
-    assert "learned_error" in keys
+    assert ROUTED not in keys
+    assert "learned-error" in keys
     assert all(arm.model_accuracy is None for arm in found.arms)
     assert found.sensitivity is None
     assert any("No embeddings" in note for note in found.notes)

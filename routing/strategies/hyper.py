@@ -79,6 +79,8 @@ class HyperRouter:
     contexts: Contexts | None = None
     rule: Rule = field(default_factory=Rule)
     notes: tuple[str, ...] = ()
+    # Over the seed: share of gains that are exactly zero, share above zero, and the mean.
+    seed_gains: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def reads_judge(self) -> bool:
@@ -122,6 +124,32 @@ class HyperRouter:
         value = worth(gain, scores.cost)
         epsilon = self.rule.epsilon
         return until_marginal(chosen, value, scores.cost, one_hot, predict=predict, epsilon=epsilon)
+
+    def report(self) -> dict[str, Any]:
+        """As `routing.predictor.report.report_of` describes it."""
+        models = {
+            kind: asdict(curve[-1]) | {"learning_curve": [asdict(fit) for fit in curve]}
+            for kind, curve in self.predictor.curves.items()
+        }
+        features = dict(zip(self.binning.columns, self._features(), strict=True))
+        return asdict(self.predictor.held_out) | {
+            "mixes": self.predictor.mixes,
+            "model": self.predictor.model.kind,
+            "best": self.predictor.best,
+            "models": models,
+            "rule": asdict(self.rule),
+            "gains": {"share": self.rule.share} | self.seed_gains,
+            "explanation": [
+                asdict(row) | {"feature": features[row.column]} for row in self.explanation
+            ],
+            "notes": list(self.notes),
+            "dropped": list(self.binning.dropped),
+        }
+
+    def _features(self) -> list[str]:
+        """The feature of each column."""
+        cuts = [cut.feature for cut in self.binning.cuts for _ in cut.words]
+        return cuts + [name for name, values in self.binning.tags for _ in values]
 
     def _gain_at(self, problem: Problem, scores: Scores, budget: float) -> Floats:
         """The gains where the budget ends; −inf stays where nothing may be bought."""
@@ -175,6 +203,7 @@ class HyperRouter:
             "contexts": contexts and contexts.to_json(),
             "rule": asdict(self.rule),
             "notes": list(self.notes),
+            "seed_gains": dict(self.seed_gains),
         }
 
     @classmethod
@@ -189,6 +218,7 @@ class HyperRouter:
             contexts and Contexts.from_json(contexts),
             Rule(**stored.get("rule", {})),
             tuple(stored.get("notes", ())),
+            stored.get("seed_gains", {}),
         )
 
 
@@ -237,7 +267,16 @@ def fit(
     contexts = None if model == Linear.kind else _contexts(counts, one_hot, mask)
     router = HyperRouter(cut, predictor, (), len(seed), contexts, how, notes_of(seed, target))
     resample = rng if report else None
-    return replace(router, explanation=_explain(router, one_hot, counts, target, resample))
+    gain = router.gains().of(with_mean_bins(one_hot, cut.groups))
+    return replace(
+        router,
+        explanation=_explain(router, one_hot, counts, target, resample),
+        seed_gains={
+            "zero": float((gain == 0).mean()),
+            "positive": float((gain > 0).mean()),
+            "mean": float(gain.mean()),
+        },
+    )
 
 
 def _contexts(counts: Floats, one_hot: Hot, mask: Bools) -> Contexts:

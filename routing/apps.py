@@ -12,14 +12,21 @@ class RoutingConfig(AppConfig):
     name = "routing"
 
     def ready(self) -> None:
+        from django.db.models.signals import post_save
+
+        from annotation.instances.signals import instances_arrived
         from annotation.ledger import renewal
         from jobs import registry
 
+        from .budgets.models import Allowance
         from .budgets.purchases import renew
+        from .live import arrival
 
         renewal.register(renew)
         registry.register("routing.round", _round)
         registry.register("routing.live", _live)
+        instances_arrived.connect(arrival.on_instances, dispatch_uid="routing.live")
+        post_save.connect(arrival.on_allowance, sender=Allowance, dispatch_uid="routing.live")
         registry.register("routing.embed", _embed, queue="gpu")
 
 

@@ -2,6 +2,7 @@
 
 from celery import shared_task
 
+from .live.arrival import tick
 from .rounds.services import continue_settled
 
 
@@ -9,3 +10,9 @@ from .rounds.services import continue_settled
 def continue_rounds() -> None:
     """Go on with every round whose last open label came in."""
     continue_settled()
+
+
+@shared_task(name="routing.live_tick")
+def live_tick() -> None:
+    """Ring for every project whose live routing has something to do."""
+    tick()

@@ -152,6 +152,7 @@ CELERY_BEAT_SCHEDULE = {
     "consensus": {"task": "annotation.consensus.sweep", "schedule": 20},
     "schedules": {"task": "training.schedules", "schedule": 60},
     "rounds": {"task": "routing.continue_rounds", "schedule": 20},
+    "live": {"task": "routing.live_tick", "schedule": 20},
     "people": {"task": "annotation.look_after", "schedule": 60},
     "leases": {"task": "annotation.expire_leases", "schedule": 60},
 }

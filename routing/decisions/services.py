@@ -1,7 +1,7 @@
 """Writing routers and decisions: a decision, its assignment and its slots in one transaction."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,8 @@ from django.db import transaction
 from django.db.models import Max
 
 from accounts.models import Project
+from annotation.judges.models import Judge
+from annotation.projects.models import Criterion
 from annotation.queue.services import AssignmentItem, assign
 from jobs.models import Job
 
@@ -27,6 +29,9 @@ class Choice:
     price_micros: int
     gain: float | None = None
     priority: float = 0.0
+    # The decision it takes the place of, and the criterion it is about; None: all of them.
+    supersedes: uuid.UUID | None = None
+    criterion_id: int | None = None
 
 
 @transaction.atomic
@@ -48,22 +53,8 @@ def decide(
             pk__in=[choice.instance_id for choice in choices], assignment__isnull=False
         ).values_list("pk", flat=True)
     )
-    rows = [
-        Decision(
-            project=project,
-            instance_id=choice.instance_id,
-            router=router,
-            destination=choice.destination,
-            arm=choice.arm,
-            gain=choice.gain,
-            propensity=choice.propensity,
-            reason=choice.reason[:300],
-            price_micros=choice.price_micros,
-        )
-        for choice in choices
-        if choice.instance_id not in assigned
-    ]
-    Decision.objects.bulk_create(rows, batch_size=1000)
+    fresh = [choice for choice in choices if choice.instance_id not in assigned]
+    rows = write_decisions(project=project, choices=fresh, router=router)
     priority = {choice.instance_id: choice.priority for choice in choices}
     assign(
         project=project,
@@ -84,6 +75,31 @@ def decide(
     return {row.instance_id: row.id for row in rows}
 
 
+def write_decisions(
+    *, project: Project, choices: Sequence[Choice], router: Router | None
+) -> list[Decision]:
+    """The rows alone, in the order of the choices: no assignment changes."""
+    return Decision.objects.bulk_create(
+        [
+            Decision(
+                project=project,
+                instance_id=choice.instance_id,
+                router=router,
+                destination=choice.destination,
+                arm=choice.arm,
+                gain=choice.gain,
+                propensity=choice.propensity,
+                reason=choice.reason[:300],
+                price_micros=choice.price_micros,
+                supersedes_id=choice.supersedes,
+                criterion_id=choice.criterion_id,
+            )
+            for choice in choices
+        ],
+        batch_size=1000,
+    )
+
+
 @transaction.atomic
 def save_router(
     *,
@@ -92,9 +108,16 @@ def save_router(
     parameters: dict[str, Any],
     report: dict[str, Any],
     dual_labelled: int,
+    judge: Judge | None = None,
+    criterion: Criterion | None = None,
+    extractors: Mapping[str, str] | None = None,
     job: Job | None = None,
 ) -> Router:
-    """The next version of the project's router; it is never changed afterwards."""
+    """The next version of the project's router; it is never changed afterwards.
+
+    `judge`: beside whose verdicts it was fitted; `criterion`: what it speaks of, None the main
+    one; `extractors`: the versions of the features it reads.
+    """
     Project.objects.select_for_update().get(pk=project.pk)
     newest = Router.objects.filter(project=project).aggregate(last=Max("version"))["last"] or 0
     return Router.objects.create(
@@ -104,5 +127,8 @@ def save_router(
         parameters=parameters,
         report=report,
         dual_labelled=dual_labelled,
+        judge=judge,
+        criterion=criterion,
+        extractors=dict(extractors or {}),
         job=job,
     )

@@ -1,0 +1,159 @@
+"""Asking the judge: through a run whose purse was set aside before, or directly where it is free.
+
+Nothing here holds a transaction while the judge is asked. A purse and its run are written together,
+so that after a kill either both are there or none; the next step then waits for the run and closes
+its purse.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+
+from accounts.models import Project
+from annotation.instances.models import Instance, InstanceState
+from annotation.judges import services as judges
+from annotation.judges.estimating import estimate
+from annotation.judges.models import Judge, JudgeCall, JudgeRun
+from annotation.judges.runs import LOCAL, costs, start_run
+from annotation.judges.selecting import INSTANCES
+from annotation.labels.models import Annotation
+from annotation.projects.models import Criterion
+from annotation.queue.models import Destination
+from annotation.queue.services import settle_instances
+from jobs import runner
+from jobs.context import JobContext
+from jobs.waiting import wait
+from routing.budgets.models import Purse
+from routing.budgets.purses import close_purse, purse
+from routing.decisions.models import Decision
+
+from .work import Work
+
+# Instances that one run is about.
+MOST = 500
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Instances to ask a judge about, and the most it can cost in micros."""
+
+    judge: Judge
+    criteria: tuple[Criterion, ...]
+    instances: tuple[int, ...]
+    most: int
+
+
+def plan(judge: Judge, criteria: Sequence[Criterion], instances: Sequence[int]) -> Planned:
+    """What asking costs at most; what is stored already costs nothing.
+
+    Raises:
+        InvalidInput: the judge cannot be asked.
+    """
+    most = 0
+    if costs(judge) and instances:
+        most = estimate(judge, criteria, instances, looked_at=len(instances)).most_micros
+    return Planned(judge, tuple(criteria), tuple(instances), most)
+
+
+def through_run(judge: Judge) -> bool:
+    """Whether it is asked by a run: it costs money, or needs the workers with the memory."""
+    return costs(judge) or judge.provider in LOCAL
+
+
+@transaction.atomic
+def open_run(project: Project, planned: Planned) -> JudgeRun:
+    """Set the purse aside and queue the run; both or none.
+
+    Raises:
+        BudgetExceeded: a window cannot pay for it.
+        Conflict: somebody is asking this judge.
+    """
+    number = JudgeRun.objects.filter(judge=planned.judge).count() + 1
+    budget = None
+    if costs(planned.judge):
+        name = f"{planned.judge.name[:50]}, live run {number}"
+        budget = purse(
+            project=project,
+            name=name,
+            amount=planned.most,
+            judge=planned.judge,
+            labels=len(planned.instances) * len(planned.criteria),
+        )
+    return start_run(
+        judge=planned.judge,
+        criteria=[criterion.key for criterion in planned.criteria],
+        selection={"of": INSTANCES, "instances": list(planned.instances)},
+        budget=budget,
+    )
+
+
+def finish_run(context: JobContext, run: JudgeRun) -> JudgeRun:
+    """Do the run here unless a worker has it, and settle what it really cost."""
+    if run.job is not None:
+        if run.judge.provider not in LOCAL:
+            runner.run(run.job.pk, owner="live routing", heartbeat=False)
+        wait(context, [run.job])
+    if run.budget is not None:
+        close_purse(run.budget)
+    run.refresh_from_db()
+    return run
+
+
+def finish_open(context: JobContext, project: Project) -> int:
+    """Close the purses whose runs a lost attempt left behind; returns how many."""
+    left = Purse.objects.filter(budget__project=project, closed_at__isnull=True)
+    runs = JudgeRun.objects.filter(budget__in=left.values("budget")).select_related(
+        "job", "judge", "budget"
+    )
+    for run in runs:
+        finish_run(context, run)
+    return len(runs)
+
+
+def ask(context: JobContext, work: Work, planned: Planned) -> str:
+    """Ask now; returns why it stopped before the end, blank where it did not.
+
+    Raises:
+        BudgetExceeded, Conflict, InvalidInput: it could not begin.
+    """
+    if not planned.instances:
+        return ""
+    stopped = ""
+    if through_run(planned.judge):
+        stopped = finish_run(context, open_run(work.project, planned)).stop_reason
+    else:
+        for criterion in planned.criteria:
+            judges.ask(
+                judge=planned.judge,
+                instance_ids=planned.instances,
+                criterion=criterion,
+                progress=lambda done, total: context.progress(done, total, "asking the judge"),
+            )
+    settle_instances(planned.instances)
+    return stopped
+
+
+def unasked(judge: Judge, criterion: Criterion, ids: Sequence[int] | None = None) -> Q:
+    """Instances that the judge has neither labelled nor tried to.
+
+    What it tried and failed is asked again from the judge's own page, not by every step.
+    """
+    about = {"instance": OuterRef("pk"), "criterion": criterion}
+    labels = Annotation.objects.filter(annotator__judge=judge, superseded_by__isnull=True, **about)
+    calls = JudgeCall.objects.filter(judge=judge, **about)
+    found = ~Q(Exists(labels)) & ~Q(Exists(calls))
+    return found if ids is None else found & Q(pk__in=ids)
+
+
+def owed(work: Work, most: int = MOST) -> list[int]:
+    """Instances that were sent to the judge, here or beside people, and were not asked about."""
+    judged = Decision.objects.filter(
+        pk=OuterRef("assignment__decision_id"),
+        destination__in=[Destination.JUDGE, Destination.BOTH],
+    )
+    rows = Instance.objects.filter(
+        Exists(judged), unasked(work.judge, work.criterion), project=work.project
+    ).exclude(state__in=[InstanceState.DROPPED, InstanceState.FLAGGED])
+    return list(rows.order_by("pk").values_list("pk", flat=True)[:most])

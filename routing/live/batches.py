@@ -1,0 +1,192 @@
+"""Routing one batch of new instances: the arms are drawn first, then the router chooses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from annotation.queue.models import Arm, Destination
+from jobs.context import JobContext
+from routing.decisions.models import Decision
+from routing.decisions.services import Choice
+from routing.features.table import Bools, Floats, Ints
+from routing.strategies.problem import VERIFIER, Scores
+
+from . import money
+from .asking import Planned, finish_run, plan
+from .choosing import Arms, draw_arms, draw_wanted, propensities, value
+from .scoring import Scored, ask_first, score
+from .work import Row, Work, shuffled, waiting
+from .writing import Written, write
+
+# Instances of one transaction.
+MOST = 500
+REASONS = {
+    Arm.AUDIT: "drawn at random for the audit arm",
+    Arm.EXPLORE: "drawn at random to keep learning",
+    Arm.SEED: "drawn at random for the dual-labelled seed",
+}
+CHEAPER = "others promise more for the money"
+UNPAID = "wanted, but the budget is used up"
+
+
+def seed_missing(work: Work) -> int:
+    """How many instances the seed lacks before a router is fitted."""
+    there = Decision.objects.filter(project=work.project, arm=Arm.SEED)
+    return max(0, work.live.seed_size - there.count())
+
+
+def collect_seed(context: JobContext, work: Work, missing: int) -> Written | None:
+    """Dual-label the next instances in the order of a salted hash; None where nobody waits.
+
+    Arms are drawn among them as ever. As many as can be paid are taken, in that order.
+
+    Raises:
+        Stalled: the audit arm, or not even one instance, can be paid.
+    """
+    order = shuffled(list(waiting(work.project).values_list("pk", "external_id")), work.salt)
+    rows = rows_in_order(work, order[: min(MOST, missing)])
+    if not rows:
+        return None
+    arms = _arms(work, rows)
+    asked = plan_judge(work, [row.pk for row in rows])
+    choices = [
+        _both(work, row, Arm.AUDIT if audited else Arm.EXPLORE if explored else Arm.SEED)
+        for row, audited, explored in zip(rows, arms.audit, arms.explore, strict=True)
+    ]
+    audit = [each for each in choices if each.arm == Arm.AUDIT]
+    paid = [row for row, audited in zip(rows, arms.audit, strict=True) if audited]
+    others = [row for row, audited in zip(rows, arms.audit, strict=True) if not audited]
+    first = money.of_judge(work.judge, asked.most, len(rows))
+    fits = money.how_many(work, [*paid, *others], first=first)
+    taken = {row.pk for row in others[: max(0, fits - len(paid))]}
+    kept = [each for each in choices if each.arm != Arm.AUDIT and each.instance_id in taken]
+    # Where nothing fits the refusal of all of them says what is missing.
+    chosen = kept or [each for each in choices if each.arm != Arm.AUDIT]
+    return carry_out(context, work, audit, chosen)
+
+
+def _both(work: Work, row: Row, arm: Arm) -> Choice:
+    price = row.cost + work.judge.annotator.price_micros
+    return Choice(row.pk, Destination.BOTH, arm, 1.0, REASONS[arm], price)
+
+
+def _arms(work: Work, rows: Sequence[Row]) -> Arms:
+    return draw_arms(
+        [row.key for row in rows],
+        work.salt,
+        audit_share=work.live.audit_share,
+        explore_share=work.live.explore_share,
+    )
+
+
+def plan_judge(work: Work, ids: Sequence[int]) -> Planned:
+    return plan(work.judge, [work.criterion], ids)
+
+
+def rows_in_order(work: Work, ids: Sequence[int]) -> list[Row]:
+    found = {row.pk: row for row in work.rows(work.project.instances.filter(pk__in=ids))}
+    return [found[pk] for pk in ids if pk in found]
+
+
+def carry_out(
+    context: JobContext, work: Work, audit: Sequence[Choice], others: Sequence[Choice]
+) -> Written:
+    """Write it, then ask the judge about the audit arm out of the purse that was set aside."""
+    asked = plan_judge(work, [choice.instance_id for choice in audit])
+    written = write(work, audit, others, asked)
+    for run in written.runs:
+        finish_run(context, run)
+    return written
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """(n,) who of a batch goes to people, at which propensity, and who was wanted but unpaid."""
+
+    people: Bools
+    unpaid: Bools
+    propensity: Floats
+    explored: Bools
+
+
+def route_batch(context: JobContext, work: Work, rows: Sequence[Row]) -> Written:
+    """Draw the arms, score, choose, and write it.
+
+    Raises:
+        Stalled: the audit arm or the judge cannot be paid, or the judge cannot be asked.
+    """
+    arms = _arms(work, rows)
+    ask_first(context, work, rows, arms)
+    scored = score(context, work, rows)
+    chosen = choose_people(work, rows, arms, scored)
+    choices = [_choice(work, row, i, arms, scored, chosen) for i, row in enumerate(rows)]
+    audit = [each for each in choices if each.arm == Arm.AUDIT]
+    return carry_out(context, work, audit, [each for each in choices if each.arm != Arm.AUDIT])
+
+
+def choose_people(work: Work, rows: Sequence[Row], arms: Arms, scored: Scored) -> Chosen:
+    """Who is wanted, as far as the money goes: best gain for the money first.
+
+    Where not all of the exploration can be paid none of it is: then x = 0 for this batch.
+    """
+    drawn = draw_wanted([row.key for row in rows], scored.wanted, work.salt) & ~arms.drawn
+    order = _by_value(scored.scores, drawn)
+    audit, explore = np.flatnonzero(arms.audit), np.flatnonzero(arms.explore)
+    asked = plan_judge(work, [row.pk for row in rows])
+    first = money.of_judge(work.judge, asked.most, len(rows)) if asked.most else []
+    buying = [rows[i] for i in (*audit, *explore, *order)]
+    fits = money.how_many(work, buying, first=first)
+    explored = arms.explore if fits >= len(audit) + len(explore) else np.zeros_like(arms.explore)
+    paid = order[: max(0, fits - len(audit) - len(explore))]
+    people = np.zeros(len(rows), dtype=bool)
+    people[paid] = True
+    return Chosen(
+        people=people,
+        unpaid=drawn & ~people,
+        propensity=_propensities(work, scored, drawn & ~people, exploring=bool(explored.any())),
+        explored=explored,
+    )
+
+
+def _by_value(scores: Scores, drawn: Bools) -> Ints:
+    values = value(scores.gain, scores.cost)
+    order = np.argsort(-values, kind="stable")
+    return np.asarray(order[drawn[order]], dtype=np.int64)
+
+
+def _propensities(work: Work, scored: Scored, unpaid: Bools, *, exploring: bool) -> Floats:
+    """Nobody buys a label of what could not be paid: its π is 0."""
+    share = work.live.explore_share if exploring or not unpaid.any() else 0.0
+    wanted = np.where(unpaid, 0.0, scored.wanted)
+    return propensities(wanted, audit_share=work.live.audit_share, explore_share=share)
+
+
+def _choice(work: Work, row: Row, i: int, arms: Arms, scored: Scored, chosen: Chosen) -> Choice:
+    judge = work.judge.annotator.price_micros
+    arm, price, reason = Arm.ROUTED, judge, CHEAPER
+    destination = Destination.JUDGE
+    if arms.audit[i] or chosen.explored[i]:
+        arm = Arm.AUDIT if arms.audit[i] else Arm.EXPLORE
+        destination, price, reason = Destination.BOTH, row.cost + judge, REASONS[arm]
+    elif chosen.people[i]:
+        reads = scored.reads_judge
+        destination = Destination.BOTH if reads else Destination.HUMAN
+        price, reason = row.cost + (judge if reads else 0), scored.scores.reason[i]
+    elif chosen.unpaid[i] or arms.explore[i]:
+        reason = UNPAID
+    elif scored.scores.rest is not None and scored.scores.rest[i] == VERIFIER:
+        destination, price, reason = Destination.VERIFIER, 0, scored.scores.reason[i]
+    elif scored.scores.gain[i] == -np.inf:
+        reason = scored.scores.reason[i]
+    gain = float(scored.scores.gain[i])
+    return Choice(
+        instance_id=row.pk,
+        destination=destination,
+        arm=arm,
+        propensity=float(chosen.propensity[i]),
+        reason=reason,
+        price_micros=price,
+        gain=gain if np.isfinite(gain) else None,
+        priority=gain if np.isfinite(gain) else 0.0,
+    )

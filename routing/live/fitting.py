@@ -1,0 +1,211 @@
+"""Fitting the router on what carries a human and a judge label, and when a refit is due.
+
+Fitted on: the seed, the exploration arm, and, for strategies that set a threshold of confidence,
+A-calibrate. Prompts of A-report are never seen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from django.db.models import Exists, OuterRef
+
+from annotation.consensus import services as consensus
+from annotation.consensus.models import Consensus, Scope
+from annotation.instances.models import Instance, InstanceState
+from annotation.queue.models import Arm, Slot, SlotState
+from core.exceptions import InvalidInput
+from jobs.models import Job
+from routing.decisions.models import Decision, Router
+from routing.decisions.services import save_router
+from routing.features.table import Bools, Floats
+from routing.strategies import audit, registry
+from routing.strategies.problem import Seed
+
+from .features import features_of, problem_of
+from .models import LiveRouting, Stall
+from .work import Work
+from .writing import Stalled
+
+# Fewer dual-labelled instances fit no router.
+FEWEST = 50
+CALIBRATED = frozenset({"escalation", "cascade"})
+
+
+@dataclass(frozen=True)
+class Due:
+    """Why a fit is due, with the numbers that say so; they go into the router's report."""
+
+    trigger: str
+    labelled: int
+    numbers: dict[str, Any]
+
+
+def needs_seed(work: Work) -> bool:
+    return registry.SEED in work.spec.needs
+
+
+def dual_labelled(work: Work) -> list[int]:
+    """Ids of the instances that a router may be fitted on, all their places filled."""
+    arms = [Arm.SEED, Arm.EXPLORE]
+    if work.live.strategy in CALIBRATED:
+        arms.append(Arm.AUDIT)
+    open_place = Slot.objects.filter(
+        instance=OuterRef("instance"), state__in=[SlotState.OPEN, SlotState.LEASED]
+    )
+    rows = (
+        Decision.objects.filter(
+            ~Exists(open_place),
+            project=work.project,
+            arm__in=arms,
+            instance__state=InstanceState.SETTLED,
+            instance__annotations__annotator__judge=work.judge,
+            instance__annotations__criterion=work.criterion,
+        )
+        .order_by("instance")
+        .distinct()
+        .values_list("instance", "arm", "instance__prompt_hash")
+    )
+    kept = _not_reported(work, list(rows))
+    return sorted(kept)
+
+
+def _not_reported(work: Work, rows: Sequence[tuple[int, str, str]]) -> set[int]:
+    """Without the prompts of A-report, also where another instance of the prompt is in the seed."""
+    audited = Decision.objects.filter(project=work.project, arm=Arm.AUDIT)
+    prompts = sorted(set(audited.values_list("instance__prompt_hash", flat=True)))
+    reported = audit.reporting(prompts, work.salt)
+    report = {prompt for prompt, held in zip(prompts, reported, strict=True) if held}
+    return {pk for pk, _, prompt in rows if prompt not in report}
+
+
+def due(work: Work, *, asked: bool = False) -> Due | None:
+    """Whether a router is to be fitted now, and why; `asked`: somebody pressed the button."""
+    router = work.live.router
+    if not needs_seed(work):
+        same = router is not None and router.strategy == work.live.strategy and not asked
+        return None if same else Due("first" if router is None else "asked", 0, {})
+    labelled = len(dual_labelled(work))
+    new = labelled - work.live.fitted_on
+    numbers = {"dual_labelled": labelled, "new": new, "refit_after": work.live.refit_after}
+    if router is None:
+        ready = labelled >= work.live.seed_size or (labelled and not _seed_open(work))
+        return Due("first", labelled, numbers) if (ready and new > 0) or asked else None
+    if asked:
+        return Due("asked", labelled, numbers)
+    if router.strategy != work.live.strategy or router.judge_id != work.judge.pk:
+        return Due("settings", labelled, numbers)
+    if new >= work.live.refit_after:
+        return Due("labels", labelled, numbers)
+    if drifted := work.live.drift.get("trigger"):
+        return Due(str(drifted), labelled, numbers | {"drift": work.live.drift})
+    return None
+
+
+def _seed_open(work: Work) -> bool:
+    """Whether people still owe labels of the seed, or some of it is yet to be drawn."""
+    decided = Decision.objects.filter(project=work.project, arm=Arm.SEED)
+    if decided.count() < work.live.seed_size:
+        return True
+    open_place = Slot.objects.filter(state__in=[SlotState.OPEN, SlotState.LEASED])
+    return open_place.filter(instance__in=decided.values("instance")).exists()
+
+
+def fit(work: Work, why: Due, job: Job) -> Router:
+    """Fit the strategy and store it as the project's router from now on.
+
+    Raises:
+        Stalled: there is too little to learn from, or the strategy can learn nothing from it.
+    """
+    LiveRouting.objects.filter(pk=work.live.pk).update(fitted_on=why.labelled)
+    try:
+        seed = seed_of(work) if needs_seed(work) else None
+        fitted = registry.fit(work.live.strategy, seed, options_of(work))
+    except InvalidInput as error:
+        raise Stalled(Stall.FIT, f"No router can be fitted: {error.message}"[:300]) from error
+    parameters = dict(fitted.to_json())
+    router = save_router(
+        project=work.project,
+        strategy=work.live.strategy,
+        parameters=parameters,
+        report=_report(fitted, parameters) | {"why": asdict(why)} | _counts(seed),
+        dual_labelled=len(seed) if seed else 0,
+        judge=work.judge,
+        extractors=features_of(work, []).extractors,
+        job=job,
+    )
+    LiveRouting.objects.filter(pk=work.live.pk).update(router=router, drift={})
+    return router
+
+
+def options_of(work: Work) -> dict[str, Any]:
+    """What the fit is told; a strategy that draws gets the project's salt."""
+    options = dict(work.live.options)
+    return {"salt": work.salt} | options if work.live.strategy == "random" else options
+
+
+def seed_of(work: Work) -> Seed:
+    """What the router is fitted on.
+
+    Raises:
+        InvalidInput: fewer than 50 instances carry both labels.
+    """
+    ids = dual_labelled(work)
+    consensus.update(project=work.project, instance_ids=ids)
+    table = features_of(work, ids)
+    human = _people(work, table.ids.tolist())
+    both = ~(np.isnan(human) | np.isnan(table.judge))
+    if both.sum() < FEWEST:
+        raise InvalidInput(
+            f"{int(both.sum())} instances carry a human and a judge label; a router takes at "
+            f"least {FEWEST}: label more of the seed."
+        )
+    rows = work.rows(Instance.objects.filter(pk__in=ids).order_by("pk"))
+    return _seed(problem_of(table, rows), table.prompts, human, table.judge, both)
+
+
+def _seed(problem: Any, prompts: Sequence[str], human: Floats, judge: Floats, both: Bools) -> Seed:
+    kept = problem.take(both)
+    return Seed(
+        problem=kept,
+        prompts=tuple(prompt for prompt, here in zip(prompts, both, strict=True) if here),
+        human=human[both],
+        judge=judge[both],
+        differences=kept.differences,
+    )
+
+
+def _people(work: Work, ids: Sequence[int]) -> Floats:
+    """(n,) P(first preferred) by people's consensus; NaN where there is none."""
+    stored = dict(
+        Consensus.objects.filter(
+            instance__in=ids, criterion=work.criterion, scope=Scope.HUMAN
+        ).values_list("instance_id", "worth")
+    )
+    return np.array([stored[pk][0] if pk in stored else np.nan for pk in ids], dtype=np.float64)
+
+
+def _counts(seed: Seed | None) -> dict[str, Any]:
+    if seed is None:
+        return {}
+    differing = np.abs(seed.human - seed.judge) > 0.5
+    return {
+        "prompts": len(set(seed.prompts)),
+        "disagreements": int(differing.sum()),
+    }
+
+
+def _report(fitted: Any, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Held-out figures and explanation where the strategy has them."""
+    found = {
+        name: parameters[name]
+        for name in ("explanation", "report", "held_out", "certificate")
+        if name in parameters
+    }
+    predictor = getattr(fitted, "predictor", None)
+    if predictor is not None:
+        held = predictor.held_out
+        found |= {"rmse": held.rmse, "r2": held.r2, "spearman": held.spearman}
+        found |= {"mixes": predictor.mixes}
+    return found

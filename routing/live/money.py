@@ -1,0 +1,81 @@
+"""What labels cost, and setting money aside for them."""
+
+from collections.abc import Iterable, Sequence
+
+from django.db import transaction
+
+from annotation.judges.models import Judge
+from annotation.judges.runs import costs
+from annotation.queue.models import Slot
+from annotation.queue.money import subject_of
+from core.exceptions import BudgetExceeded
+from routing.budgets.models import Spender
+from routing.budgets.spending import Purchase, affordable, reserve_purchases
+
+from .models import LiveRouting
+from .work import Row, Work
+
+LABEL = 1_000_000
+
+
+def of_slots(live: LiveRouting, slots: Iterable[Slot]) -> list[Purchase]:
+    """What is bought with these slots (their pools read along)."""
+    return [
+        _purchase(live, subject_of(slot.key), expert=bool(slot.pool and slot.pool.requires))
+        for slot in slots
+    ]
+
+
+def _purchase(live: LiveRouting, subject: str, *, expert: bool) -> Purchase:
+    return Purchase(
+        subject=subject,
+        spender=Spender.EXPERT if expert else Spender.REGULAR,
+        money=live.expert_price_micros if expert else live.human_price_micros,
+        labels=LABEL,
+        minutes=round(live.seconds_per_label / 60 * LABEL),
+    )
+
+
+def of_judge(judge: Judge, amount: int, labels: int) -> list[Purchase]:
+    """A purse of `amount` micros for so many labels; nothing where the judge is free."""
+    if not costs(judge) or not labels:
+        return []
+    return [
+        Purchase("planned:judge", Spender.JUDGES, amount, labels=labels * LABEL, judge_id=judge.pk)
+    ]
+
+
+def _planned(work: Work, rows: Iterable[Row]) -> list[Purchase]:
+    return [
+        _purchase(work.live, f"planned:{row.pk}:{place}", expert=row.expert)
+        for row in rows
+        for place in range(row.places)
+    ]
+
+
+def how_many(work: Work, rows: Sequence[Row], *, first: Sequence[Purchase] = ()) -> int:
+    """How many of the rows, in this order, can be paid after what comes `first`.
+
+    −1: not even that.
+    """
+    left = affordable(work.project, [*first, *_planned(work, rows)]) - len(first)
+    if left < 0:
+        return -1
+    count = 0
+    for row in rows:
+        left -= row.places
+        if left < 0:
+            break
+        count += 1
+    return count
+
+
+def missing(work: Work, rows: Sequence[Row], first: Sequence[Purchase]) -> str:
+    """What paying for these rows lacks, as the budget says it: the attempt is taken back."""
+    try:
+        with transaction.atomic():
+            reserve_purchases(project=work.project, purchases=[*first, *_planned(work, rows)])
+            transaction.set_rollback(True)
+    except BudgetExceeded as error:
+        return f"The audit arm cannot be paid. {error.message}"[:300]
+    return ""

@@ -1,0 +1,129 @@
+"""Scoring a batch with the router in use; the judge is asked first where the strategy reads it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from annotation.instances.models import Instance
+from annotation.judges.models import Judge
+from core.exceptions import ApplicationError, BudgetExceeded
+from jobs.context import JobContext
+from routing.decisions.models import Decision
+from routing.features.table import Floats
+from routing.strategies import registry
+from routing.strategies.problem import STRONG, Problem, Scores, Strategy
+
+from . import money
+from .asking import ask, plan, unasked
+from .choosing import Arms, value, wanted_of
+from .features import MICROS, features_of, problem_of
+from .models import Stall
+from .work import Row, Work
+from .writing import Stalled, said
+
+# Instances scored before by the same router that set the threshold together with a batch.
+BEFORE = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """The router's scores of a batch, and π (n,) for each instance, money aside."""
+
+    scores: Scores
+    wanted: Floats
+    reads_judge: bool
+
+
+def strategy_of(work: Work) -> Strategy:
+    """The router in use.
+
+    Raises:
+        Stalled: there is none yet.
+    """
+    if work.live.router is None:
+        raise Stalled(Stall.FIT, "No router is fitted yet.")
+    return registry.load(work.live.router.parameters)
+
+
+def ask_first(context: JobContext, work: Work, rows: Sequence[Row], arms: Arms) -> None:
+    """Ask the judge about the whole batch where the strategy reads it.
+
+    Before that it is made sure that the audit arm can be paid after it.
+
+    Raises:
+        Stalled: it cannot, or the judge cannot be asked.
+    """
+    if not strategy_of(work).reads_judge:
+        return
+    ids = [row.pk for row in rows]
+    new = Instance.objects.filter(unasked(work.judge, work.criterion, ids))
+    planned = plan(
+        work.judge, [work.criterion], list(new.order_by("pk").values_list("pk", flat=True))
+    )
+    audited = [row for row, drawn in zip(rows, arms.audit, strict=True) if drawn]
+    first = money.of_judge(planned.judge, planned.most, len(planned.instances))
+    if audited and money.how_many(work, audited, first=first) < len(audited):
+        raise Stalled(Stall.AUDIT, money.missing(work, audited, first))
+    ask_or_stall(context, work, planned.judge, planned.instances)
+
+
+def ask_or_stall(context: JobContext, work: Work, judge: Judge, ids: Sequence[int]) -> None:
+    """Ask the judge about these instances on the main criterion.
+
+    Raises:
+        Stalled: it cannot be paid or asked, or stopped before the end; the reason says which.
+    """
+    try:
+        stopped = ask(context, work, plan(judge, [work.criterion], ids))
+    except BudgetExceeded as error:
+        raise Stalled(Stall.JUDGE, said(Stall.JUDGE, error)) from error
+    except ApplicationError as error:
+        raise Stalled(
+            Stall.JUDGE, f"The judge {judge.name} cannot be asked: {error.message}"
+        ) from error
+    if stopped:
+        raise Stalled(Stall.JUDGE, f"The judge {judge.name} stopped: {stopped}")
+
+
+def score(context: JobContext, work: Work, rows: Sequence[Row]) -> Scored:
+    """Gains of the rows, and who is wanted.
+
+    Where the strategy wants a stronger judge first, that one is asked, and all is scored again.
+    """
+    strategy = strategy_of(work)
+    problem, scores = _scores(work, strategy, rows)
+    if scores.rest is not None and work.live.strong_judge is not None:
+        ids = [row.pk for row, to in zip(rows, scores.rest, strict=True) if to == STRONG]
+        judge = work.live.strong_judge
+        new = Instance.objects.filter(unasked(judge, work.criterion, ids))
+        if ids and (fresh := list(new.values_list("pk", flat=True))):
+            ask_or_stall(context, work, judge, fresh)
+            problem, scores = _scores(work, strategy, rows)
+    wanted = wanted_of(
+        strategy,
+        problem,
+        scores,
+        share=work.live.people_share,
+        before=_before(work),
+        credit=0.0,
+        salt=work.salt,
+    )
+    return Scored(scores, wanted, strategy.reads_judge)
+
+
+def _scores(work: Work, strategy: Strategy, rows: Sequence[Row]) -> tuple[Problem, Scores]:
+    problem = problem_of(features_of(work, [row.pk for row in rows]), rows)
+    return problem, strategy.score(problem)
+
+
+def _before(work: Work) -> Floats:
+    """Gain for the money of what this router scored before, newest first."""
+    rows = Decision.objects.filter(
+        project=work.project, router=work.live.router, gain__isnull=False
+    )
+    gains = rows.order_by("-created_at").values_list("gain", flat=True)[:BEFORE]
+    gain = np.array(list(gains), dtype=np.float64)
+    return value(
+        gain, np.full(len(gain), work.live.human_price_micros * work.protocol.overlap / MICROS)
+    )

@@ -1,0 +1,113 @@
+"""One project's live routing while its job runs: settings, judge, strategy, and who waits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from accounts.models import Project
+from annotation.instances.models import Completion, Instance, InstanceState
+from annotation.judges.models import Judge
+from annotation.labels.models import Annotation, AnnotatorKind
+from annotation.projects.models import Criterion, Protocol
+from annotation.projects.selectors import main_criterion, protocol_of
+from annotation.queue.pools import cohorts_of, required
+from core.exceptions import InvalidInput
+from core.hashing import unit_interval
+from routing.strategies.registry import Spec, spec_of
+
+from .models import LiveRouting
+
+MACHINES = (AnnotatorKind.JUDGE, AnnotatorKind.VERIFIER)
+
+
+@dataclass(frozen=True)
+class Row:
+    """An instance that is routed: `places` for people, each at `price` micros."""
+
+    pk: int
+    key: str
+    prompt: str
+    expert: bool
+    places: int
+    price: int
+
+    @property
+    def cost(self) -> int:
+        """Micros for the human label: all of its places."""
+        return self.places * self.price
+
+
+@dataclass(frozen=True)
+class Work:
+    """The settings as they were read; a change of them counts from the next step on."""
+
+    live: LiveRouting
+
+    @property
+    def project(self) -> Project:
+        return self.live.project
+
+    @cached_property
+    def protocol(self) -> Protocol:
+        return protocol_of(self.project)
+
+    @cached_property
+    def criterion(self) -> Criterion:
+        return main_criterion(self.project)
+
+    @property
+    def salt(self) -> str:
+        return str(self.protocol.salt)
+
+    @property
+    def spec(self) -> Spec:
+        return spec_of(self.live.strategy)
+
+    @property
+    def judge(self) -> Judge:
+        """The judge that labels what people do not.
+
+        Raises:
+            InvalidInput: the settings name none.
+        """
+        if self.live.judge is None:
+            raise InvalidInput("Live routing has no judge: choose one in its settings.")
+        return self.live.judge
+
+    def rows(self, instances: QuerySet[Instance]) -> list[Row]:
+        """What is asked of these instances, and what it costs."""
+        protocol, live = self.protocol, self.live
+        places = len(cohorts_of(protocol, protocol.overlap))
+        rows = []
+        for pk, key, prompt, tags in instances.values_list(
+            "pk", "external_id", "prompt_hash", "tags"
+        ):
+            expert = bool(required(tags, protocol.gates))
+            price = live.expert_price_micros if expert else live.human_price_micros
+            rows.append(Row(pk, key, prompt, expert, places, price))
+        return rows
+
+
+def waiting(project: Project) -> QuerySet[Instance]:
+    """New instances that nobody has decided about and no person has labelled, oldest first.
+
+    Those with fewer than two completions are not compared, so they are not routed.
+    """
+    people = Annotation.objects.filter(instance=OuterRef("pk")).exclude(
+        annotator__kind__in=MACHINES
+    )
+    second = Completion.objects.filter(instance=OuterRef("pk"), position=1)
+    return (
+        Instance.objects.filter(
+            Exists(second), project=project, state=InstanceState.NEW, assignment__isnull=True
+        )
+        .exclude(Exists(people))
+        .order_by("pk")
+    )
+
+
+def shuffled(keys: Sequence[tuple[int, str]], salt: str) -> list[int]:
+    """Ids by the salted hash of their key: a draw that a repeated step makes again."""
+    return [pk for pk, key in sorted(keys, key=lambda each: unit_interval(salt, "seed", each[1]))]

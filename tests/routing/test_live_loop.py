@@ -1,0 +1,35 @@
+"""Live routing end to end: from what comes in to decisions, places, labels and a router."""
+
+import pytest
+
+from annotation.labels.models import Annotation
+from annotation.ledger.models import Entry
+from annotation.queue.models import Arm, Assignment, Destination, Slot
+from routing.decisions.models import Decision, Router
+from tests.endpoint.client import endpoint
+from tests.routing.live_scene import holds, label_everything, route, scene
+
+pytestmark = pytest.mark.django_db
+
+
+def test_new_instances_are_routed_and_paid() -> None:
+    with endpoint() as server:
+        project = scene(server, 60)
+        result = route(project)
+        bill = server.bill()
+    assert result["routed"] == 60
+    decisions = Decision.objects.filter(project=project)
+    assert decisions.count() == Assignment.objects.count() == 60
+    assert not decisions.filter(reason="").exists()
+    assert all(0.05 <= each.propensity <= 1 for each in decisions)
+    people = decisions.filter(destination__in=[Destination.HUMAN, Destination.BOTH])
+    assert Slot.objects.count() == people.count()
+    assert Entry.objects.filter(subject__startswith="slot:").count() == people.count()
+    # Every instance was asked about once, in both orders, and the judge was paid for it.
+    assert bill["calls"] == 120
+    assert Annotation.objects.filter(annotator__kind="judge").count() == 60
+    assert decisions.filter(arm=Arm.ROUTED, destination=Destination.JUDGE).exists()
+    assert holds(project)
+    label_everything(project)
+    assert holds(project)
+    assert Router.objects.get().version == 1

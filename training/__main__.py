@@ -20,6 +20,7 @@ from training.fit.events import REFUSED, STOPPED, StoppedError, emit, listen_for
 COMMANDS = {
     "fit": "train a reward model or a policy",
     "embed": "embed texts",
+    "similarity": "embed texts and compare some of them token by token",
     "score": "score completions with a reward model",
     "generate": "continue prompts with a policy",
     "evaluate": "measure a reward model on labelled rows",

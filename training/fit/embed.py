@@ -79,7 +79,7 @@ def embed(
     vectors = torch.empty(len(texts), model.config.hidden_size)
     done = 0
     for batch in sorted_batches([len(ids) for ids in encoded], batch_tokens):
-        vectors[batch] = _pooled(model, tokenizer, [encoded[k] for k in batch])
+        vectors[batch] = pooled(*hidden_states(model, tokenizer, [encoded[k] for k in batch]))
         done += len(batch)
         events.progress(done, len(texts), "texts embedded")
         if events.stop_wanted():
@@ -87,13 +87,19 @@ def embed(
     return vectors, sum(n > limit for n in full)
 
 
-def _pooled(model: Any, tokenizer: Any, ids: Sequence[Sequence[int]]) -> Tensor:
+def hidden_states(
+    model: Any, tokenizer: Any, ids: Sequence[Sequence[int]]
+) -> tuple[Tensor, Tensor]:
+    """Last hidden states (texts, longest, d) and the mask (texts, longest, 1) of their tokens."""
     padded = tokenizer.pad({"input_ids": list(ids)}, return_tensors="pt").to(model.device)
-    states = model(**padded).last_hidden_state
-    mask = padded["attention_mask"][:, :, None]
+    return model(**padded).last_hidden_state, padded["attention_mask"][:, :, None]
+
+
+def pooled(states: Tensor, mask: Tensor) -> Tensor:
+    """(texts, d) float32 on the CPU: the mean over each text's tokens, scaled to length 1."""
     mean = (states * mask).sum(1) / mask.sum(1).clamp(min=1)
-    pooled: Tensor = torch.nn.functional.normalize(mean, dim=1).float().cpu()
-    return pooled
+    unit: Tensor = torch.nn.functional.normalize(mean, dim=1).float().cpu()
+    return unit
 
 
 def _texts(path: Path) -> tuple[list[str], list[str]]:

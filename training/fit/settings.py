@@ -24,6 +24,21 @@ class EmbedConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SimilarityConfig:
+    """`pairs` are row numbers of `data`. `offset` of `total` texts were done by earlier calls."""
+
+    data: str
+    pairs: list[list[int]]
+    encoder: str | None = None
+    max_length: int = 256
+    batch_tokens: int = 8192
+    offset: int = 0
+    total: int = 0
+    threads: int | None = None
+    device: Device = "auto"
+
+
+@dataclass(frozen=True, slots=True)
 class ScoreConfig:
     """Rewards of a saved reward model; also the configuration of `evaluate`."""
 

@@ -85,6 +85,45 @@ def embed_texts(
     return order, load_file(folder / "embeddings.safetensors")["embeddings"]
 
 
+def compare_texts(
+    ctx: JobContext,
+    texts: Sequence[tuple[str, int]],
+    pairs: Sequence[tuple[int, int]],
+    *,
+    encoder: str | None = None,
+    offset: int = 0,
+    total: int = 0,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Embeddings (n, d) of unit length of texts, and the BERTScore F1 (pairs,) of pairs of them.
+
+    Args:
+        texts: each with the character from which on its tokens are compared; pairs of texts that
+            stand close together need least memory.
+        pairs: row numbers of `texts`.
+        encoder: as in `embed_texts`.
+        offset, total: for the progress, where a job calls this several times.
+
+    Raises:
+        InvalidInput, JobFailed: as in `embed_texts`.
+    """
+    from safetensors.numpy import load_file  # comes with torch's extra, which the web lacks
+
+    folder = ctx.folder / "similarity"
+    data = folder / "texts.parquet"
+    table = pa.table({"text": [text for text, _ in texts], "start": [start for _, start in texts]})
+    replace_file(data, lambda path: pq.write_table(table, path))
+    config = {
+        "data": str(data),
+        "pairs": [list(pair) for pair in pairs],
+        "encoder": str(allowed_folder(encoder, holds="config.json")) if encoder else None,
+        "offset": offset,
+        "total": total,
+    }
+    run_command(ctx, "similarity", config)
+    found = load_file(folder / "similarity.safetensors")
+    return found["embeddings"], found["bertscore_f1"]
+
+
 def run_in(
     ctx: JobContext, command: str, workdir: Path, *, on_event: OnEvent | None = None
 ) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from jobs.runner import run_queued
 from routing.budgets.models import Allowance
 from routing.budgets.services import create_allowance
 from routing.live.models import LiveRouting, Mode
+from routing.live.work import Work
 from routing.live.services import change_settings, live_of, ring
 from tests.annotation.judge_scene import connect, make_judge, plant
 from tests.endpoint.client import Running
@@ -82,3 +83,7 @@ def holds(project: Project) -> bool:
         assert budget.reserved == open_sum, budget.name
         assert budget.settled == sum(e.settled for e in entries), budget.name
     return True
+
+
+def work_of(project: Project) -> Work:
+    return Work(live_of(project))

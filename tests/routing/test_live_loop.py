@@ -6,8 +6,11 @@ from annotation.labels.models import Annotation
 from annotation.ledger.models import Entry
 from annotation.queue.models import Arm, Assignment, Destination, Slot
 from routing.decisions.models import Decision, Router
+from routing.features.extractors import TEXT
+from routing.live.loop import something_to_do
+from routing.live.services import live_of
 from tests.endpoint.client import endpoint
-from tests.routing.live_scene import holds, label_everything, route, scene
+from tests.routing.live_scene import holds, label_everything, route, scene, work_of
 
 pytestmark = pytest.mark.django_db
 
@@ -33,3 +36,27 @@ def test_new_instances_are_routed_and_paid() -> None:
     label_everything(project)
     assert holds(project)
     assert Router.objects.get().version == 1
+
+
+def test_a_seed_is_labelled_twice_then_the_router_is_fitted_and_the_rest_is_routed() -> None:
+    with endpoint() as server:
+        project = scene(server, 120, strategy="learned", seed_size=60)
+        route(project)
+        seeded = Decision.objects.filter(project=project)
+        assert set(seeded.values_list("propensity", flat=True)) == {1.0}
+        assert set(seeded.values_list("destination", flat=True)) == {Destination.BOTH}
+        assert seeded.filter(arm=Arm.SEED).count() == 60
+        assert not Router.objects.exists()
+        assert not something_to_do(work_of(project))
+
+        label_everything(project, wrong_every=5)
+        assert something_to_do(work_of(project))
+        route(project)
+    router = Router.objects.get()
+    assert router.report["why"]["trigger"] == "first"
+    assert router.dual_labelled >= 50
+    assert (router.judge, router.extractors["text"]) == (live_of(project).judge, TEXT)
+    assert Decision.objects.filter(project=project).count() == 120
+    routed = Decision.objects.filter(project=project, router=router)
+    assert routed.exclude(gain=None).count() == routed.count()
+    assert holds(project)

@@ -2,6 +2,8 @@
 
 from celery import shared_task
 
+from .budgets.alerts import raise_alerts
+from .budgets.purses import close_ended
 from .live.arrival import tick
 from .rounds.services import continue_settled
 
@@ -16,3 +18,10 @@ def continue_rounds() -> None:
 def live_tick() -> None:
     """Ring for every project whose live routing has something to do."""
     tick()
+
+
+@shared_task(name="routing.look_after_budgets")
+def look_after_budgets() -> None:
+    """Close purses whose run has ended, and tell what passed 50, 80 or 100 per cent."""
+    close_ended()
+    raise_alerts()

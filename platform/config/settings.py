@@ -153,6 +153,7 @@ CELERY_BEAT_SCHEDULE = {
     "schedules": {"task": "training.schedules", "schedule": 60},
     "rounds": {"task": "routing.continue_rounds", "schedule": 20},
     "live": {"task": "routing.live_tick", "schedule": 20},
+    "budgets": {"task": "routing.look_after_budgets", "schedule": 60},
     "people": {"task": "annotation.look_after", "schedule": 60},
     "leases": {"task": "annotation.expire_leases", "schedule": 60},
 }

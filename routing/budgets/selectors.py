@@ -1,0 +1,135 @@
+"""What a project has spent under its allowances, and how long they will last."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from django.db import connection
+from django.utils import timezone
+
+from accounts.models import Project
+from annotation.ledger.models import Unit
+
+from .forecasting import Forecast, Spent, forecast
+from .models import Allowance, Window
+from .purchases import Left, left_in
+from .windows import current_windows
+
+# How far back the forecast looks.
+LOOK_BACK = timedelta(days=14)
+BY_DAY = """
+SELECT w.allowance_id, (entry.settled_at AT TIME ZONE 'UTC')::date AS day,
+       sum(entry.settled + entry.debt), count(*)
+FROM routing_window AS w JOIN annotation_entry AS entry ON entry.budget_id = w.budget_id
+WHERE w.allowance_id = ANY(%s) AND entry.state = 'settled' AND entry.settled_at >= %s
+GROUP BY 1, 2 ORDER BY 1, 2
+"""
+# A label stands in every window it fell under: it is counted once.
+SPENT = """
+WITH paid AS (
+  SELECT DISTINCT ON (entry.subject) entry.subject, entry.settled_at, entry.annotator_id,
+         entry.settled + entry.debt AS amount,
+         CASE WHEN entry.subject LIKE 'slot:%%' THEN substr(entry.subject, 6)::uuid END AS slot
+  FROM routing_window AS w
+  JOIN routing_allowance AS allowance ON allowance.id = w.allowance_id
+  JOIN annotation_entry AS entry ON entry.budget_id = w.budget_id
+  WHERE allowance.project_id = %s AND allowance.unit = %s AND entry.state = 'settled'
+  ORDER BY entry.subject, entry.id
+)
+SELECT (paid.settled_at AT TIME ZONE 'UTC')::date,
+       CASE WHEN judge.id IS NOT NULL OR paid.subject LIKE 'purse:%%' THEN 'judges'
+            WHEN cardinality(pool.requires) > 0 THEN 'expert' ELSE 'regular' END,
+       coalesce(judge.name, ''), sum(paid.amount), count(*)
+FROM paid
+LEFT JOIN annotation_annotator AS annotator ON annotator.id = paid.annotator_id
+LEFT JOIN annotation_judge AS judge ON judge.id = annotator.judge_id
+LEFT JOIN annotation_slot AS slot ON slot.key = paid.slot
+LEFT JOIN annotation_pool AS pool ON pool.id = slot.pool_id
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What was settled on one day (UTC) for one kind of labels; `judge`: its name, else blank."""
+
+    day: date
+    spender: str
+    judge: str
+    amount: int
+    purchases: int
+
+
+@dataclass(frozen=True)
+class Outline:
+    """An allowance as it stands: its window, what is left, and until when."""
+
+    allowance: Allowance
+    window: Window
+    left: Left
+    forecast: Forecast
+
+
+def spent(project: Project, unit: str) -> list[Spending]:
+    """What was settled under allowances of the unit, day by day, in millionths. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(SPENT, [project.pk, unit])
+        return [Spending(*row[:3], int(row[3]), int(row[4])) for row in cursor.fetchall()]
+
+
+def main_unit(allowances: Sequence[Allowance]) -> str:
+    """What spending is shown in: money where there is any."""
+    units = {each.unit for each in allowances}
+    return next((unit for unit in (Unit.MONEY, Unit.LABELS) if unit in units), Unit.MINUTES)
+
+
+def outlines(project: Project) -> list[Outline]:
+    """Every allowance that counts now. A constant number of queries."""
+    windows, now = current_windows(project), timezone.now()
+    spending = _recent([window.allowance_id for window in windows], now)
+    return [
+        Outline(window.allowance, window, left_in(window), _forecast(window, spending, now))
+        for window in windows
+    ]
+
+
+def forecast_of(window: Window) -> Forecast:
+    """When the window's budget will be used up, from the last 14 days of its allowance."""
+    now = timezone.now()
+    return _forecast(window, _recent([window.allowance_id], now), now)
+
+
+Days = dict[date, tuple[int, int]]
+
+
+def _recent(allowances: Sequence[int], now: datetime) -> dict[int, Days]:
+    """By allowance: by day, what was settled and in how many purchases."""
+    found: dict[int, Days] = defaultdict(dict)
+    since = (now - LOOK_BACK).replace(hour=0, minute=0, second=0, microsecond=0)
+    with connection.cursor() as cursor:
+        cursor.execute(BY_DAY, [list(allowances), since])
+        for allowance, day, amount, purchases in cursor.fetchall():
+            found[allowance][day] = (int(amount), int(purchases))
+    return found
+
+
+def _forecast(window: Window, spending: dict[int, Days], now: datetime) -> Forecast:
+    budget = window.budget
+    left = budget.limit - budget.settled - budget.unknown - budget.debt
+    return forecast(_spent(spending.get(window.allowance_id, {}), now), left, now, window.ends_at)
+
+
+def _spent(days: Days, now: datetime) -> Spent:
+    """From the first day with spending on: what lies before says nothing about the rate."""
+    today = now.date()
+    first = min(days, default=today)
+    whole = [first + timedelta(days=n) for n in range((today - first).days)]
+    passed = (now - now.replace(hour=0, minute=0, second=0, microsecond=0)) / timedelta(days=1)
+    return Spent(
+        days=[days.get(day, (0, 0))[0] for day in whole],
+        today=days.get(today, (0, 0))[0],
+        # An hour at least: the first purchase of a day is no rate of thousands a day.
+        passed=max(passed, 1 / 24) if today in days or whole else 0.0,
+        purchases=sum(count for _, count in days.values()),
+    )

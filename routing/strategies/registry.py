@@ -10,6 +10,7 @@ from routing.strategies import (
     d_optimal,
     escalation,
     hyper,
+    influence,
     learned,
     learned_error,
     reward_uncertainty,
@@ -19,6 +20,7 @@ from routing.strategies.cascade import Cascade
 from routing.strategies.d_optimal import DOptimal
 from routing.strategies.escalation import Escalation
 from routing.strategies.hyper import HyperRouter
+from routing.strategies.influence import InfluenceRouter
 from routing.strategies.judge_uncertainty import JudgeUncertainty
 from routing.strategies.learned import LearnedRouter
 from routing.strategies.learned_error import LearnedErrorRouter
@@ -81,6 +83,13 @@ SPECS: dict[str, Spec] = {
             lambda seed, options: hyper.fit(needed(seed), model="boosted", **options),
             HyperRouter.from_json,
             frozenset({SEED, EMBEDDINGS}),
+        ),
+        Spec(
+            "influence",
+            "Influence of a label",
+            lambda seed, options: influence.fit(needed(seed), **options),
+            InfluenceRouter.from_json,
+            frozenset({SEED, EMBEDDINGS, JUDGE_SIGNALS}),
         ),
         Spec(
             "learned-error",

@@ -11,6 +11,8 @@ from django.db.models import Q
 from accounts.models import Project
 from annotation.projects.models import Protocol
 from annotation.queue.models import Slot, SlotState
+from annotation.tagging.models import InstanceTag
+from annotation.tagging.services import imported
 from jobs.models import Job
 
 from .content import InstanceContent, LabelContent
@@ -129,11 +131,12 @@ class Batch:
                 instance.metadata, instance.tags = wanted
                 self.described.append(instance)
         Instance.objects.bulk_update(self.described, ["metadata", "tags"])
+        imported(project=self.project, ids=[each.pk for each in self.described])
 
     def _replace(self) -> None:
         """Give instances nobody has worked on their new content; what stood on the old one goes."""
         pks = [instance.pk for instance, _ in self.replaced]
-        for model in (Completion, RecordedLabel, Signal):
+        for model in (Completion, RecordedLabel, Signal, InstanceTag):
             model._default_manager.filter(instance__in=pks).delete()
         for instance, entry in self.replaced:
             _fill(instance, entry)

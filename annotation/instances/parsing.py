@@ -25,6 +25,7 @@ from math import comb
 from typing import Any
 
 from annotation.projects.models import Kind
+from annotation.tagging.importing import recognised
 from core.exceptions import InvalidInput
 from core.hashing import canonical_json
 
@@ -97,8 +98,8 @@ def parse_instances(
         messages=_prompt(value.get("prompt"), completions, reader),
         completions=completions,
         labels=_labels(value, len(completions), notes),
-        metadata=_typed(value.get("meta"), dict, "meta"),
-        tags=_tags(value.get("tags")),
+        metadata=(metadata := _typed(value.get("meta"), dict, "meta")),
+        tags=recognised(metadata, _tags(value.get("tags"))),
         context=reader.documents,
         beside=len(canonical_json([value.get(key) for key in _BESIDE])),
     )

@@ -28,6 +28,8 @@ class RoutingConfig(AppConfig):
         instances_arrived.connect(arrival.on_instances, dispatch_uid="routing.live")
         post_save.connect(arrival.on_allowance, sender=Allowance, dispatch_uid="routing.live")
         registry.register("routing.embed", _embed, queue="gpu")
+        registry.register("routing.features", _features)
+        registry.register("routing.encode", _encode, queue="gpu")
 
 
 def _round(context: JobContext) -> dict[str, Any]:
@@ -46,3 +48,15 @@ def _embed(context: JobContext) -> dict[str, Any]:
     from routing.rounds.collecting import run_embed
 
     return run_embed(context)
+
+
+def _features(context: JobContext) -> dict[str, Any]:
+    from routing.features.jobs import run_features
+
+    return run_features(context)
+
+
+def _encode(context: JobContext) -> dict[str, Any]:
+    from routing.features.jobs import run_encode
+
+    return run_encode(context)

@@ -6,7 +6,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from core.exceptions import InvalidInput
 from routing.features.table import Floats, Ints
 from routing.strategies.precision import RANK, Precision, embedded, precision
 from routing.strategies.problem import Problem, Scores, Seed, scores
@@ -22,6 +21,7 @@ WORDS = (
     "unlike what is labelled already",
     "much like what is labelled or chosen already",
     "both completions look the same to the encoder",
+    "what the encoder makes of it is unknown",
 )
 
 
@@ -42,11 +42,13 @@ class DOptimal:
     def score(self, problem: Problem) -> Scores:
         D = embedded(problem.differences).astype(np.float64, copy=False)
         self.design.check(D)
-        if not np.isfinite(D).all():
-            raise InvalidInput("Some instances have no embedding yet: run the encoder first.")
-        gain = design_gains(D, problem.cost, self.design, self.labelled, self.greedy)
-        low = gain < np.median(gain) if len(gain) else gain
-        code = np.where(gain < 1e-12, 2, np.where(low, 1, 0)).astype(np.int64)
+        known = np.isfinite(D).all(axis=1)
+        gain = np.zeros(len(D))
+        gain[known] = design_gains(
+            D[known], problem.cost[known], self.design, self.labelled, self.greedy
+        )
+        middle = np.median(gain[known]) if known.any() else 0.0
+        code = np.select([~known, gain < 1e-12, gain < middle], [3, 2, 1], 0).astype(np.int64)
         return scores(problem, gain, Phrases(code[:, None], WORDS))
 
     def to_json(self) -> dict[str, Any]:

@@ -29,7 +29,6 @@ from routing.strategies.problem import Seed, Strategy
 from routing.strategies.random import Random
 from routing.strategies.small_margin import SmallMargin
 from routing.strategies.sources import AllHuman, AllJudge
-from routing.strategies.verifier_first import VerifierFirst
 
 Options = Mapping[str, Any]
 # What a strategy needs before it can be fitted or can score.
@@ -151,7 +150,7 @@ SPECS: dict[str, Spec] = {
             "verifier-first",
             "Verifier first",
             lambda seed, options: verifier_first.fit(seed, fit, **options),
-            lambda stored: VerifierFirst.from_json(stored, load),
+            lambda stored: verifier_first.load(stored, load),
             frozenset({VERIFIER_NEED}),
         ),
         Spec(
@@ -160,7 +159,8 @@ SPECS: dict[str, Spec] = {
         Spec(
             "all-judge", "All judge", lambda seed, options: AllJudge(**options), AllJudge.from_json
         ),
-        Spec("random", "Random", lambda seed, options: Random(**options), Random.from_json),
+        # A salt among the options is not needed: the salt of the selection draws.
+        Spec("random", "Random", lambda seed, options: Random(), Random.from_json),
         Spec("oracle", "Oracle", lambda seed, options: Oracle(**options), Oracle.from_json),
     )
 }

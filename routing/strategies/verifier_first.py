@@ -1,14 +1,15 @@
 """Verifier first: a program decides where it can; people come where it cannot."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Protocol, cast
 
 import numpy as np
 
 from core.exceptions import InvalidInput
-from routing.features.table import Floats
+from routing.features.table import Bools, Floats, Ints
 from routing.strategies.problem import JUDGE, VERIFIER, Problem, Scores, Seed, Strategy
+from routing.strategies.selecting import Selecting
 
 # 1 where a programmatic check exists for the instance, 0 or NaN where none does.
 EXISTS = "verifier_exists"
@@ -17,6 +18,11 @@ KNOWN = "verifier_known"
 DECIDED = "a program decides this one"
 FIRST = "a program can check this one: it is asked first"
 TIED = "the program cannot tell the completions apart"
+
+
+class SelectingStrategy(Strategy, Selecting, Protocol):
+    """A strategy with a selection of its own."""
+
 
 Fit = Callable[[str, Seed | None, Mapping[str, Any]], Strategy]
 Load = Callable[[Mapping[str, Any]], Strategy]
@@ -45,29 +51,39 @@ class VerifierFirst:
         unasked = np.isnan(known) & (exists == 1)
         scored = self.inner.score(problem)
         rest = np.full(len(problem), JUDGE) if scored.rest is None else scored.rest
-        said = np.select([decided, unasked, known == 0], [0, 1, 2], 3)
-        words = (DECIDED, FIRST, TIED)
-        reason = [
-            scored.reason[i]
-            if code == 3
-            else (f"{words[code]}; {scored.reason[i]}" if code == 2 else words[code])
-            for i, code in enumerate(said)
-        ]
+        code = np.select([decided, unasked, known == 0], [0, 1, 2], 3)
         shut = decided | unasked
         return Scores(
             np.where(shut, -np.inf, scored.gain),
             scored.cost,
             np.where(shut, 0.0, scored.propensity),
-            reason,
+            _reasons(code, scored.reason),
             np.where(shut, VERIFIER, rest),
         )
 
     def to_json(self) -> dict[str, Any]:
         return {"strategy": "verifier-first", "inner": dict(self.inner.to_json())}
 
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any], load: Load) -> Self:
-        return cls(load(stored["inner"]))
+
+@dataclass(frozen=True)
+class SelectingVerifierFirst(VerifierFirst):
+    """Of an inner strategy that selects by itself, which it goes on doing."""
+
+    inner: SelectingStrategy
+
+    def select(self, problem: Problem, scores: Scores, budget: float, *, salt: str) -> Bools:
+        return self.inner.select(problem, scores, budget, salt=salt)
+
+
+def before(inner: Strategy) -> VerifierFirst:
+    """The verifier before `inner`."""
+    if isinstance(inner, Selecting):
+        return SelectingVerifierFirst(cast("SelectingStrategy", inner))
+    return VerifierFirst(inner)
+
+
+def load(stored: Mapping[str, Any], load_inner: Load) -> VerifierFirst:
+    return before(load_inner(stored["inner"]))
 
 
 def fit(
@@ -78,7 +94,15 @@ def fit(
     options: Mapping[str, Any] | None = None,
 ) -> VerifierFirst:
     """`inner` is the key of the strategy for what no program can decide, `options` are its own."""
-    return VerifierFirst(fit_inner(inner, seed, options or {}))
+    return before(fit_inner(inner, seed, options or {}))
+
+
+def _reasons(code: Ints, inner: Sequence[str]) -> list[str]:
+    said = {0: DECIDED, 1: FIRST}
+    return [
+        said[c] if c in said else (f"{TIED}; {inner[i]}" if c == 2 else inner[i])
+        for i, c in enumerate(code.tolist())
+    ]
 
 
 def _column(problem: Problem, name: str) -> Floats | None:

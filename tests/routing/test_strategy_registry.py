@@ -29,7 +29,6 @@ OWN = (
 )
 OPTIONS: list[tuple[str, dict[str, Any]]] = [
     *((key, {}) for key in OWN),
-    ("random", {"salt": "s", "share": 0.3}),
     ("judge-uncertainty", {"signals": ["judge_entropy", "judge_gap"], "combine": "mean"}),
     ("reward-uncertainty", {"source": "laplace"}),
     ("small-margin", {"of": "reward"}),
@@ -85,9 +84,7 @@ def test_a_strategy_scores_and_is_read_back_the_same(key: str, options: dict[str
     assert all(found.reason)
     assert not np.isnan(found.gain).any()
     assert ((found.propensity >= 0) & (found.propensity <= 1)).all()
-    # What is never bought has no chance unless a coin decided so.
-    if key != "random":
-        assert (found.propensity[found.gain == -np.inf] == 0).all()
+    assert (found.propensity[found.gain == -np.inf] == 0).all()
 
 
 @pytest.mark.parametrize(("key", "options"), OPTIONS, ids=str)

@@ -15,6 +15,7 @@ from accounts.models import Project, Role, User
 from accounts.policies import ALLOWED, Action, role_of
 from annotation.arena.selectors import has_arena
 from jobs.models import Job
+from routing.budgets.alerts import open_alerts
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,10 @@ SECTIONS: tuple[tuple[Door, ...], ...] = (
         (gettext_lazy("Dashboard"), "dashboard", Action.SEE_PROJECT),
         (gettext_lazy("Jobs"), "jobs", Action.SEE_JOBS),
     ),
-    ((gettext_lazy("Instances"), "instances", Action.SEE_INSTANCES),),
+    (
+        (gettext_lazy("Instances"), "instances", Action.SEE_INSTANCES),
+        (gettext_lazy("Tags"), "tags", Action.SEE_INSTANCES),
+    ),
     (
         (gettext_lazy("Quality"), "quality", Action.SEE_QUALITY),
         (gettext_lazy("Leaderboard"), "generators", Action.SEE_QUALITY),
@@ -49,7 +53,11 @@ SECTIONS: tuple[tuple[Door, ...], ...] = (
         (gettext_lazy("Criteria"), "mining", Action.SEE_QUALITY),
         (gettext_lazy("Connections"), "connections", Action.MANAGE_PROJECT),
     ),
-    ((gettext_lazy("Routing"), "routing", Action.SEE_ROUTING),),
+    (
+        (gettext_lazy("Routing"), "routing", Action.SEE_ROUTING),
+        (gettext_lazy("Live"), "routing-live", Action.SEE_ROUTING),
+        (gettext_lazy("Budgets"), "budgets", Action.SEE_ROUTING),
+    ),
     ((gettext_lazy("Training"), "runs", Action.SEE_TRAINING),),
     ((gettext_lazy("Data"), "data", Action.EXPORT),),
     ((gettext_lazy("People"), "people", Action.SEE_PEOPLE),),
@@ -108,13 +116,18 @@ def _shows_arena(project: Project, role: Role | None) -> bool:
 def project_page(
     request: HttpRequest, template: str, project: Project, current: str, **context: Any
 ) -> HttpResponse:
-    """Render a page of a project with its navigation. Two queries: the role, and the arena."""
+    """Render a page of a project with its navigation.
+
+    Two queries: the role, and the arena. A third for those who manage budgets: their alerts.
+    """
     role = role_of(user_of(request), project)
     nav, inside = navigation(project, role, current)
     if request.session.get("participation"):
         # Somebody of a crowd: the way to the completion code, and out.
         nav.append(Place(str(_("Finish")), reverse("study-finish"), current=False))
-    shared = {"project": project, "role": role, "nav": nav, "inside": inside}
+    shared: dict[str, Any] = {"project": project, "role": role, "nav": nav, "inside": inside}
+    if role in ALLOWED[Action.MANAGE_BUDGETS] and current not in LABELLING_PAGES:
+        shared["budget_alerts"] = open_alerts(project)
     may = {action.name.lower(): role in ALLOWED[action] for action in Action}
     return render(request, template, {**shared, "may": may, **context})
 

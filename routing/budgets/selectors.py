@@ -70,6 +70,12 @@ class Outline:
     left: Left
     forecast: Forecast
 
+    @property
+    def least(self) -> int:
+        """What the limit must be at least: what is spent, set aside and unknown."""
+        budget = self.window.budget
+        return budget.settled + budget.reserved + budget.unknown
+
 
 def spent(project: Project, unit: str) -> list[Spending]:
     """What was settled under allowances of the unit, day by day, in millionths. One query."""

@@ -57,6 +57,9 @@ arena-continue      POST    login      404       yes        404       404       
 arena-vote          POST    login      404       yes        404       404         404    404
 instances           GET     login      404       403        yes       yes         yes    yes
 instance            GET     login      404       403        yes       yes         yes    yes
+instance-tags       POST    login      404       403        yes       yes         yes    yes
+tags                GET     login      404       403        yes       yes         yes    yes
+tags-ask            POST    login      404       403        403       yes         yes    yes
 upload              GET     login      404       403        403       yes         yes    yes
 upload-file         POST    login      404       403        403       yes         yes    yes
 upload-start        POST    login      404       403        403       yes         yes    yes
@@ -136,6 +139,16 @@ mining-start        POST    login      404       403        403       yes       
 mining-result       GET     login      404       403        yes       yes         yes    yes
 mining-accept       POST    login      404       403        403       yes         yes    yes
 routing             GET     login      404       403        403       yes         yes    yes
+routing-live        GET     login      404       403        403       yes         yes    yes
+routing-live        POST    login      404       403        403       403         yes    yes
+routing-live-start  POST    login      404       403        403       403         yes    yes
+routing-live-pause  POST    login      404       403        403       403         yes    yes
+routing-decisions   GET     login      404       403        403       yes         yes    yes
+budgets             GET     login      404       403        403       yes         yes    yes
+budget-new          POST    login      404       403        403       403         yes    yes
+budget-change       POST    login      404       403        403       403         yes    yes
+budget-end          POST    login      404       403        403       403         yes    yes
+budget-alerts-seen  POST    login      404       403        403       403         yes    yes
 round-start         POST    login      404       403        403       403         yes    yes
 round               GET     login      404       403        403       yes         yes    yes
 round-continue      POST    login      404       403        403       403         yes    yes

@@ -26,6 +26,8 @@ from annotation.workforce.services import invite
 from annotation.workforce.studies import create_study
 from core.hashing import content_hash
 from jobs.models import Job
+from routing.budgets.models import Allowance
+from routing.budgets.services import create_allowance
 from routing.rounds.models import Round
 from tests.factories import make_annotator, make_instance, make_project, make_slot, make_user
 from training.runs.models import Run
@@ -75,8 +77,16 @@ def _ids(project: Project) -> dict[str, int | str]:
         "annotator_id": make_annotator(project, kind="import").pk,
         "other_id": make_annotator(project, kind="import").pk,
         "gold_id": make_known(project).pk,
+        "allowance_id": make_allowance(project).pk,
         **_judge_ids(project, instance),
     }
+
+
+def make_allowance(project: Project) -> Allowance:
+    """A hundred labels for the whole project."""
+    return create_allowance(
+        project=project, name="Labels", unit="labels", limit=100_000_000, by=None
+    )
 
 
 def _judge_ids(project: Project, instance: Instance) -> dict[str, int | str]:

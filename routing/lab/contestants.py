@@ -19,7 +19,7 @@ RANDOM, ORACLE, LEARNED = "random", "oracle", "learned"
 # A single uncertainty signal is an arm of its own: `signal:judge_flip`.
 SIGNAL = "signal:"
 # Strategies that decide before a judge is asked, and the one that knows which side it took.
-BLIND = ("hyper", "influence", "d-optimal", "small-margin", "reward-uncertainty")
+BLIND = ("hyper-", "d-optimal")
 ALONE = {
     "judge_flip": "swap flip alone",
     "judge_confidence": "judge confidence alone",
@@ -107,7 +107,7 @@ def _options(key: str, draw: Draw) -> dict[str, Any]:
     given: dict[str, Any] = {}
     if key.startswith("hyper-"):
         given = {"rng_seed": draw.index, "salt": draw.salt, "mixes": draw.options.mixes}
-        given |= {"ridge": draw.options.ridge, "alpha": draw.options.alpha}
+        given |= {"ridge": draw.options.ridge, "report": False}
     elif key == RANDOM:
         given = {"salt": draw.salt}
     elif key == ORACLE:

@@ -1,12 +1,12 @@
 """The input of a comparison: instances that people and one judge have both labelled."""
 
 from collections.abc import Mapping, Sized
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from core.exceptions import InvalidInput
-from routing.features.table import FeatureTable, Floats
+from routing.features.table import Bools, FeatureTable, Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,3 +59,19 @@ class DualSet:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    def take(self, chosen: Bools | Ints) -> "DualSet":
+        """The chosen instances, by mask or place."""
+        rows = np.arange(len(self))[chosen]
+        return replace(
+            self,
+            keys=tuple(self.keys[i] for i in rows),
+            prompts=tuple(self.prompts[i] for i in rows),
+            votes=tuple(self.votes[i] for i in rows),
+            judge=self.judge[rows],
+            features=self.features.take(rows),
+            length_difference=self.length_difference[rows],
+            vote_cost=self.vote_cost[rows],
+            judge_cost=self.judge_cost[rows],
+            differences=None if self.differences is None else self.differences[rows],
+        )

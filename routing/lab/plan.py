@@ -16,15 +16,18 @@ from routing.strategies import audit, hyper
 TEST = -1
 # A fold must let its router train proxies on 2 prompts and evaluate them on 2 others.
 MINIMUM_PROMPTS = 4
+# The most of a small budget that a seed may take to reach its floor.
+SMALL_BUDGET_SHARE = 0.6
 
 
 @dataclass(frozen=True)
 class Options:
     """`budget` is a share of the price of all bought labels outside the test prompts.
 
-    `seed_share` is the part of it, after the audit arm, that may go into the seed; `seed_limit`
-    instances at most, 0 for any number. Prompts outside the test are dealt into `folds`: the router
-    of a fold is fitted on the seed of all others.
+    `seed_share` is the part of it, after the audit arm, that may go into the seed; up to
+    `SMALL_BUDGET_SHARE` where the seed would hold fewer than `seed_floor` instances, and never more
+    than `seed_limit` of them, 0 for any number. Prompts outside the test are dealt into `folds`:
+    the router of a fold is fitted on the seed of all others.
     """
 
     budget: float = 0.3
@@ -38,6 +41,7 @@ class Options:
     resamples: int = 1000
     salt: str = "comparison"
     folds: int = 2
+    seed_floor: int = 0
     seed_limit: int = 0
 
 
@@ -83,13 +87,51 @@ def make_plan(
     left = audit.reserve(audited, cost, budget)
     order = _by_turns(keys, prompts, np.flatnonzero(train & ~audited), salt)
     seed = np.zeros(len(keys), dtype=bool)
-    drawn = order[np.cumsum(cost[order]) <= options.seed_share * left]
-    seed[drawn[: options.seed_limit or None]] = True
+    seed[order[: _seed_size(np.cumsum(cost[order]), left, options)]] = True
     left -= float(cost[seed].sum())
     closed = seed | audited
     open_cost = [float(cost[(fold == k) & ~closed].sum()) for k in range(options.folds)]
     share = left / max(sum(open_cost), 1e-12)
     return Plan(fold, seed, audited, budget, tuple(share * price for price in open_cost))
+
+
+def standing_plan(fitted: Bools, prompts: Sequence[str], cost: Floats, share: float) -> Plan:
+    """Routers fitted on all of `fitted`, scored on the others at a share of their price.
+
+    Raises:
+        InvalidInput: a prompt is on both sides.
+    """
+    if {p for p, f in zip(prompts, fitted, strict=True) if f} & {
+        p for p, f in zip(prompts, fitted, strict=True) if not f
+    }:
+        raise InvalidInput("A prompt is both fitted on and scored.")
+    budget = share * float(cost[~fitted].sum())
+    nobody = np.zeros(len(fitted), dtype=bool)
+    return Plan(fitted.astype(np.int64), fitted, nobody, budget, (budget, 0.0))
+
+
+def _seed_size(price: Floats, left: float, options: Options) -> int:
+    """How many of the instances in the seed's order are paid; `price` (n,) is cumulative."""
+    usual = int((price <= options.seed_share * left).sum())
+    if usual < options.seed_floor:
+        most = int((price <= max(SMALL_BUDGET_SHARE, options.seed_share) * left).sum())
+        usual = min(most, options.seed_floor)
+    return min(usual, options.seed_limit or usual)
+
+
+def most_folds(prompts: int, test_share: float, wanted: int) -> int:
+    """The largest number of folds, at most `wanted` and at least 2, that so many prompts allow."""
+    for folds in range(wanted, 2, -1):
+        each = max(_least(folds), round((1 - test_share) / folds * prompts))
+        tested = max(_least(folds), round(test_share * prompts)) if test_share else 0
+        if tested + (folds - 1) * each + _least(folds) <= prompts:
+            return folds
+    return 2
+
+
+def _least(folds: int) -> int:
+    """Prompts of a fold: the router of one is fitted on all others; together they hold enough."""
+    return max(2, -(-MINIMUM_PROMPTS // (folds - 1)))
 
 
 def _folds(prompts: Sequence[str], options: Options, salt: str) -> Ints:
@@ -100,9 +142,7 @@ def _folds(prompts: Sequence[str], options: Options, salt: str) -> Ints:
     names = {f"fold {k}": k for k in range(options.folds - 1)}
     shares = {"test": options.test_share} if options.test_share else {}
     shares |= dict.fromkeys(names, each)
-    # The router of a fold is fitted on all others; together they hold the minimum.
-    minimum = max(2, -(-MINIMUM_PROMPTS // (options.folds - 1)))
-    split = split_prompts(prompts, salt=salt, shares=shares, minimum=minimum)
+    split = split_prompts(prompts, salt=salt, shares=shares, minimum=_least(options.folds))
     place = names | {"test": TEST, "train": options.folds - 1}
     return np.array([place[split[p]] for p in prompts], dtype=np.int64)
 

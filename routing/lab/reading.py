@@ -153,8 +153,7 @@ def _differences(lines: Sequence[Line], vectors: Mapping[str, Floats]) -> Floats
 
 
 def _raw(path: Path) -> Iterator[str]:
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open()
-    with opened as file:
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
         yield from (line for line in file if line.strip())
 
 

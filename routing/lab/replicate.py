@@ -1,7 +1,7 @@
 """One seed of a comparison: split, fit the routers, route, label, train heads, and count hits."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -71,7 +71,10 @@ def replicate(dual: DualSet, votes: Votes, number: Ints, options: Options, index
     """Seed `index` of a round's comparison; `number` (n,) is the prompt number of each instance."""
     keys = [RANDOM, ROUTED, LEARNED, *([UNCERTAINTY] if doubts(dual.features) else []), ORACLE]
     arms = [contestant(key) for key in keys]
-    return replicates(dual, votes, number, options, index, arms, (options.budget,))[0]
+    plan = make_plan(
+        dual.keys, dual.prompts, votes.size * dual.vote_cost, options, f"{options.salt}/{index}"
+    )
+    return replicates(dual, votes, number, options, index, arms, [plan])[0]
 
 
 def replicates(  # noqa: PLR0917
@@ -81,20 +84,14 @@ def replicates(  # noqa: PLR0917
     options: Options,
     index: int,
     arms: Sequence[Contestant],
-    budgets: Sequence[float],
+    plans: Sequence[Plan],
 ) -> list[Replicate]:
-    """Seed `index` at every budget. All of them have the same test prompts and folds.
-
-    Raises BudgetExceeded for a budget that cannot pay the audit arm, InvalidInput as `make_plan`.
-    """
+    """Seed `index` under several plans, which differ in their budget and share the test prompts."""
     salt = f"{options.salt}/{index}"
     cost = votes.size * dual.vote_cost
     draw = Draw(salt, index, options, oracle_gains(dual, votes))
     problem = Problem(dual.keys, dual.features, cost, dual.judge, dual.differences)
     setting = _Setting(dual, votes, problem, draw)
-    plans = [
-        make_plan(dual.keys, dual.prompts, cost, replace(options, budget=b), salt) for b in budgets
-    ]
     labelled = [_label(setting, plan, arms) for plan in plans]
     tested = (plans[0].fold == TEST) & ~np.isnan(votes.all_votes)
     model = _model_hits(setting, plans[0].train, tested, [labels for labels, _ in labelled])
@@ -154,8 +151,10 @@ def _mix(setting: _Setting, plan: Plan, arm: Contestant) -> Labels:
     reads_judge = False
     problem = arm.view(setting.problem)
     for fold, money in enumerate(plan.routed):
-        strategy = _fitted(setting, arm, plan.seed & (plan.fold != fold))
         rows = np.flatnonzero((plan.fold == fold) & ~both)
+        if not len(rows):
+            continue
+        strategy = _fitted(setting, arm, plan.seed & (plan.fold != fold))
         pool = problem.take(rows)
         human[rows[select(strategy, pool, strategy.score(pool), money, salt=salt)]] = True
         reads_judge = reads_judge or strategy.reads_judge

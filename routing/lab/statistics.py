@@ -61,6 +61,17 @@ class Resampler:
         """a − b, paired: both are computed on the same draws."""
         return _summary(a.value - b.value, self._values(a) - self._values(b))
 
+    def captured(self, arm: Tally, chance: Tally, ceiling: Tally) -> Interval | None:
+        """(arm − chance) / (ceiling − chance); None where the ceiling is not above chance."""
+        room = ceiling.value - chance.value
+        if not room > 0:
+            return None
+        low = self._values(chance)
+        gained, space = self._values(arm) - low, self._values(ceiling) - low
+        known = space > 0
+        draws = np.divide(gained, space, out=np.full(len(low), np.nan), where=known)
+        return _summary((arm.value - chance.value) / room, draws)
+
     def detectable(self, a: Tally, b: Tally) -> float | None:
         """The smallest true difference that would be found with 80 % power at the 5 % level."""
         spread = self._values(a) - self._values(b)

@@ -12,7 +12,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from core.exceptions import InvalidInput
 from routing.features.table import Floats
 from routing.strategies.learned_error import TIE, disagrees
 from routing.strategies.learned_evidence import Column, choices, columns_of
@@ -103,19 +102,12 @@ def fit(seed: Seed) -> LearnedRouter:
     """Fit on the seed; instances on which people or the judge tie carry nothing and are left out.
 
     A judge that always agrees, or never does, gives weights near their beliefs and an intercept
-    that says so.
-
-    Raises:
-        InvalidInput: on every instance people or the judge tie.
+    that says so; where nothing is there to learn from, the beliefs are the weights.
     """
+    columns = columns_of(seed.problem)
     decided = (seed.human != 0.5) & (seed.judge != 0.5)
-    if not decided.any():
-        raise InvalidInput(
-            "On every seed instance people or the judge tie: there is nothing to learn from."
-        )
     wrong = disagrees(seed.human, seed.judge)[decided]
     problem, judge = seed.problem.take(decided), seed.judge[decided]
-    columns = columns_of(problem)
     X = np.column_stack([_design(columns, problem, judge), np.ones(len(problem))])
     mean = np.array([*(column.prior for column in columns), INTERCEPT])
     spread = np.array([*(SPREAD[column.kind] for column in columns), INTERCEPT_SPREAD])

@@ -23,6 +23,7 @@ from routing.strategies.problem import Problem
 LENGTH, PANEL_SIDE = "side_length", "panel_side_"
 JUDGE_TEXTS, PANEL_TEXTS = "judge_side_texts", "panel_side_texts"
 JUDGE_GENERATORS, PANEL_GENERATORS = "judge_side_generators", "panel_side_generators"
+HABITS = frozenset({JUDGE_TEXTS, PANEL_TEXTS, JUDGE_GENERATORS, PANEL_GENERATORS})
 DIRECTED = ("side_", "judge_side_", "panel_side_")
 
 # In log-odds per standard deviation: one clear doubt about doubles the odds of an error, another
@@ -41,6 +42,9 @@ _PRIOR = {
     "reward_margin": -0.3,
     "strong_confidence": -0.3,
 }
+# Doubts that lie between 0 and 1, and the smallest scale such a one can have.
+_SHARES = frozenset({"judge_flip", "judge_confidence", "panel_disagreement"})
+_LEAST_SPREAD = 0.25
 _WORDS = {
     JUDGE_TEXTS: "the judge usually prefers completions like the other one",
     PANEL_TEXTS: "other judges usually prefer completions like the other one",
@@ -131,7 +135,11 @@ def choices(judge: Floats) -> Floats:
 
 
 def columns_of(problem: Problem) -> tuple[Column, ...]:
-    """The columns of a seed; a feature that is the same everywhere, or unknown, gets none."""
+    """The columns of a seed; a feature that is the same everywhere, or unknown, gets none.
+
+    Verdicts of others and doubts between 0 and 1 keep their column and a scale of their own: a
+    small seed on which nothing differs says nothing against them.
+    """
     found = [_numeric(name, problem.features.column(name)) for name in problem.features.names]
     tags = [
         Column(name, "tag", centre=float(np.mean(np.array(given) == value)), tag=value)
@@ -143,18 +151,29 @@ def columns_of(problem: Problem) -> tuple[Column, ...]:
 
 def _numeric(name: str, values: Floats | None) -> Column | None:
     known = np.zeros(0) if values is None else values[~np.isnan(values)]
+    if name.startswith(PANEL_SIDE) and name not in _PRIOR:
+        return Column(name, "directed", prior=1.0)
     if not len(known):
-        return None
+        return _unseen(name)
     if is_directed(name):
         # Not centred: a side has a zero.
         scale = float(np.sqrt((known**2).mean()))
-        prior = _PRIOR.get(name, 1.0 if name.startswith(PANEL_SIDE) else 0.0)
+        prior = _PRIOR.get(name, 0.0)
         return Column(name, "directed", scale=scale, prior=prior) if scale > 0 else None
-    spread = float(known.std())
+    centre, spread = float(known.mean()), float(known.std())
+    if name in _SHARES:
+        return Column(name, "doubt", centre, max(spread, _LEAST_SPREAD), _PRIOR[name])
     if spread <= 1e-12 * max(1.0, float(np.abs(known).max())):
         return None
     kind = "doubt" if name in _PRIOR else "text"
-    return Column(name, kind, float(known.mean()), spread, _PRIOR.get(name, 0.0))
+    return Column(name, kind, centre, spread, _PRIOR.get(name, 0.0))
+
+
+def _unseen(name: str) -> Column | None:
+    """A column that no seed instance tells anything of keeps what is believed of it."""
+    if name in _SHARES:
+        return Column(name, "doubt", 0.5, _LEAST_SPREAD, _PRIOR[name])
+    return Column(name, "directed", prior=_PRIOR[name]) if name in HABITS else None
 
 
 def _frequent(given: tuple[str, ...]) -> list[str]:

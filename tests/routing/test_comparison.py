@@ -17,7 +17,7 @@ from routing.lab.report import render
 from routing.lab.votes import divide
 from tests.routing import planted
 
-FAST = Options(seeds=3, mixes=40, resamples=200)
+FAST = Options(seeds=6, mixes=40, resamples=200)
 
 
 @pytest.fixture(scope="module")

@@ -111,6 +111,7 @@ JOBS = {
     "annotation.generators": _("Leaderboard"),
     "routing.round": _("Round"),
     "routing.embed": _("Embed completions"),
+    "routing.frontier": _("Score the open instances"),
     "training.fit": _("Train"),
     "training.retrain": _("Train again"),
 }

@@ -57,6 +57,8 @@ SECTIONS: tuple[tuple[Door, ...], ...] = (
         (gettext_lazy("Routing"), "routing", Action.SEE_ROUTING),
         (gettext_lazy("Live"), "routing-live", Action.SEE_ROUTING),
         (gettext_lazy("Budgets"), "budgets", Action.SEE_ROUTING),
+        (gettext_lazy("Frontier"), "frontier", Action.SEE_ROUTING),
+        (gettext_lazy("Router"), "router", Action.SEE_ROUTING),
     ),
     ((gettext_lazy("Training"), "runs", Action.SEE_TRAINING),),
     ((gettext_lazy("Data"), "data", Action.EXPORT),),

@@ -24,6 +24,7 @@ class RoutingConfig(AppConfig):
 
         renewal.register(renew)
         registry.register("routing.round", _round)
+        registry.register("routing.frontier", _frontier)
         registry.register("routing.live", _live)
         instances_arrived.connect(arrival.on_instances, dispatch_uid="routing.live")
         post_save.connect(arrival.on_allowance, sender=Allowance, dispatch_uid="routing.live")
@@ -36,6 +37,12 @@ def _round(context: JobContext) -> dict[str, Any]:
     from routing.rounds.loop import run_round
 
     return run_round(context)
+
+
+def _frontier(context: JobContext) -> dict[str, Any]:
+    from routing.frontier.services import run_prepare
+
+    return run_prepare(context)
 
 
 def _live(context: JobContext) -> dict[str, Any]:

@@ -139,6 +139,12 @@ mining-start        POST    login      404       403        403       yes       
 mining-result       GET     login      404       403        yes       yes         yes    yes
 mining-accept       POST    login      404       403        403       yes         yes    yes
 routing             GET     login      404       403        403       yes         yes    yes
+frontier            GET     login      404       403        403       yes         yes    yes
+frontier-prepare    POST    login      404       403        403       yes         yes    yes
+frontier-save       POST    login      404       403        403       403         yes    yes
+router              GET     login      404       403        403       yes         yes    yes
+router-version      GET     login      404       403        403       yes         yes    yes
+router-behind       GET     login      404       403        403       yes         yes    yes
 routing-live        GET     login      404       403        403       yes         yes    yes
 routing-live        POST    login      404       403        403       403         yes    yes
 routing-live-start  POST    login      404       403        403       403         yes    yes

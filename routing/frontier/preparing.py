@@ -1,0 +1,258 @@
+"""Scoring the open instances once for a router, so that the frontier is drawn without a model."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from django.utils import timezone
+
+from accounts.models import Project
+from annotation.judges.models import Judge
+from annotation.projects.selectors import main_criterion
+from core.exceptions import InvalidInput
+from core.hashing import unit_interval
+from routing.decisions.models import Router
+from routing.features.project import ProjectTable, feature_table
+from routing.features.table import FeatureTable, Floats, Ints
+from routing.live.models import LiveRouting
+from routing.live.work import Row, Work
+from routing.predictor import proxy
+from routing.strategies import audit, hyper, registry
+from routing.strategies.hyper import HyperRouter
+from routing.strategies.judge_uncertainty import SIGNALS, JudgeUncertainty
+from routing.strategies.learned_error import disagrees
+from routing.strategies.problem import Problem, Scores, Seed, Strategy
+from routing.strategies.selecting import Selecting, select
+
+from .curve import Line, buying_order, grid, grouped
+from .ends import (
+    OURS,
+    UNCERTAINTY,
+    Known,
+    Pool,
+    facts_of,
+    label_lines,
+    measured_oracle,
+    model_lines,
+)
+from .labelled import Dual, candidates, dual_labelled, judge_beside
+from .sheet import LABELS, MODEL, Sheet
+
+MICROS = 1_000_000
+TAGS = ("domain", "complexity", "safety")
+# Fewer dual-labelled instances say nothing about how often the judge is wrong.
+FEWEST_DUAL = 20
+# Those that no router has seen are used alone from so many on.
+ENOUGH_FRESH = 50
+STEPS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Scoring:
+    """One router, and the instances it is asked about."""
+
+    project: Project
+    row: Router
+
+    @cached_property
+    def live(self) -> LiveRouting:
+        """The settings of live routing; where there are none, what they would begin with."""
+        known = LiveRouting.objects.filter(project=self.project).select_related("judge").first()
+        return known or LiveRouting(project=self.project)
+
+    @cached_property
+    def router(self) -> Strategy:
+        return registry.load(self.row.parameters)
+
+    @cached_property
+    def judge(self) -> Judge | None:
+        return judge_beside(self.project, self.row, self.live)
+
+    @cached_property
+    def salt(self) -> str:
+        return str(self.project.protocol.salt)
+
+    @cached_property
+    def asked(self) -> tuple[str, list[Row]]:
+        kind, instances = candidates(self.project)
+        rows = Work(self.live).rows(instances)
+        if not rows:
+            raise InvalidInput("Nothing waits: every instance has a label of people.")
+        return kind, rows
+
+    @cached_property
+    def table(self) -> ProjectTable:
+        return self.features([row.pk for row in self.asked[1]])
+
+    def features(self, ids: list[int] | tuple[int, ...], embeddings: bool = False) -> ProjectTable:
+        return feature_table(
+            self.project,
+            ids,
+            judge=self.judge,
+            criterion=self.row.criterion,
+            embeddings=embeddings,
+        )
+
+    @cached_property
+    def problem(self) -> Problem:
+        cost = np.array([row.cost / MICROS for row in self.asked[1]])
+        table = self.table
+        return Problem(table.keys, table.table, cost, table.judge, table.differences)
+
+    @cached_property
+    def dual(self) -> Dual | None:
+        """None where too few are labelled by people and the judge."""
+        if self.judge is None:
+            return None
+        criterion = self.row.criterion or main_criterion(self.project)
+        found = dual_labelled(self.project, self.judge, criterion)
+        return found if len(found) >= FEWEST_DUAL else None
+
+
+def prepare(project: Project, row: Router) -> Sheet:
+    """Score the open instances with the router, and draw every line of the picture.
+
+    Raises:
+        InvalidInput: nothing is open, or the router's lines cannot be estimated.
+    """
+    work = Scoring(project, row)
+    kind, rows = work.asked
+    audited = audit.draw([r.key for r in rows], work.salt, work.live.audit_share)
+    pool = Pool(audited, grid(len(rows), int(audited.sum())))
+    scores = {OURS: work.router.score(work.problem)}
+    if _unsure(work.table.table) and row.strategy != UNCERTAINTY:
+        scores[UNCERTAINTY] = JudgeUncertainty().score(work.problem)
+    orders = {key: _order(work, key, found, pool) for key, found in scores.items()}
+    is_model = isinstance(work.router, HyperRouter)
+    lines = _model(work, pool, orders) if is_model else _labels(work, pool, scores, orders)
+    bought = orders[OURS]
+    return Sheet(
+        kind=MODEL if is_model else LABELS,
+        audit=int(audited.sum()),
+        money=np.array([r.cost for r in rows], dtype=np.int64)[bought],
+        labels=np.array([r.places for r in rows], dtype=np.int64)[bought],
+        lines=tuple(lines),
+        groups={
+            name: grouped(given, bought)
+            for name in TAGS
+            if (given := work.table.table.categories.get(name))
+        },
+        facts=_facts(work, kind, scores[OURS]),
+    )
+
+
+def _unsure(table: FeatureTable) -> bool:
+    """Whether the judge has said something of most instances."""
+    known = [table.column(name) for name in SIGNALS]
+    return any(column is not None and np.isfinite(column).mean() > 0.5 for column in known)
+
+
+def _order(work: Scoring, key: str, found: Scores, pool: Pool) -> Ints:
+    """The audit arm first, then as the strategy buys: the best for the money, or its own choice."""
+    keys = work.problem.keys
+    ties = np.array([unit_interval(work.salt, "tie", each) for each in keys])
+    if key != OURS or not isinstance(work.router, Selecting):
+        return buying_order(found.gain, found.cost, pool.audited, ties)
+    # What a smaller budget buys comes before what only a larger one does.
+    turn = np.full(len(keys), STEPS + 1)
+    whole = float(found.cost[~pool.audited].sum())
+    for step in range(STEPS, 0, -1):
+        chosen = select(
+            work.router,
+            work.problem,
+            found,
+            whole * step / STEPS,
+            salt=work.salt,
+            closed=pool.audited,
+        )
+        turn[chosen] = step
+    return np.lexsort((ties, -found.gain, turn, ~pool.audited))
+
+
+def _model(work: Scoring, pool: Pool, orders: dict[str, Ints]) -> list[Line]:
+    router = work.router
+    assert isinstance(router, HyperRouter)  # noqa: S101 - narrows the type
+    lines = model_lines(router, router.binning.one_hot(work.table.table), pool, orders)
+    oracle = _oracle(work, pool)
+    return [*lines, *([oracle] if oracle else [])]
+
+
+def _oracle(work: Scoring, pool: Pool) -> Line | None:
+    """Measured by proxies on the dual-labelled instances; None without embeddings of them."""
+    dual = work.dual
+    if dual is None:
+        return None
+    table = work.features(dual.ids, embeddings=True)
+    if table.differences is None:
+        return None
+    known = np.isfinite(table.differences).all(axis=1)
+    D = table.differences[known].astype(np.float64)
+    if known.sum() < FEWEST_DUAL:
+        return None
+    prompts = tuple(p for p, has in zip(dual.prompts, known, strict=True) if has)
+    problem = Problem(table.keys, table.table, np.ones(len(table))).take(known)
+    seed = Seed(problem, prompts, dual.human[known], dual.judge[known], D)
+    half = hyper.halves(prompts, "frontier")
+
+    def accuracy(labels: Floats) -> Floats:
+        hits = []
+        for train in (half, ~half):
+            heads = proxy.fit_heads(D[train], labels[:, train])
+            hits.append(proxy.head_hits(heads, D[~train], seed.human[~train]))
+        return np.asarray(np.hstack(hits).mean(axis=1))
+
+    return measured_oracle(seed, accuracy, pool)
+
+
+def _labels(
+    work: Scoring, pool: Pool, scores: dict[str, Scores], orders: dict[str, Ints]
+) -> list[Line]:
+    dual = work.dual
+    if dual is None:
+        raise InvalidInput(
+            f"Fewer than {FEWEST_DUAL} instances are labelled by people and the judge: how often "
+            "the judge is wrong cannot be told yet."
+        )
+    decided = dual.human != 0.5
+    if (decided & dual.fresh).sum() >= ENOUGH_FRESH:
+        decided &= dual.fresh
+    table = work.features(dual.ids)
+    problem = Problem(
+        table.keys, table.table, np.ones(len(table)), table.judge, table.differences
+    ).take(decided)
+    seen = {OURS: work.router.score(problem).gain}
+    if UNCERTAINTY in scores:
+        seen[UNCERTAINTY] = JudgeUncertainty().score(problem).gain
+    known = Known(
+        {key: _finite(gain) for key, gain in seen.items()},
+        disagrees(dual.human, dual.judge)[decided].astype(np.float64),
+        tuple(p for p, has in zip(dual.prompts, decided, strict=True) if has),
+    )
+    return label_lines({k: _finite(s.gain) for k, s in scores.items()}, known, pool, orders)
+
+
+def _finite(gain: Floats) -> Floats:
+    """What is never bought comes after everything."""
+    return np.where(gain == -np.inf, gain[gain > -np.inf].min(initial=0.0) - 1.0, gain)
+
+
+def _facts(work: Scoring, kind: str, found: Scores) -> dict[str, Any]:
+    dual = work.dual
+    price = work.judge.annotator.price_micros if work.judge else 0
+    return {
+        "router": work.row.pk,
+        "version": work.row.version,
+        "strategy": work.row.strategy,
+        "population": kind,
+        "newest": max(row.pk for row in work.asked[1]),
+        "prepared": timezone.now().isoformat(),
+        "judge": work.judge.name if work.judge else "",
+        "judge_price": price,
+        "reads_judge": bool(work.router.reads_judge),
+        "never": int((found.gain == -np.inf).sum()),
+        "dual": len(dual) if dual else 0,
+        "fresh": int(dual.fresh.sum()) if dual else 0,
+        "missing": work.table.missing,
+        **facts_of(work.router),
+    }

@@ -36,10 +36,11 @@ from .views import (
     review,
     rounds,
     routing,
-    routing_frontier,
-    routing_router,
     routing_budgets,
+    routing_features,
+    routing_frontier,
     routing_live,
+    routing_router,
     runs,
     sending,
     settings,
@@ -235,6 +236,10 @@ urlpatterns: list[URLPattern] = [
     path(P + "routing/live/start/", routing_live.live_start, name="routing-live-start"),
     path(P + "routing/live/pause/", routing_live.live_pause, name="routing-live-pause"),
     path(P + "routing/decisions/", routing_live.decisions, name="routing-decisions"),
+    path(P + "routing/features/", routing_features.features, name="features"),
+    path(
+        P + "routing/features/compute/", routing_features.features_compute, name="features-compute"
+    ),
     path(P + "routing/budgets/", routing_budgets.budgets, name="budgets"),
     path(P + "routing/budgets/new/", routing_budgets.budget_new, name="budget-new"),
     path(

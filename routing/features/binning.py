@@ -227,13 +227,13 @@ def fit(table: FeatureTable) -> Binning:
         raise InvalidInput("Bins cannot be fitted without instances: label a seed first.")
     cuts, dropped = [], []
     for name in table.names:
-        cut = _cut(name, table.values[:, table.names.index(name)])
-        if cut is None:
+        found = cut(name, table.values[:, table.names.index(name)])
+        if found is None:
             known = not np.isnan(table.values[:, table.names.index(name)]).all()
             said = "is the same everywhere on the seed" if known else "is not known on the seed"
             dropped.append(f"{name} {said}")
         else:
-            cuts.append(cut)
+            cuts.append(found)
     tags = []
     for name, given in table.categories.items():
         values = _frequent(given)
@@ -244,7 +244,8 @@ def fit(table: FeatureTable) -> Binning:
     return Binning(tuple(cuts), tuple(tags), tuple(dropped)).joined(table)
 
 
-def _cut(name: str, values: Floats) -> Cut | None:
+def cut(name: str, values: Floats) -> Cut | None:
+    """The bins of one feature; None where its values are all the same or unknown."""
     known = values[~np.isnan(values)]
     if not len(known) or known.min() == known.max():
         return None

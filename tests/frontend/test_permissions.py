@@ -139,6 +139,8 @@ mining-start        POST    login      404       403        403       yes       
 mining-result       GET     login      404       403        yes       yes         yes    yes
 mining-accept       POST    login      404       403        403       yes         yes    yes
 routing             GET     login      404       403        403       yes         yes    yes
+features            GET     login      404       403        403       yes         yes    yes
+features-compute    POST    login      404       403        403       yes         yes    yes
 frontier            GET     login      404       403        403       yes         yes    yes
 frontier-prepare    POST    login      404       403        403       yes         yes    yes
 frontier-save       POST    login      404       403        403       403         yes    yes

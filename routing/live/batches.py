@@ -120,7 +120,8 @@ def route_batch(context: JobContext, work: Work, rows: Sequence[Row]) -> Written
     ask_first(context, work, rows, arms)
     scored = score(context, work, rows)
     chosen = choose_people(work, rows, arms, scored)
-    choices = [_choice(work, row, i, arms, scored, chosen) for i, row in enumerate(rows)]
+    batch = _Batch(work, rows, arms, scored, chosen)
+    choices = [batch.choice(i) for i in range(len(rows))]
     audit = [each for each in choices if each.arm == Arm.AUDIT]
     return carry_out(context, work, audit, [each for each in choices if each.arm != Arm.AUDIT])
 
@@ -162,31 +163,49 @@ def _propensities(work: Work, scored: Scored, unpaid: Bools, *, exploring: bool)
     return propensities(wanted, audit_share=work.live.audit_share, explore_share=share)
 
 
-def _choice(work: Work, row: Row, i: int, arms: Arms, scored: Scored, chosen: Chosen) -> Choice:
-    judge = work.judge.annotator.price_micros
-    arm, price, reason = Arm.ROUTED, judge, CHEAPER
-    destination = Destination.JUDGE
-    if arms.audit[i] or chosen.explored[i]:
-        arm = Arm.AUDIT if arms.audit[i] else Arm.EXPLORE
-        destination, price, reason = Destination.BOTH, row.cost + judge, REASONS[arm]
-    elif chosen.people[i]:
-        reads = scored.reads_judge
-        destination = Destination.BOTH if reads else Destination.HUMAN
-        price, reason = row.cost + (judge if reads else 0), scored.scores.reason[i]
-    elif chosen.unpaid[i] or arms.explore[i]:
-        reason = UNPAID
-    elif scored.scores.rest is not None and scored.scores.rest[i] == VERIFIER:
-        destination, price, reason = Destination.VERIFIER, 0, scored.scores.reason[i]
-    elif scored.scores.gain[i] == -np.inf:
-        reason = scored.scores.reason[i]
-    gain = float(scored.scores.gain[i])
-    return Choice(
-        instance_id=row.pk,
-        destination=destination,
-        arm=arm,
-        propensity=float(chosen.propensity[i]),
-        reason=reason,
-        price_micros=price,
-        gain=gain if np.isfinite(gain) else None,
-        priority=gain if np.isfinite(gain) else 0.0,
-    )
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """A batch with everything that is known of it."""
+
+    work: Work
+    rows: Sequence[Row]
+    arms: Arms
+    scored: Scored
+    chosen: Chosen
+
+    def choice(self, i: int) -> Choice:
+        gain = float(self.scored.scores.gain[i])
+        arm, destination, price, reason = self._where(i)
+        return Choice(
+            instance_id=self.rows[i].pk,
+            destination=destination,
+            arm=arm,
+            propensity=float(self.chosen.propensity[i]),
+            reason=reason,
+            price_micros=price,
+            gain=gain if np.isfinite(gain) else None,
+            priority=gain if np.isfinite(gain) else 0.0,
+        )
+
+    def _where(self, i: int) -> tuple[Arm, Destination, int, str]:
+        """Arm, destination, price in micros and reason."""
+        scores, judge = self.scored.scores, self.work.judge.annotator.price_micros
+        both = self.rows[i].cost + judge
+        if self.arms.audit[i] or self.chosen.explored[i]:
+            arm = Arm.AUDIT if self.arms.audit[i] else Arm.EXPLORE
+            return arm, Destination.BOTH, both, REASONS[arm]
+        if self.chosen.people[i]:
+            # A strategy that reads the judge has had its label: such an instance carries both.
+            if self.scored.reads_judge:
+                return Arm.ROUTED, Destination.BOTH, both, scores.reason[i]
+            return Arm.ROUTED, Destination.HUMAN, self.rows[i].cost, scores.reason[i]
+        if scores.rest is not None and scores.rest[i] == VERIFIER:
+            return Arm.ROUTED, Destination.VERIFIER, 0, scores.reason[i]
+        return Arm.ROUTED, Destination.JUDGE, judge, self._why_not(i)
+
+    def _why_not(self, i: int) -> str:
+        if self.chosen.unpaid[i] or self.arms.explore[i]:
+            return UNPAID
+        if self.scored.scores.gain[i] == -np.inf:
+            return self.scored.scores.reason[i]
+        return CHEAPER

@@ -20,8 +20,9 @@ from jobs.models import Job
 from routing.decisions.models import Decision, Router
 from routing.decisions.services import save_router
 from routing.features.table import Bools, Floats
+from routing.predictor.report import report_of
 from routing.strategies import audit, registry
-from routing.strategies.problem import Seed
+from routing.strategies.problem import Problem, Seed
 
 from .features import features_of, problem_of
 from .models import LiveRouting, Stall
@@ -88,19 +89,22 @@ def due(work: Work, *, asked: bool = False) -> Due | None:
         return None if same else Due("first" if router is None else "asked", 0, {})
     labelled = len(dual_labelled(work))
     new = labelled - work.live.fitted_on
+    trigger = "asked" if asked else _trigger(work, router, labelled, new)
     numbers = {"dual_labelled": labelled, "new": new, "refit_after": work.live.refit_after}
+    return Due(trigger, labelled, numbers | {"drift": work.live.drift}) if trigger else None
+
+
+def _trigger(work: Work, router: Router | None, labelled: int, new: int) -> str:
+    """The first that applies; blank where none does."""
     if router is None:
-        ready = labelled >= work.live.seed_size or (labelled and not _seed_open(work))
-        return Due("first", labelled, numbers) if (ready and new > 0) or asked else None
-    if asked:
-        return Due("asked", labelled, numbers)
+        ready = labelled >= work.live.seed_size or not _seed_open(work)
+        return "first" if ready and new > 0 else ""
     if router.strategy != work.live.strategy or router.judge_id != work.judge.pk:
-        return Due("settings", labelled, numbers)
+        # What could not be fitted is tried again when there is more to learn from.
+        return "settings" if new > 0 else ""
     if new >= work.live.refit_after:
-        return Due("labels", labelled, numbers)
-    if drifted := work.live.drift.get("trigger"):
-        return Due(str(drifted), labelled, numbers | {"drift": work.live.drift})
-    return None
+        return "labels"
+    return str(work.live.drift.get("trigger", "")) if new != 0 else ""
 
 
 def _seed_open(work: Work) -> bool:
@@ -124,12 +128,11 @@ def fit(work: Work, why: Due, job: Job) -> Router:
         fitted = registry.fit(work.live.strategy, seed, options_of(work))
     except InvalidInput as error:
         raise Stalled(Stall.FIT, f"No router can be fitted: {error.message}"[:300]) from error
-    parameters = dict(fitted.to_json())
     router = save_router(
         project=work.project,
         strategy=work.live.strategy,
-        parameters=parameters,
-        report=_report(fitted, parameters) | {"why": asdict(why)} | _counts(seed),
+        parameters=dict(fitted.to_json()),
+        report=report_of(fitted, seed) | {"why": asdict(why)},
         dual_labelled=len(seed) if seed else 0,
         judge=work.judge,
         extractors=features_of(work, []).extractors,
@@ -165,7 +168,9 @@ def seed_of(work: Work) -> Seed:
     return _seed(problem_of(table, rows), table.prompts, human, table.judge, both)
 
 
-def _seed(problem: Any, prompts: Sequence[str], human: Floats, judge: Floats, both: Bools) -> Seed:
+def _seed(
+    problem: Problem, prompts: Sequence[str], human: Floats, judge: Floats, both: Bools
+) -> Seed:
     kept = problem.take(both)
     return Seed(
         problem=kept,
@@ -184,28 +189,3 @@ def _people(work: Work, ids: Sequence[int]) -> Floats:
         ).values_list("instance_id", "worth")
     )
     return np.array([stored[pk][0] if pk in stored else np.nan for pk in ids], dtype=np.float64)
-
-
-def _counts(seed: Seed | None) -> dict[str, Any]:
-    if seed is None:
-        return {}
-    differing = np.abs(seed.human - seed.judge) > 0.5
-    return {
-        "prompts": len(set(seed.prompts)),
-        "disagreements": int(differing.sum()),
-    }
-
-
-def _report(fitted: Any, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Held-out figures and explanation where the strategy has them."""
-    found = {
-        name: parameters[name]
-        for name in ("explanation", "report", "held_out", "certificate")
-        if name in parameters
-    }
-    predictor = getattr(fitted, "predictor", None)
-    if predictor is not None:
-        held = predictor.held_out
-        found |= {"rmse": held.rmse, "r2": held.r2, "spearman": held.spearman}
-        found |= {"mixes": predictor.mixes}
-    return found

@@ -1,12 +1,12 @@
 """The job `routing.live`: small steps, each safe to repeat, until nothing is left to do.
 
-| step     | what it does                                                      | found again by        |
-|----------|-------------------------------------------------------------------|-----------------------|
-| purses   | closes what a killed attempt left open                            | open purses           |
-| asks     | asks the judge about what was sent to it                          | decisions, labels     |
-| fit      | fits a router where one is due                                    | counts of labels      |
-| again    | looks at open decisions again after a new router or other budgets | `rerouted_for`        |
-| batch    | draws the arms of new instances, scores, chooses, writes          | instances undecided   |
+| step   | what it does                                                | found again by       |
+|--------|-------------------------------------------------------------|----------------------|
+| purses | closes what a killed attempt left open                      | open purses          |
+| ask    | asks the judge about what was sent to it                    | decisions, labels    |
+| fit    | fits a router where one is due                              | counts of labels     |
+| again  | looks at open decisions again: new router, other budgets    | `rerouted_for`       |
+| batch  | draws the arms of new instances, scores, chooses, writes    | instances undecided  |
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ from django.utils import timezone
 from core.exceptions import InvalidInput
 from jobs.context import JobContext
 
-from . import asking, fitting
+from . import again, asking, fitting
 from .batches import MOST, collect_seed, route_batch, seed_missing
 from .models import LiveRouting, Mode, Stall
 from .scoring import ask_or_stall
@@ -55,7 +55,9 @@ class Loop:
             _note_stall(self.work().live, stalled.stall, stalled.reason)
             self.context.log(stalled.reason, "warning")
             return dict(self.done) | {"stalled": str(stalled.stall), "reason": stalled.reason}
-        _note_stall(self.work().live, Stall.NONE, "")
+        live = self.work().live
+        if live.stall != Stall.FIT or live.router is not None:
+            _note_stall(live, Stall.NONE, "")
         return dict(self.done)
 
     def _step(self) -> bool:
@@ -64,7 +66,12 @@ class Loop:
         work = self.work()
         if work.live.mode == Mode.OFF and not (self.everything or self.refit):
             return False
-        steps: tuple[Callable[[Work], bool], ...] = (self._ask, self._fit, self._batch)
+        steps: tuple[Callable[[Work], bool], ...] = (
+            self._ask,
+            self._fit,
+            self._again,
+            self._batch,
+        )
         return any(step(work) for step in steps)
 
     def _ask(self, work: Work) -> bool:
@@ -84,6 +91,16 @@ class Loop:
         router = fitting.fit(work, why, self.context.job)
         self.context.log(f"Router v{router.version} fitted ({why.trigger}).")
         self.done["fitted"] += 1
+        return True
+
+    def _again(self, work: Work) -> bool:
+        if not again.due(work):
+            return False
+        try:
+            self.done["moved"] += again.look_again(self.context, work)
+        except Raced:
+            self.races += 1
+            return self.races < RACES
         return True
 
     def _batch(self, work: Work) -> bool:
@@ -133,7 +150,7 @@ def run_live(context: JobContext) -> dict[str, Any]:
 
 def something_to_do(work: Work) -> bool:
     """Whether a run of the job would find a step to take. A handful of queries."""
-    if asking.owed(work, 1) or fitting.due(work) is not None:
+    if asking.owed(work, 1) or fitting.due(work) is not None or again.due(work):
         return True
     if work.live.router is None:
         return bool(seed_missing(work)) and waiting(work.project).exists()

@@ -10,7 +10,7 @@ from annotation.judges.models import Judge
 from core.exceptions import ApplicationError, BudgetExceeded
 from jobs.context import JobContext
 from routing.decisions.models import Decision
-from routing.features.table import Floats
+from routing.features.table import Floats, Ints
 from routing.strategies import registry
 from routing.strategies.problem import STRONG, Problem, Scores, Strategy
 
@@ -33,6 +33,17 @@ class Scored:
     scores: Scores
     wanted: Floats
     reads_judge: bool
+
+    def take(self, chosen: Ints) -> "Scored":
+        scores = self.scores
+        kept = Scores(
+            scores.gain[chosen],
+            scores.cost[chosen],
+            scores.propensity[chosen],
+            [scores.reason[int(i)] for i in chosen],
+            None if scores.rest is None else scores.rest[chosen],
+        )
+        return Scored(kept, self.wanted[chosen], self.reads_judge)
 
 
 def strategy_of(work: Work) -> Strategy:

@@ -64,8 +64,12 @@ def change_settings(
         raise Conflict(
             _("Somebody else has saved these settings meanwhile: look at them, then change yours.")
         )
+    before = (row.strategy, row.judge_id, row.options)
     for name, value in changes.items():
         setattr(row, name, value)
+    if (row.strategy, row.judge_id, row.options) != before:
+        # Another router is due, whatever the last one was fitted on.
+        row.fitted_on = 0
     _check(row)
     row.version, row.changed_by = row.version + 1, by
     row.save()

@@ -1,0 +1,139 @@
+"""Sending an instance elsewhere while nobody has begun with it.
+
+| what there is                                | outcome                                        |
+|----------------------------------------------|------------------------------------------------|
+| only open and withdrawn places               | moved: places close, or open with this decision|
+| a lease, a label, or a place that is locked  | left alone: somebody is at it                  |
+| set aside, gold, or settled by people        | left alone                                     |
+"""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from accounts.models import Project
+from annotation.instances.models import Instance, InstanceState
+from annotation.projects.models import Protocol
+from annotation.projects.selectors import protocol_of
+
+from .leases import FREE
+from .models import Assignment, Slot, SlotState
+from .money import free_money
+from .openings import note_openings
+from .pools import cohorts_of, pools_for, required
+from .purposes import Purpose
+from .settling import TO_PEOPLE, settle_instances
+
+MOVABLE = (InstanceState.ROUTED, InstanceState.SETTLED)
+UNTOUCHED = frozenset({SlotState.OPEN, SlotState.WITHDRAWN})
+
+
+@dataclass(frozen=True)
+class Move:
+    """Where one instance goes from now on."""
+
+    instance_id: int
+    destination: str
+    propensity: float
+    decision_id: uuid.UUID
+    overlap: int = 1
+    priority: float = 0.0
+
+
+def lock_untouched(project: Project, instance_ids: Iterable[int]) -> list[int]:
+    """Lock those of the instances that nobody has begun with, and their places; returns them.
+
+    Whatever somebody else has locked right now (a claim, a submit) is passed over, so that nobody
+    waits for anybody. Call inside a transaction.
+    """
+    wanted = sorted(set(instance_ids))
+    rows = Instance.objects.filter(project=project, pk__in=wanted, state__in=MOVABLE)
+    free = rows.select_for_update(no_key=True, skip_locked=True).order_by("pk")
+    ids = [row.pk for row in free.only("pk")]
+    slots = Slot.objects.filter(instance__in=ids, purpose=Purpose.LABEL)
+    taken = set(
+        slots.select_for_update(no_key=True, skip_locked=True)
+        .filter(state__in=UNTOUCHED)
+        .values_list("pk", flat=True)
+    )
+    busy = {instance for pk, instance in slots.values_list("pk", "instance") if pk not in taken}
+    return [pk for pk in ids if pk not in busy]
+
+
+@transaction.atomic
+def move(*, project: Project, moves: Sequence[Move]) -> list[int]:
+    """Close and open places as the table says; returns the instances that were moved.
+
+    Money set aside for closed places is given back first; whoever opens places reserves for them
+    afterwards, in this transaction.
+    """
+    free = set(lock_untouched(project, [each.instance_id for each in moves]))
+    chosen = [each for each in moves if each.instance_id in free]
+    _close(project, [each.instance_id for each in chosen if each.destination not in TO_PEOPLE])
+    _open(project, [each for each in chosen if each.destination in TO_PEOPLE])
+    for each in chosen:
+        Assignment.objects.filter(instance=each.instance_id).update(
+            destination=each.destination,
+            propensity=each.propensity,
+            decision_id=each.decision_id,
+        )
+    settle_instances([each.instance_id for each in chosen if each.destination not in TO_PEOPLE])
+    return [each.instance_id for each in chosen]
+
+
+def _close(project: Project, instance_ids: Sequence[int]) -> None:
+    opened = Slot.objects.filter(
+        instance__in=instance_ids, purpose=Purpose.LABEL, state=SlotState.OPEN
+    )
+    keys = dict(opened.values_list("pk", "key"))
+    Slot.objects.filter(pk__in=keys).update(state=SlotState.WITHDRAWN, **FREE)
+    free_money(project.pk, keys.values())
+
+
+def _open(project: Project, moves: Sequence[Move]) -> None:
+    """Open the places that were withdrawn, and make those that are missing."""
+    protocol = protocol_of(project)
+    ids = [each.instance_id for each in moves]
+    rows = Instance.objects.in_bulk(ids)
+    there = Slot.objects.filter(instance__in=ids, purpose=Purpose.LABEL)
+    ordinals = set(there.values_list("instance", "ordinal"))
+    for each in moves:
+        mine = there.filter(instance=each.instance_id)
+        mine.update(priority=each.priority, decision_id=each.decision_id)
+    closed = there.filter(state=SlotState.WITHDRAWN, annotator__isnull=True, pool__isnull=False)
+    opened = set(closed.values_list("instance", flat=True))
+    closed.update(state=SlotState.OPEN)
+    made = [slot for each in moves for slot in _missing(project, protocol, each, rows, ordinals)]
+    Slot.objects.bulk_create(made)
+    opened |= {slot.instance_id for slot in made}
+    if opened:
+        Instance.objects.filter(pk__in=opened).update(state=InstanceState.ROUTED)
+        note_openings(project.pk, opened)
+
+
+def _missing(
+    project: Project,
+    protocol: Protocol,
+    each: Move,
+    rows: dict[int, Instance],
+    ordinals: set[tuple[int, int]],
+) -> list[Slot]:
+    cohorts = cohorts_of(protocol, each.overlap)
+    needs = required(rows[each.instance_id].tags, protocol.gates)
+    pools = pools_for(project, [(cohort, needs) for cohort in cohorts])
+    return [
+        Slot(
+            project=project,
+            instance_id=each.instance_id,
+            purpose=Purpose.LABEL,
+            pool=pools[cohort, needs],
+            ordinal=ordinal,
+            overlap=len(cohorts),
+            priority=each.priority,
+            decision_id=each.decision_id,
+        )
+        for ordinal, cohort in enumerate(cohorts)
+        if (each.instance_id, ordinal) not in ordinals
+    ]

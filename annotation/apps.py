@@ -34,6 +34,8 @@ class AnnotationConfig(AppConfig):
         from annotation.quality.tasks import run_quality
         from annotation.queue.sending import SEND_KIND
         from annotation.queue.tasks import run_send
+        from annotation.tagging.runs import KIND as TAG
+        from annotation.tagging.runs import run_tags
 
         registry.register("annotation.import", run_import)
         registry.register("annotation.judge", run_ask)
@@ -47,6 +49,7 @@ class AnnotationConfig(AppConfig):
         registry.register(GENERATORS, run_generators)
         registry.register(SEND_KIND, run_send)
         registry.register(QUALITY, run_quality)
+        registry.register(TAG, run_tags)
         registry.register(JUDGE_REPORT, run_judge_report)
         base.register(Provider.RECORDED, recorded.Recorded)
         base.register(Provider.OPENAI, chat.provider)

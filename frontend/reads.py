@@ -15,7 +15,7 @@ from annotation.datasets.models import Export, Snapshot
 from annotation.datasets.selectors import exports_of, snapshots_of
 from annotation.instances.models import Instance, InstanceState, RecordedLabel
 from annotation.instances.selectors import instances_of
-from annotation.judges.models import JudgeCall
+from annotation.judges.models import CallPurpose, JudgeCall
 from annotation.labels.models import Annotation, Annotator, AnnotatorKind
 from annotation.labels.selectors import current
 from annotation.ledger.models import Budget
@@ -190,7 +190,10 @@ def instance_view(project: Project, instance_id: int) -> InstanceView:
     if instance is None:
         raise NotFound(_("There is no such instance in this project."))
     labels = current(project, purposes=Purpose.values, excluded=True).filter(instance=instance)
-    calls = JudgeCall.objects.filter(instance=instance).select_related("judge", "criterion")
+    # What a judge said of the prompt's tags is no opinion on the completions.
+    calls = JudgeCall.objects.filter(instance=instance, purpose=CallPurpose.LABEL).select_related(
+        "judge", "criterion"
+    )
     return InstanceView(
         instance=instance,
         decision=decisions_of(project).filter(instance=instance).order_by("-created_at").first(),

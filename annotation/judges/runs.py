@@ -62,7 +62,7 @@ def start_run(
         Conflict: the judge is being asked already.
     """
     asked = _criteria(judge, criteria)
-    _check(judge, budget, trial=trial, batch=batch)
+    check(judge, budget, trial=trial, batch=batch)
     total = selected(judge, asked, selection).count() * len(asked)
     if not total:
         raise InvalidInput(_("There is nothing to ask: the selection holds no instance."))
@@ -98,7 +98,12 @@ def _criteria(judge: Judge, keys: Sequence[str]) -> list[Criterion]:
     return found
 
 
-def _check(judge: Judge, budget: Budget | None, *, trial: bool, batch: bool) -> None:
+def check(judge: Judge, budget: Budget | None, *, trial: bool, batch: bool) -> None:
+    """Pass if the judge may be asked out of this budget.
+
+    Raises:
+        InvalidInput: it may not; the message says what to do.
+    """
     if judge.stage == Stage.RETIRED:
         raise InvalidInput(_("This judge is retired: ask the version that replaced it."))
     if judge.stage == Stage.DRAFT and not trial:
@@ -131,7 +136,7 @@ def run_judge(context: JobContext) -> dict[str, Any]:
     run = JudgeRun.objects.select_related(*related).get(pk=context.arguments["run"])
     run.state, run.started_at = RunState.RUNNING, run.started_at or timezone.now()
     run.save(update_fields=["state", "started_at"])
-    with _failing(run):
+    with failing(run):
         _ask(run, context)
     context.log(f"{run.judge.name}: {run.state} with {run.counts}. {run.stop_reason}".strip())
     return {"run": run.pk, "state": run.state, "reason": run.stop_reason, "counts": run.counts}
@@ -170,12 +175,12 @@ def _ask(run: JudgeRun, context: JobContext) -> None:
                 run=run,
                 retry_unknown=run.retry_unknown,
             )
-        with _recorded(recording, engine):
+        with recorded(recording, engine):
             engine.run(sources)
 
 
 @contextmanager
-def _failing(run: JudgeRun) -> Iterator[None]:
+def failing(run: JudgeRun) -> Iterator[None]:
     """A run that cannot begin says why."""
     try:
         yield
@@ -190,7 +195,7 @@ def _failing(run: JudgeRun) -> Iterator[None]:
 
 
 @contextmanager
-def _recorded(recording: Recording, engine: Going) -> Iterator[None]:
+def recorded(recording: Recording, engine: Going) -> Iterator[None]:
     """Write how the run ends. A budget that is used up is an end like another."""
     try:
         yield

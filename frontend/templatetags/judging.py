@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _l
 
 from annotation.judges import failures, snapshots, stops
 from annotation.judges.models import Judge, JudgeCall, Provider
+from annotation.tagging.runs import TAGS
 from frontend.judges.asking import SELECTIONS
 
 register = template.Library()
@@ -114,6 +115,8 @@ def run_class(state: str) -> str:
 @register.filter
 def selection_words(selection: dict[str, Any]) -> str:
     """Which instances a run asks about."""
+    if selection.get("of") == TAGS:
+        return _("one of each prompt, for its tags")
     words = str(SELECTIONS.get(selection.get("of", ""), _("a list of instances")))
     if tag := selection.get("tag"):
         words = _("those with the tag %(tag)s") % {"tag": tag}

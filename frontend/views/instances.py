@@ -9,6 +9,7 @@ from frontend.judges.opinions import opinions_on
 from frontend.pages import project_page, user_of
 from frontend.paging import page_of
 from frontend.reads import FILTERS, LINKED, filtered_instances, instance_view
+from frontend.tagging import tag_rows
 
 
 @require_safe
@@ -34,5 +35,5 @@ def instance_detail(request: HttpRequest, slug: str, instance_id: int) -> HttpRe
     project = project_for(user_of(request), slug, Action.SEE_INSTANCES)
     view = instance_view(project, instance_id)
     opinions = opinions_on(project, view.labels, view.calls)
-    context = {"view": view, "opinions": opinions}
+    context = {"view": view, "opinions": opinions, "tags": tag_rows(view.instance)}
     return project_page(request, "instances/detail.html", project, "instances", **context)

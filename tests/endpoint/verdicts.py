@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 from collections.abc import Sequence
@@ -15,6 +16,9 @@ PLANTED = re.compile(r"quality=([01]?\.\d+|[01])")
 TAGGED = re.compile(r"<completion_(\w+)>\n?(.*?)\n?</completion_\1>", re.DOTALL)
 # The codes that a score may have, as the question names them.
 SCALE = re.compile(r"the score (?:as one of these:|in double brackets, one of) ((?:\w, )*\w)\b")
+# A question for the tags of a prompt, and what the prompt says that it is about.
+SORT = "Sort the prompt above."
+ABOUT = re.compile(r"about=([\w-]+)")
 SHARPNESS = 6.0
 # Shares of the first token of a reply.
 Shares = dict[str, float]
@@ -64,8 +68,25 @@ def scored(value: float, codes: Sequence[str], options: Options) -> Shares:
     return {code: weight / sum(weights) for code, weight in zip(codes, weights, strict=True)}
 
 
+def tagged(text: str) -> str:
+    """The tags of a prompt: its domain as the prompt says it, `about=law`, all others alike."""
+    tags = {
+        "domain": ABOUT.findall(text)[:3] or ["everyday"],
+        "expertise": "basic",
+        "language": "en",
+        "openendedness": "low",
+        "safety": "safe",
+        "complexity": "simple",
+        "context": "absent",
+        "format": "absent",
+    }
+    return json.dumps(tags)
+
+
 def said(text: str, options: Options, *, reasoned: bool) -> tuple[str, Shares | None]:
     """The reply's text, and the shares of its first token where the question is one of a token."""
+    if SORT in text:
+        return tagged(text), None
     values = qualities(text)
     if scale := SCALE.findall(text):
         shares = scored(values[0], scale[-1].split(", "), options)

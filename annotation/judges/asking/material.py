@@ -26,7 +26,7 @@ def material_of(instance: Instance, *, use_reference: bool) -> Material | Refuse
     completion that is right.
     """
     completions = list(instance.completions.all())
-    if medium := next(_media(instance, completions), ""):
+    if medium := next(media(instance, completions), ""):
         return Refused(f"the instance has a part of the kind {medium}, and this judge reads text")
     if not 1 <= len(completions) <= MOST_COMPLETIONS:
         return Refused(
@@ -54,7 +54,7 @@ def _reference(instance: Instance, completions: Sequence[Completion]) -> str:
     return marked.strip() if isinstance(marked, str) else ""
 
 
-def _media(instance: Instance, completions: Sequence[Completion]) -> Iterator[str]:
+def media(instance: Instance, completions: Sequence[Completion]) -> Iterator[str]:
     """Kinds of parts that are no text, wherever they stand."""
     turns = [*instance.messages, *(turn for each in completions for turn in each.messages or ())]
     contents = [turn.get("content") for turn in turns]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from annotation.judges.models import CallState, Failure, Judge, Shape
+from annotation.judges.models import CallPurpose, CallState, Failure, Judge, Shape
 from annotation.projects.models import Criterion
 from core.exceptions import InvalidInput
 
@@ -18,7 +18,8 @@ class Question:
     `key` is the cache key: a call with this key is made once. `attempt` 1 repeats a question
     whose reply could not be parsed. `ceiling`: most micros it can cost, reserved beforehand;
     `tokens`: most tokens it can use, for the rate limit. `choices`: the labels a constrained
-    verdict may take. `examples`: instances shown with their human labels.
+    verdict may take. `examples`: instances shown with their human labels. `purpose`: tags are
+    about an instance and no criterion.
     """
 
     instance_id: int | None
@@ -32,6 +33,7 @@ class Question:
     attempt: int = 0
     ceiling: int = 0
     tokens: int = 0
+    purpose: CallPurpose = CallPurpose.LABEL
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from django.db import connection, transaction
 
-from annotation.judges.models import CallState, Failure, Judge, JudgeCall
+from annotation.judges.models import CallPurpose, CallState, Failure, Judge, JudgeCall
 from annotation.judges.providers.base import Question, Reply
 from annotation.judges.writing import array
 from annotation.ledger import services as ledger
@@ -30,13 +30,13 @@ INSERT INTO annotation_judgecall (created_at, judge_id, run_id, guideline_id, pu
   failure, provider_id, reply, ranking, scores, rationale, input_tokens, output_tokens,
   milliseconds, error)
 SELECT clock_timestamp(), %s, %s, %s,
-  CASE WHEN v.instance_id IS NULL THEN 'proposal' ELSE 'label' END, 'in flight',
+  CASE WHEN v.instance_id IS NULL THEN 'proposal' ELSE v.purpose END, 'in flight',
   v.instance_id, v.criterion_id, v.shape, v.shown_order::smallint[], v.examples::bigint[],
   v.cache_key, v.price_micros, 1,
   '', '', '', '{}', '{}', '', 0, 0, 0, ''
-FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[],
-  %s::bigint[]) AS v(instance_id, criterion_id, shape, shown_order, examples, cache_key,
-  price_micros)
+FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[],
+  %s::text[], %s::bigint[]) AS v(purpose, instance_id, criterion_id, shape, shown_order, examples,
+  cache_key, price_micros)
 RETURNING cache_key, id
 """
 STORE = """
@@ -188,8 +188,9 @@ class Books:
 def _planned(ask: Ask) -> tuple[object, ...]:
     question = ask.question
     return (
+        str(question.purpose),
         question.instance_id,
-        ask.source.criterion.pk,
+        None if question.purpose == CallPurpose.TAGS else ask.source.criterion.pk,
         str(question.shape),
         array(question.shown_order),
         array(question.examples),

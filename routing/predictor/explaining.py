@@ -7,8 +7,8 @@ import numpy as np
 from routing.features.table import Floats
 from routing.predictor.performance import Model, Predictor, fit_model
 
-# Draws of the bootstrap: trees are slower to fit and settle for fewer.
-DRAWS, TREE_DRAWS = 200, 40
+# Draws of the bootstrap: what is slower to fit settles for fewer.
+DRAWS = {"linear": 200, "quadratic": 100, "boosted": 40}
 
 
 def over_mixes(
@@ -25,9 +25,8 @@ def over_mixes(
     """
     model = predictor.model
     alpha = getattr(model, "alpha", None)
-    draws = DRAWS if alpha is not None else TREE_DRAWS
     found = []
-    for _ in range(draws):
+    for _ in range(DRAWS[model.kind]):
         rows = rng.integers(0, len(counts), len(counts))
         found.append(read(fit_model(model.kind, counts[rows], target[rows], alpha)))
     low, high = np.percentile(np.stack(found), (2.5, 97.5), axis=0)

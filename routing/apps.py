@@ -25,6 +25,7 @@ class RoutingConfig(AppConfig):
         renewal.register(renew)
         registry.register("routing.round", _round)
         registry.register("routing.frontier", _frontier)
+        registry.register("routing.replay", _replay)
         registry.register("routing.live", _live)
         instances_arrived.connect(arrival.on_instances, dispatch_uid="routing.live")
         post_save.connect(arrival.on_allowance, sender=Allowance, dispatch_uid="routing.live")
@@ -43,6 +44,12 @@ def _frontier(context: JobContext) -> dict[str, Any]:
     from routing.frontier.services import run_prepare
 
     return run_prepare(context)
+
+
+def _replay(context: JobContext) -> dict[str, Any]:
+    from routing.lab.services import run_replay
+
+    return run_replay(context)
 
 
 def _live(context: JobContext) -> dict[str, Any]:

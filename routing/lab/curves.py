@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.exceptions import InvalidInput
+from routing.features.table import Bools
 from routing.lab.contestants import ALL_HUMAN, ALL_JUDGE, LEARNED, ORACLE, RANDOM, SIGNAL
 from routing.lab.dual import DualSet
 from routing.lab.replay import Asked, Lead, Point, Progress, Replayed, Runs, Stake, names_of, run
@@ -20,9 +21,11 @@ UNCERTAINTY = "judge-uncertainty"
 SMALL_SEED = 50
 
 
-def replay(dual: DualSet, asked: Asked, progress: Progress | None = None) -> Replayed:
-    """Run every arm at every budget and tabulate; raises as `run`."""
-    return tabulate(run(dual, asked, progress))
+def replay(
+    dual: DualSet, asked: Asked, progress: Progress | None = None, fitted: Bools | None = None
+) -> Replayed:
+    """Run every arm at every budget and tabulate; arguments and errors as of `run`."""
+    return tabulate(run(dual, asked, progress, fitted))
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,9 @@ The rules of `comparison` hold (votes, prompts, money, one machine labeller), wi
   on the other) or `consensus` (a human label is the strict majority of all votes, bought as one,
   and is the truth; instances without one are dropped). In the second people are right by
   construction: it is the sensitive picture of whether mistakes of the judge are found.
-* **Folds.** Prompts outside the test are dealt into five folds, fewer where prompts are few; the
-  router of a fold is fitted on the seed of the others.
+* **Prompts.** Labels are compared on all prompts, dealt into five folds, fewer where prompts are
+  few; the router of a fold is fitted on the seed of the others. Reward models are trained in a
+  second pass, with test prompts held out and two folds.
 * **Captured** is (arm − random) / (oracle − random) in label accuracy, its interval over the same
   draws of prompts and seeds as all others.
 """
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from core.exceptions import InvalidInput
-from routing.features.table import Bools
+from routing.features.table import Bools, Ints
 from routing.lab.contestants import (
     ALL_HUMAN,
     ALL_JUDGE,
@@ -71,7 +72,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Point:
-    """One arm at one budget; labels and cost are means over seeds, outside the test prompts."""
+    """One arm at one budget; labels and cost are means over seeds, of the pass on all prompts."""
 
     key: str
     name: str
@@ -175,12 +176,36 @@ def run(
     arms = tuple(arms_for(dual, asked.arms))
     seeds = []
     for index in range(asked.seeds):
-        plans = _plans(dual, votes, asked.budgets, options, index, fitted)
-        seeds.append(replicates(dual, votes, number, options, index, arms, plans))
+        seeds.append(_seed(dual, votes, number, arms, options, asked, index, fitted))
         if progress:
             progress(index + 1, asked.seeds)
     by_budget = tuple(zip(*seeds, strict=True))
     return Runs(dual, votes, arms, asked, options, len(prompts), by_budget)
+
+
+def _seed(  # noqa: PLR0917
+    dual: DualSet,
+    votes: Votes,
+    number: Ints,
+    arms: Sequence[Contestant],
+    options: Options,
+    asked: Asked,
+    index: int,
+    fitted: Bools | None,
+) -> list[Replicate]:
+    """One seed at every budget: labels on all prompts, reward models with test prompts held out."""
+    labels = replace(options, test_share=0.0)
+    plans = _plans(dual, votes, asked.budgets, labels, index, fitted)
+    found = replicates(dual, votes, number, labels, index, arms, plans)
+    if dual.differences is None or fitted is not None:
+        return found
+    models = replace(options, folds=2)
+    plans = _plans(dual, votes, asked.budgets, models, index, None)
+    tested = replicates(dual, votes, number, models, index, arms, plans)
+    return [
+        replace(label, model_hits=model.model_hits, model_place=model.model_place)
+        for label, model in zip(found, tested, strict=True)
+    ]
 
 
 def _plans(  # noqa: PLR0917
@@ -238,10 +263,7 @@ def _divided(dual: DualSet, salt: str) -> Votes:
 
 
 def _fitting(dual: DualSet, asked: Asked, fitted: Bools | None) -> Options:
-    """The options with as many folds as the prompts allow, and no test without embeddings."""
+    """The options with as many folds as the prompts allow."""
     options = replace(asked.options, seeds=asked.seeds)
-    if fitted is not None:
-        return replace(options, folds=2, test_share=0.0)
-    share = options.test_share if dual.differences is not None else 0.0
-    folds = most_folds(len(set(dual.prompts)), share, options.folds)
-    return replace(options, folds=folds, test_share=share)
+    wanted = options.folds if fitted is None else 2
+    return replace(options, folds=most_folds(len(set(dual.prompts)), 0.0, wanted))

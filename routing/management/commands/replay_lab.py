@@ -28,6 +28,7 @@ from training.runs.commands import PASSED_ON
 
 
 class Command(BaseCommand):
+    requires_system_checks: list[str] = []  # it touches neither pages nor tables
     help = (
         "Compare strategies on data with human and judge labels: prints a table for each judge and "
         "budget. Imports nothing and changes nothing."

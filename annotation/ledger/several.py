@@ -22,7 +22,7 @@ from .models import Unit
 MICROS = 1_000_000
 LOCK = """
 SELECT id, name, unit, currency, "limit", settled + reserved + unknown + debt
-FROM annotation_budget WHERE id = ANY(%s) ORDER BY id FOR UPDATE
+FROM annotation_budget WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
 """
 # The budgets that hold something for these subjects. Entries are read again behind the lock.
 LOCK_HOLDERS = """
@@ -30,7 +30,7 @@ SELECT budget.id FROM annotation_budget AS budget
 WHERE budget.project_id = %s AND budget.id IN (
   SELECT entry.budget_id FROM annotation_entry AS entry
   WHERE entry.subject = ANY(%s) AND entry.state IN ('reserved', 'unknown'))
-ORDER BY budget.id FOR UPDATE
+ORDER BY budget.id FOR NO KEY UPDATE
 """
 INSERT = """
 INSERT INTO annotation_entry

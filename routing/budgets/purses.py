@@ -8,7 +8,7 @@ process that dies in between leaves an open purse, which the sweep closes once t
 from datetime import timedelta
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -75,10 +75,11 @@ def close_purse(budget: Budget) -> None:
 
     Calls whose outcome nobody knows, or that are still out, count as paid: they stay charged.
     """
-    row = Purse.objects.select_for_update().filter(budget=budget, closed_at__isnull=True).first()
+    rows = Purse.objects.select_for_update(no_key=True)
+    row = rows.filter(budget=budget, closed_at__isnull=True).first()
     if row is None:
         return
-    held = Budget.objects.select_for_update().get(pk=budget.pk)
+    held = Budget.objects.select_for_update(no_key=True).get(pk=budget.pk)
     committed = held.settled + held.reserved + held.unknown
     prices = {Unit.MONEY.value: committed + held.debt, Unit.LABELS.value: _labels(held)}
     several.settle(project_id=held.project_id, subject=subject_of(held.pk), prices=prices)
@@ -101,9 +102,8 @@ def close_ended() -> int:
     going = runs.filter(state__in=[RunState.WAITING, RunState.RUNNING], job__state__in=ACTIVE)
     ended = Purse.objects.filter(~Exists(going), closed_at__isnull=True)
     began = Exists(runs)
-    rows = ended.filter(began) | ended.filter(
-        ~began, created_at__lt=timezone.now() - UNUSED, budget__reserved=0
-    )
-    for row in rows.select_related("budget"):
+    unused = Q(created_at__lt=timezone.now() - UNUSED, budget__reserved=0)
+    rows = list(ended.filter(began | unused).select_related("budget"))
+    for row in rows:
         close_purse(row.budget)
     return len(rows)

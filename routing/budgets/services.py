@@ -118,7 +118,7 @@ def change_limit(*, allowance: Allowance, limit: int, version: int, by: User | N
     _check_limit(limit)
     row = _locked(allowance, version)
     window = open_window(row, timezone.now())
-    budget = Budget.objects.select_for_update().get(pk=window.budget_id)
+    budget = Budget.objects.select_for_update(no_key=True).get(pk=window.budget_id)
     minimum = budget.settled + budget.reserved + budget.unknown
     if limit < minimum:
         words = quantity(minimum, row.unit, row.currency)
@@ -153,7 +153,7 @@ def end_allowance(*, allowance: Allowance, version: int, by: User | None) -> All
 
 
 def _locked(allowance: Allowance, version: int) -> Allowance:
-    row = Allowance.objects.select_for_update(of=("self",)).get(pk=allowance.pk)
+    row = Allowance.objects.select_for_update(of=("self",), no_key=True).get(pk=allowance.pk)
     if row.ended_at is not None:
         raise Conflict(_("This budget was ended meanwhile."))
     if row.version != version:

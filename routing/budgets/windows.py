@@ -55,7 +55,9 @@ def current_windows(project: Project) -> list[Window]:
 @transaction.atomic
 def open_window(allowance: Allowance, now: datetime) -> Window:
     """The window around `now`; of two who open it at once, the second finds the first one's."""
-    locked = Allowance.objects.select_for_update().select_related("project").get(pk=allowance.pk)
+    # The project's row stays free: whoever adds a budget to it looks at it when they commit.
+    rows = Allowance.objects.select_for_update(of=("self",), no_key=True)
+    locked = rows.select_related("project").get(pk=allowance.pk)
     starts, ends = bounds(locked.period, now)
     there = Window.objects.filter(allowance=locked, starts_at=starts).select_related("budget")
     if (known := there.first()) is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 
+from annotation.tagging.vocabulary import TITLES
 from routing.features.binning import FLAGS
 from routing.features.exploring import Estimate, Explored, FeatureFacts
 from routing.features.extractors import ENCODED_FEATURES, TEXT_FEATURES
@@ -139,6 +140,10 @@ def forest(explored: Explored) -> list[Forest]:
 
 def title_of(name: str) -> str:
     return gettext(WORDS[name][0]) if name in WORDS else name
+
+
+def tag_title(name: str) -> str:
+    return gettext(TITLES[name]) if name in TITLES else name
 
 
 def _shown(facts: FeatureFacts, extractor: str) -> Shown:

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.models import Project
 from accounts.policies import Action, project_for
 from annotation.judges.models import Judge
-from frontend.features_shown import forest, shown
+from frontend.features_shown import forest, shown, tag_title
 from frontend.pages import awaited, project_page, user_of
 from frontend.reads import has_simulated
 from jobs.models import ENDED, Job
@@ -40,6 +40,7 @@ def features(request: HttpRequest, slug: str) -> HttpResponse:
         explored=found,
         groups=shown(found.found, found.extractors),
         forest=forest(found.found),
+        tags=[(tag_title(tag.name), tag) for tag in found.found.tags],
         judges=judges,
         judge=judge,
         job=job,

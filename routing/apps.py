@@ -20,15 +20,14 @@ class RoutingConfig(AppConfig):
 
         from .budgets.models import Allowance
         from .budgets.purchases import renew
-        from .live import arrival
 
         renewal.register(renew)
         registry.register("routing.round", _round)
         registry.register("routing.frontier", _frontier)
         registry.register("routing.replay", _replay)
         registry.register("routing.live", _live)
-        instances_arrived.connect(arrival.on_instances, dispatch_uid="routing.live")
-        post_save.connect(arrival.on_allowance, sender=Allowance, dispatch_uid="routing.live")
+        instances_arrived.connect(_on_instances, dispatch_uid="routing.live")
+        post_save.connect(_on_allowance, sender=Allowance, dispatch_uid="routing.live")
         registry.register("routing.embed", _embed, queue="gpu")
         registry.register("routing.features", _features)
         registry.register("routing.encode", _encode, queue="gpu")
@@ -56,6 +55,18 @@ def _live(context: JobContext) -> dict[str, Any]:
     from routing.live.loop import run_live
 
     return run_live(context)
+
+
+def _on_instances(**sent: Any) -> None:
+    from routing.live.arrival import on_instances
+
+    on_instances(**sent)
+
+
+def _on_allowance(**sent: Any) -> None:
+    from routing.live.arrival import on_allowance
+
+    on_allowance(**sent)
 
 
 def _embed(context: JobContext) -> dict[str, Any]:

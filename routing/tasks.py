@@ -4,7 +4,6 @@ from celery import shared_task
 
 from .budgets.alerts import raise_alerts
 from .budgets.purses import close_ended
-from .live.arrival import tick
 from .rounds.services import continue_settled
 
 
@@ -17,6 +16,8 @@ def continue_rounds() -> None:
 @shared_task(name="routing.live_tick")
 def live_tick() -> None:
     """Ring for every project whose live routing has something to do."""
+    from .live.arrival import tick  # noqa: PLC0415 - the web process starts without routers
+
     tick()
 
 

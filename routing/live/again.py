@@ -23,10 +23,11 @@ from routing.budgets.spending import free
 from routing.decisions.models import Decision
 from routing.decisions.services import Choice, write_decisions
 from routing.features.table import Floats, Ints
+from routing.strategies.selection import worth
 
 from . import money
 from .batches import MOST
-from .choosing import draw_wanted, propensities, value
+from .choosing import draw_wanted, propensities
 from .models import LiveRouting, Stall
 from .scoring import Scored, score
 from .work import MACHINES, Row, Work
@@ -119,7 +120,7 @@ def _move(work: Work, seen: _Seen) -> int:
         explore_share=work.live.explore_share,
     )
     gone = _write(work, seen, leaving, e, to_people=False)
-    values = value(seen.scored.scores.gain, seen.scored.scores.cost)[coming]
+    values = worth(seen.scored.scores.gain, seen.scored.scores.cost)[coming]
     order = coming[np.argsort(-values, kind="stable")]
     fits = max(0, money.how_many(work, [seen.rows[i] for i in order]))
     come = _write(work, seen, order[:fits], e, to_people=True)

@@ -11,10 +11,11 @@ from routing.decisions.models import Decision
 from routing.decisions.services import Choice
 from routing.features.table import Bools, Floats, Ints
 from routing.strategies.problem import VERIFIER, Scores
+from routing.strategies.selection import worth
 
 from . import money
 from .asking import Planned, finish_run, plan
-from .choosing import Arms, draw_arms, draw_wanted, propensities, value
+from .choosing import Arms, draw_arms, draw_wanted, propensities
 from .scoring import Scored, ask_first, score
 from .work import Row, Work, shuffled, waiting
 from .writing import Written, write
@@ -27,6 +28,7 @@ REASONS = {
     Arm.SEED: "drawn at random for the dual-labelled seed",
 }
 CHEAPER = "others promise more for the money"
+TIED = "others promise as much, and the draw went to them"
 UNPAID = "wanted, but the budget is used up"
 
 
@@ -132,7 +134,7 @@ def choose_people(work: Work, rows: Sequence[Row], arms: Arms, scored: Scored) -
     Where not all of the exploration can be paid none of it is: then x = 0 for this batch.
     """
     drawn = draw_wanted([row.key for row in rows], scored.wanted, work.salt) & ~arms.drawn
-    order = _by_value(scored.scores, drawn)
+    order = _by_worth(scored.scores, drawn)
     audit, explore = np.flatnonzero(arms.audit), np.flatnonzero(arms.explore)
     asked = plan_judge(work, [row.pk for row in rows])
     first = money.of_judge(work.judge, asked.most, len(rows)) if asked.most else []
@@ -150,8 +152,8 @@ def choose_people(work: Work, rows: Sequence[Row], arms: Arms, scored: Scored) -
     )
 
 
-def _by_value(scores: Scores, drawn: Bools) -> Ints:
-    values = value(scores.gain, scores.cost)
+def _by_worth(scores: Scores, drawn: Bools) -> Ints:
+    values = worth(scores.gain, scores.cost)
     order = np.argsort(-values, kind="stable")
     return np.asarray(order[drawn[order]], dtype=np.int64)
 
@@ -208,4 +210,4 @@ class _Batch:
             return UNPAID
         if self.scored.scores.gain[i] == -np.inf:
             return self.scored.scores.reason[i]
-        return CHEAPER
+        return TIED if 0 < self.scored.wanted[i] < 1 else CHEAPER

@@ -19,7 +19,9 @@ from core.hashing import unit_interval
 from routing.features.table import Bools, Floats
 from routing.strategies import audit
 from routing.strategies.problem import Problem, Scores, Strategy
+from routing.strategies.propensity import propensities as chances
 from routing.strategies.selecting import Selecting, select
+from routing.strategies.selection import worth
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +46,6 @@ def draw_arms(keys: Sequence[str], salt: str, *, audit_share: float, explore_sha
 def propensities(wanted: Floats, *, audit_share: float, explore_share: float) -> Floats:
     """e, as above; `wanted` (n,) is π."""
     return audit.propensities(explore_share + (1 - explore_share) * wanted, audit_share)
-
-
-def value(gain: Floats, cost: Floats) -> Floats:
-    """Gain for the money; a negative gain times the cost, so that dear losses come last."""
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(gain > 0, gain / cost, gain * cost), dtype=np.float64)
 
 
 def wanted_share(values: Floats, before: Floats, share: float) -> Floats:
@@ -90,8 +86,9 @@ def wanted_of(
         budget = max(0.0, share * float(problem.cost.sum()) + credit)
         if share >= 1:
             budget = float(problem.cost.sum())
-        return select(strategy, problem, scores, budget, salt=salt).astype(np.float64)
-    return scores.propensity * wanted_share(value(scores.gain, problem.cost), before, share)
+        chosen = select(strategy, problem, scores, budget, salt=salt)
+        return chances(strategy, problem, scores, chosen)
+    return scores.propensity * wanted_share(worth(scores.gain, problem.cost), before, share)
 
 
 def draw_wanted(keys: Sequence[str], wanted: Floats, salt: str) -> Bools:

@@ -13,10 +13,11 @@ from routing.decisions.models import Decision
 from routing.features.table import Floats, Ints
 from routing.strategies import registry
 from routing.strategies.problem import STRONG, Problem, Scores, Strategy
+from routing.strategies.selection import worth
 
 from . import money
 from .asking import ask, plan, unasked
-from .choosing import Arms, value, wanted_of
+from .choosing import Arms, wanted_of
 from .features import MICROS, features_of, problem_of
 from .models import Stall
 from .work import Row, Work
@@ -135,6 +136,6 @@ def _before(work: Work) -> Floats:
     )
     gains = rows.order_by("-created_at").values_list("gain", flat=True)[:BEFORE]
     gain = np.array(list(gains), dtype=np.float64)
-    return value(
+    return worth(
         gain, np.full(len(gain), work.live.human_price_micros * work.protocol.overlap / MICROS)
     )

@@ -78,8 +78,8 @@ def design_gains(
     """
     inverse, gain = design.inverse(), np.zeros(len(D))
     open_ = np.ones(len(D), dtype=bool)
-    for row, worth in _greedy(D, cost, inverse, min(greedy, len(D))):
-        gain[row], open_[row] = worth, False
+    for row, first in _greedy(D, cost, inverse, min(greedy, len(D))):
+        gain[row], open_[row] = first, False
     size = labelled + int((~open_).sum())
     while open_.any():
         rows = np.flatnonzero(open_)
@@ -130,7 +130,7 @@ def _highest(values: Floats, count: int) -> Ints:
 
 def _leverage(D: Floats, inverse: Floats) -> Floats:
     """(n,) d'A⁻¹d; never below 0."""
-    return np.maximum(np.einsum("nd,nd->n", D @ inverse, D), 0)
+    return np.asarray(np.maximum(np.einsum("nd,nd->n", D @ inverse, D), 0))
 
 
 def _updated(inverse: Floats, block: Floats) -> Floats:

@@ -34,7 +34,7 @@ class Precision:
         shrink = self.weights / (self.ridge + self.weights)
         known = (D @ self.vectors.T) ** 2 @ shrink
         # Rounding may leave a little less than nothing of a row that is fully explained.
-        return np.maximum((D * D).sum(axis=1) - known, 0) / self.ridge
+        return np.asarray(np.maximum((D * D).sum(axis=1) - known, 0) / self.ridge)
 
     def inverse(self) -> Floats:
         """(d, d) A⁻¹."""

@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from routing.features.table import Bools, Floats
-from routing.strategies.problem import Scores, Strategy
+from routing.strategies.problem import Problem, Scores, Strategy
 from routing.strategies.selecting import Selecting
 from routing.strategies.selection import worth
 
@@ -14,11 +14,16 @@ from routing.strategies.selection import worth
 class Chancing(Protocol):
     """A strategy that chooses by itself and knows with what chance."""
 
-    def chances(self, scores: Scores, chosen: Bools, closed: Bools) -> Floats: ...
+    def chances(self, problem: Problem, scores: Scores, chosen: Bools, closed: Bools) -> Floats: ...
 
 
 def propensities(
-    strategy: Strategy, scores: Scores, chosen: Bools, *, closed: Bools | None = None
+    strategy: Strategy,
+    problem: Problem,
+    scores: Scores,
+    chosen: Bools,
+    *,
+    closed: Bools | None = None,
 ) -> Floats:
     """(n,) π of `chosen`, the mask that `select` gave for these scores and `closed`.
 
@@ -27,7 +32,7 @@ def propensities(
     """
     shut = np.zeros(len(chosen), dtype=bool) if closed is None else closed
     if isinstance(strategy, Chancing):
-        return strategy.chances(scores, chosen, shut)
+        return strategy.chances(problem, scores, chosen, shut)
     if isinstance(strategy, Selecting):
         return chosen.astype(np.float64)
     return at_threshold(scores, chosen, shut)
@@ -49,4 +54,4 @@ def at_threshold(scores: Scores, chosen: Bools, closed: Bools) -> Floats:
     threshold = value[chosen].min()
     equal = value == threshold
     paid = scores.cost[equal & chosen].sum() / scores.cost[equal & open_].sum()
-    return wanted * np.where(equal, paid, value > threshold)
+    return np.asarray(wanted * np.where(equal, paid, value > threshold))

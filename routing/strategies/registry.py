@@ -6,6 +6,7 @@ from typing import Any
 
 from core.exceptions import InvalidInput
 from routing.strategies import (
+    allocated,
     cascade,
     d_optimal,
     escalation,
@@ -16,6 +17,7 @@ from routing.strategies import (
     reward_uncertainty,
     verifier_first,
 )
+from routing.strategies.allocated import Allocated
 from routing.strategies.cascade import Cascade
 from routing.strategies.d_optimal import DOptimal
 from routing.strategies.escalation import Escalation
@@ -152,6 +154,13 @@ SPECS: dict[str, Spec] = {
             lambda seed, options: verifier_first.fit(seed, fit, **options),
             lambda stored: verifier_first.load(stored, load),
             frozenset({VERIFIER_NEED}),
+        ),
+        Spec(
+            "allocated",
+            "Shares by group",
+            lambda seed, options: allocated.fit(needed(seed), fit, **options),
+            lambda stored: Allocated.from_json(stored, load),
+            frozenset({SEED, EMBEDDINGS}),
         ),
         Spec(
             "all-human", "All human", lambda seed, options: AllHuman(**options), AllHuman.from_json

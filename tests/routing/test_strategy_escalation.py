@@ -1,4 +1,4 @@
-"""Guaranteed escalation: the promise holds as often as it says, and is never made without ground."""
+"""Guaranteed escalation: its promise holds as often as it says, and is never without ground."""
 
 from dataclasses import replace
 
@@ -106,7 +106,7 @@ def test_without_ground_everything_escalates_and_reporting_refuses() -> None:
     bad = certify(np.linspace(0, 1, 200), np.arange(200) % 2 == 0)
 
     assert not few.holds
-    with pytest.raises(InvalidInput, match="30 calibration prompts .* there are 12"):
+    with pytest.raises(InvalidInput, match=r"30 calibration prompts .* there are 12"):
         few.promised()
     assert not bad.holds
     with pytest.raises(InvalidInput, match=r"disagreed with people on \d+ of 30 calibration"):
@@ -254,7 +254,7 @@ def test_the_chain_keeps_its_promise() -> None:
         cheap, strong = decided(router, truth)
         made += router.cheap.holds or router.strong.holds
         accepted = cheap | strong
-        p = np.where(cheap, truth.judge, truth.problem.features.column("strong_p"))
+        p = np.where(cheap, truth.judge, asked_strong(truth))
         wrong = np.sign(p - 0.5) != np.sign(truth.human - 0.5)
         broken += bool(accepted.any() and wrong[accepted].mean() > alpha)
     assert made > 0.9 * runs
@@ -263,9 +263,13 @@ def test_the_chain_keeps_its_promise() -> None:
 
 def decided(router: Cascade, truth: Seed) -> tuple[np.ndarray, np.ndarray]:
     cheap = router.cheap.accepts(np.abs(2 * truth.judge - 1))
+    return cheap, ~cheap & router.strong.accepts(np.abs(2 * asked_strong(truth) - 1))
+
+
+def asked_strong(truth: Seed) -> np.ndarray:
     p = truth.problem.features.column("strong_p")
     assert p is not None
-    return cheap, ~cheap & router.strong.accepts(np.abs(2 * p - 1))
+    return p
 
 
 def test_a_cascade_needs_both_judges() -> None:

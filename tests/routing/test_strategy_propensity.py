@@ -18,12 +18,14 @@ from tests.routing.test_strategy_registry import seed
 def frequencies(strategy: Strategy, problem: Problem, budget: float, runs: int = 400) -> np.ndarray:
     scored = strategy.score(problem)
     masks = [select(strategy, problem, scored, budget, salt=str(i)) for i in range(runs)]
-    return np.mean(masks, axis=0)
+    return np.asarray(np.mean(masks, axis=0))
 
 
 def pi(strategy: Strategy, problem: Problem, budget: float) -> np.ndarray:
     scored = strategy.score(problem)
-    return propensities(strategy, scored, select(strategy, problem, scored, budget, salt="0"))
+    return propensities(
+        strategy, problem, scored, select(strategy, problem, scored, budget, salt="0")
+    )
 
 
 @pytest.mark.parametrize("strategy", [Random(), AllHuman()])
@@ -50,7 +52,7 @@ def test_ties_at_the_threshold_share_what_is_left() -> None:
     """Flips are 0 or 1: where more flip than can be paid, each is as likely as the others."""
     problem = seed(200).problem
     strategy = JudgeUncertainty(("judge_flip",))
-    flips = problem.features.column("judge_flip") == 1
+    flips = np.asarray(problem.features.column("judge_flip")) == 1
     assert flips.sum() > 20
 
     found = pi(strategy, problem, 20)
@@ -65,7 +67,7 @@ def test_a_deterministic_choice_is_0_or_1() -> None:
     scored = strategy.score(problem)
     chosen = select(strategy, problem, scored, 30, salt="s")
 
-    assert (propensities(strategy, scored, chosen) == chosen).all()
+    assert (propensities(strategy, problem, scored, chosen) == chosen).all()
     assert pi(AllJudge(), problem, 100).tolist() == [0.0] * 200
 
 
@@ -75,9 +77,9 @@ def test_closed_instances_get_what_they_would_have_had() -> None:
     closed = np.array([False, True, False, True])
     chosen = select(AllHuman(), problem, scored, 1, salt="s", closed=closed)
 
-    found = propensities(AllHuman(), scored, chosen, closed=closed)
+    found = propensities(AllHuman(), problem, scored, chosen, closed=closed)
 
     # The open one at 4 was bought, so the threshold lies there: the closed one at 3 misses it.
     assert found.tolist() == [1, 0, 0, 0]
     everything = select(AllHuman(), problem, scored, 9, salt="s", closed=closed)
-    assert propensities(AllHuman(), scored, everything, closed=closed).tolist() == [1] * 4
+    assert propensities(AllHuman(), problem, scored, everything, closed=closed).tolist() == [1] * 4

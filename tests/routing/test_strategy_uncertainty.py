@@ -142,7 +142,8 @@ def test_an_inner_strategy_that_selects_by_itself_still_does() -> None:
         def select(
             self, problem: Problem, scores: Scores, budget: float, *, salt: str
         ) -> np.ndarray:
-            return np.arange(len(problem)) == np.flatnonzero(scores.gain > -np.inf)[0]
+            first = np.flatnonzero(scores.gain > -np.inf)[0]
+            return np.asarray(np.arange(len(problem)) == first)
 
         def to_json(self) -> dict[str, str]:
             return {"strategy": "first"}

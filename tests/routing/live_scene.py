@@ -17,8 +17,8 @@ from jobs.runner import run_queued
 from routing.budgets.models import Allowance
 from routing.budgets.services import create_allowance
 from routing.live.models import LiveRouting, Mode
-from routing.live.work import Work
 from routing.live.services import change_settings, live_of, ring
+from routing.live.work import Work
 from tests.annotation.judge_scene import connect, make_judge, plant
 from tests.endpoint.client import Running
 from tests.factories import make_annotator, make_project

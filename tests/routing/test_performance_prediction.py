@@ -7,8 +7,8 @@ import pytest
 
 from core.exceptions import InvalidInput
 from routing.features import binning
-from routing.predictor.mixes import draw_mixes, feature_counts
 from routing.predictor.linear import Linear, ridge
+from routing.predictor.mixes import draw_mixes, feature_counts
 from routing.predictor.performance import Predictor, contrasts, fit, spearman
 from routing.strategies import hyper
 from routing.strategies.selection import choose

@@ -122,7 +122,7 @@ def label_view(slot: Slot, terms: Terms | None = None, *, with_guideline: bool =
         messages=instance.messages,
         context=instance.context,
         completions=shown,
-        criteria=terms.criteria,
+        criteria=list(asked.criteria.values()),
         protocol=terms.protocol,
         guideline=guideline.text if guideline else "",
         guideline_version=guideline.version if guideline else 0,

@@ -1,5 +1,7 @@
 """Reads about a project's protocol, criteria and guideline."""
 
+from collections.abc import Collection, Iterable
+
 from django.db.models import QuerySet
 
 from accounts.models import Project, User
@@ -25,6 +27,11 @@ def protocol_of(project: Project) -> Protocol:
 def criteria_of(project: Project) -> list[Criterion]:
     """What is asked of every instance, in the order it is asked."""
     return list(Criterion.objects.filter(project=project))
+
+
+def asked_among(criteria: Iterable[Criterion], keys: Collection[str]) -> list[Criterion]:
+    """Those of the criteria that a slot asks: the ones it names, or all where it names none."""
+    return [each for each in criteria if not keys or each.key in keys]
 
 
 def main_criterion(project: Project) -> Criterion:

@@ -19,9 +19,10 @@ from annotation.labels.models import Annotation, Annotator
 from annotation.labels.selectors import current
 from annotation.labels.services import Answer, submit
 from annotation.projects.models import Kind, RationalePolicy
-from annotation.projects.selectors import criteria_of, protocol_of
+from annotation.projects.selectors import asked_among, criteria_of, protocol_of
 from annotation.queue.models import Slot, SlotState
 from annotation.queue.purposes import Purpose
+from annotation.queue.selectors import asked_on
 from annotation.queue.services import draw_order, lease_end
 from core.exceptions import Conflict, InvalidInput
 from core.hashing import unit_interval
@@ -57,6 +58,7 @@ def place_for(*, instance: Instance, reviewer: Annotator) -> Slot:
         overlap=ordinal + 1,
         annotator=reviewer,
         state=SlotState.WITHDRAWN,
+        criteria=asked_on(instance),
     )
     protocol, count = protocol_of(instance.project), instance.completions.count()
     slot.shown_order = draw_order(protocol, slot, reviewer, count)
@@ -95,8 +97,8 @@ def submit_review(
 
 
 def majority_answers(instance: Instance) -> list[Answer]:
-    """What people's consensus says, as answers to every criterion: the order of the worths, and the
-    mean score rounded to a level.
+    """What people's consensus says, as answers to every criterion that is asked: the order of the
+    worths, and the mean score rounded to a level.
 
     Raises:
         Conflict: it leaves a criterion open (no label, or even), or the project asks for more than
@@ -110,7 +112,7 @@ def majority_answers(instance: Instance) -> list[Answer]:
     )
     rows = {row.criterion_id: row for row in found}
     answers = []
-    for criterion in criteria_of(instance.project):
+    for criterion in asked_among(criteria_of(instance.project), asked_on(instance)):
         row = rows.get(criterion.pk)
         if row is None:
             raise Conflict(_("There is no majority to accept on every criterion: give your own."))

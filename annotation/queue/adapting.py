@@ -10,7 +10,7 @@ from django.db import transaction
 from annotation.instances.models import Instance
 from annotation.labels.models import Annotation, Annotator, AnnotatorKind
 from annotation.projects.models import Criterion, Kind, Protocol, TieKind
-from annotation.projects.selectors import criteria_of
+from annotation.projects.selectors import asked_among, criteria_of
 from annotation.quality.gold import known_answers
 from core.exceptions import BudgetExceeded
 
@@ -20,6 +20,7 @@ from .models import Assignment, Slot, SlotState
 from .money import free_money, reserve_like
 from .pools import cohorts_of
 from .purposes import Purpose
+from .selectors import asked_on
 
 PEOPLE = (AnnotatorKind.PERSON, AnnotatorKind.IMPORT)
 PRIOR = 4
@@ -72,7 +73,7 @@ def take_back(*, instance: Instance) -> int:
 
 
 def doubt_of(instance: Instance, protocol: Protocol) -> float:
-    """Entropy (nats) of what people's labels say, for the criterion that is least clear.
+    """Entropy (nats) of what people's labels say, for the criterion asked that is least clear.
 
     Judges are left out: how many people are asked must not hang on what a judge said.
     """
@@ -91,7 +92,7 @@ def doubt_of(instance: Instance, protocol: Protocol) -> float:
         said[row.criterion_id].append((_said(row), skill[row.annotator]))
     return max(
         doubt.doubt(said[criterion.pk], _choices(criterion, protocol))
-        for criterion in criteria_of(instance.project)
+        for criterion in asked_among(criteria_of(instance.project), asked_on(instance))
     )
 
 

@@ -30,6 +30,7 @@ from .models import Arm, Assignment, Destination, Slot, SlotState
 from .openings import note_opening
 from .pools import pools_for, required
 from .purposes import Purpose
+from .selectors import asked_on
 
 ADDABLE = (Purpose.LABEL, Purpose.REVIEW)
 
@@ -92,6 +93,7 @@ def place_on(
         ordinal=ordinal,
         overlap=ordinal + 1,
         priority=seen["priority"] or 0,
+        criteria=asked_on(instance),
     )
     if annotator is None:
         slot.save()

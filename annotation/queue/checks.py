@@ -8,7 +8,7 @@ hash of the annotator and of how many instances they have had: asking again draw
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Subquery
 from django.utils import timezone
 
 from annotation.instances.models import Instance, InstanceState
@@ -89,16 +89,30 @@ def _gold(
         active=True,
         kind__in=list(kinds),
     )
+    asked = _like_their_last(annotator, purpose)
     qualified = set(annotator.qualifications)
-    fitting = [
-        pk
-        for pk, tags in rows.values_list("instance", "instance__tags")
+    fitting = {
+        pk: criteria or []
+        for pk, tags, answers, criteria in rows.values_list(
+            "instance", "instance__tags", "answers", asked
+        )
         if qualified.issuperset(required(tags, protocol.gates))
-    ]
+        and (not criteria or set(criteria) & set(answers))
+    }
     if not fitting:
         return None
     chosen = min(fitting, key=lambda pk: unit_interval(protocol.salt, "known", annotator.pk, pk))
-    return _lease(annotator, protocol, chosen, purpose)
+    return _lease(annotator, protocol, chosen, purpose, criteria=fitting[chosen])
+
+
+def _like_their_last(annotator: Annotator, purpose: Purpose) -> Subquery:
+    """What the last ordinary slot they got asks: gold behind it asks the same.
+
+    In the qualification round there was none before it: everything is asked.
+    """
+    theirs = Slot.objects.filter(annotator=annotator, purpose=Purpose.LABEL)
+    theirs = theirs if purpose == Purpose.GOLD else theirs.none()
+    return Subquery(theirs.order_by("-leased_at", "-pk").values("criteria")[:1])
 
 
 def _repeat(annotator: Annotator, protocol: Protocol, had: int) -> Slot | None:
@@ -108,7 +122,14 @@ def _repeat(annotator: Annotator, protocol: Protocol, had: int) -> Slot | None:
         return None
     place = int(unit_interval(protocol.salt, "again", annotator.pk, had) * len(fitting))
     first = Slot.objects.get(pk=fitting[place])
-    slot = _lease(annotator, protocol, first.instance_id, Purpose.REPEAT, repeat_no=1)
+    slot = _lease(
+        annotator,
+        protocol,
+        first.instance_id,
+        Purpose.REPEAT,
+        repeat_no=1,
+        criteria=first.criteria,
+    )
     slot.shown_order = list(reversed(first.shown_order or slot.shown_order or []))
     slot.save(update_fields=["shown_order"])
     return slot
@@ -143,7 +164,9 @@ def _lease(
     protocol: Protocol,
     instance: int,
     purpose: Purpose,
+    *,
     repeat_no: int = 0,
+    criteria: Sequence[str] = (),
 ) -> Slot:
     """A slot of this purpose leased to the annotator: the one they gave back, or a new one."""
     now = timezone.now()
@@ -166,6 +189,7 @@ def _lease(
         ordinal=ordinal,
         overlap=ordinal + 1,
         repeat_no=repeat_no,
+        criteria=list(criteria),
         annotator=annotator,
         **lease,
     )

@@ -10,7 +10,7 @@ from accounts.models import Project
 from annotation.instances.models import Instance, InstanceState
 from annotation.labels.models import Annotator
 
-from .models import Skip, Slot, SlotState
+from .models import Assignment, Skip, Slot, SlotState
 from .pools import pools_of
 
 # Up to so many instances that wait for labels, what is left for a person is counted one by one.
@@ -64,6 +64,12 @@ def open_to(annotator: Annotator) -> int:
     )
     claimable = free.exclude(Exists(here)).exclude(Exists(skipped))
     return claimable.aggregate(instances=Count("instance", distinct=True))["instances"] or 0
+
+
+def asked_on(instance: Instance) -> list[str]:
+    """Keys of the criteria that people are asked about the instance; none: all."""
+    rows = Assignment.objects.filter(instance=instance).values_list("criteria", flat=True)
+    return list(rows.first() or [])
 
 
 def slots_by_state(project: Project) -> dict[str, int]:

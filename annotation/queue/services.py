@@ -9,7 +9,7 @@ from django.db import transaction
 from accounts.models import Project
 from annotation.instances.models import Instance, InstanceState
 from annotation.projects.models import Protocol
-from annotation.projects.selectors import protocol_of
+from annotation.projects.selectors import criteria_of, protocol_of
 from core.exceptions import InvalidInput
 
 from .adding import add_slot
@@ -61,6 +61,8 @@ class AssignmentItem:
     overlap: int = 1
     decision_id: uuid.UUID | None = None
     priority: float = 0
+    # Keys of the criteria that people are asked; none: all of the project's.
+    criteria: tuple[str, ...] = ()
 
 
 def assign(*, project: Project, items: Iterable[AssignmentItem], open_slots: bool = True) -> int:
@@ -75,12 +77,13 @@ def assign(*, project: Project, items: Iterable[AssignmentItem], open_slots: boo
     Returns how many instances are newly assigned.
 
     Raises:
-        InvalidInput: an instance is not of this project, or an overlap is below 1.
+        InvalidInput: an instance or a criterion is not of this project, or an overlap is below 1.
     """
     wanted = {item.instance_id: item for item in items}
     if any(item.overlap < 1 for item in wanted.values()):
         raise InvalidInput("The overlap of an assignment must be at least 1.")
     keys = sorted(wanted)
+    _check_criteria(project, wanted.values())
     protocol = protocol_of(project)
     with transaction.atomic():
         batches = [
@@ -93,6 +96,12 @@ def assign(*, project: Project, items: Iterable[AssignmentItem], open_slots: boo
             priority, slot = min(first)
             note_opening(project.pk, priority=-priority, slot_id=slot)
     return sum(count for count, _ in batches)
+
+
+def _check_criteria(project: Project, items: Iterable[AssignmentItem]) -> None:
+    named = {key for item in items for key in item.criteria}
+    if named and (unknown := sorted(named - {each.key for each in criteria_of(project)})):
+        raise InvalidInput(f"The project {project.slug} has no criterion {unknown[0]!r}.")
 
 
 def _assign_batch(
@@ -127,6 +136,7 @@ def _assignment(item: AssignmentItem, protocol: Protocol) -> Assignment:
         arm=item.arm,
         propensity=item.propensity,
         overlap=len(cohorts_of(protocol, item.overlap)),
+        criteria=list(item.criteria),
         decision_id=item.decision_id,
     )
 
@@ -152,6 +162,7 @@ def _slots(
             ordinal=ordinal,
             overlap=len(cohorts_of(protocol, item.overlap)),
             priority=item.priority,
+            criteria=list(item.criteria),
             decision_id=item.decision_id,
         )
         for item, terms, ordinal in places

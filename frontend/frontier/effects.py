@@ -10,10 +10,19 @@ from django.utils.translation import ngettext
 from frontend.charts import Chart, Line, line_chart
 from frontend.numbers import local
 from routing.decisions.models import Router
-from routing.frontier.explanation import FEW, Effect, figure_changes, models_of, notes_of
+from routing.frontier.explanation import (
+    FEW,
+    Effect,
+    dropped_of,
+    figure_changes,
+    models_of,
+    notes_of,
+)
 from routing.strategies.registry import SPECS
 
 WIDTH = 180
+# Columns shown at once; all of them can be unfolded.
+MOST_EFFECTS = 20
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,12 @@ class Whisker:
         if not self.effect.clear:
             return ""
         return "human" if self.effect.contrast > 0 else "judge"
+
+
+def strongest(effects: Sequence[Effect]) -> list[Effect]:
+    """The heaviest in either direction, in their order."""
+    heaviest = sorted(effects, key=lambda each: -abs(each.contrast))[:MOST_EFFECTS]
+    return sorted(heaviest, key=lambda each: -each.contrast)
 
 
 def whiskers(effects: Sequence[Effect]) -> list[Whisker]:
@@ -139,4 +154,7 @@ def warnings_of(router: Router) -> list[str]:
                 "better than chance."
             )
         )
+    dropped = dropped_of(router)
+    if dropped:
+        found.append(_("Not used: %(features)s.") % {"features": "; ".join(dropped)})
     return [*found, *notes_of(router)]

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as lazy
 from accounts.models import Project
 from frontend.numbers import local
 from routing.decisions.models import Router
+from routing.frontier.curve import Line
 from routing.frontier.plan import Plan, Spending, plan
 from routing.frontier.selectors import Payer, payers_of, sheet_of, spending_of
 from routing.frontier.sheet import MODEL, Sheet
@@ -43,7 +44,7 @@ class TableRow:
 
     limit: str
     people: int
-    values: list[float]
+    shares: list[float]
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,24 @@ class Shown:
         return rows
 
     @property
-    def no_signal(self) -> bool:
-        return no_signal(self.sheet)
+    def cautions(self) -> list[str]:
+        return cautions_of(self.sheet)
 
     @property
     def prepared(self) -> Any:
         return parse_datetime(self.sheet.facts["prepared"])
+
+    @property
+    def first_group(self) -> tuple[str, list[GroupRow]] | None:
+        return self.groups[0] if self.groups else None
+
+    @property
+    def others(self) -> list[tuple[str, list[GroupRow]]]:
+        return self.groups[1:]
+
+    @property
+    def is_saved(self) -> bool:
+        return self.saved is not None and self.saved.limit == self.plan.limit
 
     @property
     def change_points(self) -> float | None:
@@ -195,9 +208,8 @@ def legend_of(sheet: Sheet) -> list[tuple[str, str]]:
     """(key, words) of each line, with how it was estimated where that differs."""
     named = words()
     rows = [(line.key, named[line.key]) for line in sheet.lines]
-    where = _("oracle, on the %(n)s dual-labelled instances, rescaled") % {
-        "n": local(f"{sheet.facts['dual']:,}")
-    }
+    seed = sheet.facts["dual"] if sheet.kind == MODEL else sheet.facts["used"]
+    where = _("oracle, on %(n)s dual-labelled instances, rescaled") % {"n": local(f"{seed:,}")}
     return [(key, where if key == "oracle" else name) for key, name in rows]
 
 
@@ -230,9 +242,9 @@ def notes_of(sheet: Sheet) -> list[str]:
                 "the band is 95 %% of resampled prompts. Random and oracle follow from how often "
                 "the judge is wrong."
             )
-            % {"n": local(f"{facts['dual']:,}")}
+            % {"n": local(f"{facts['used']:,}")}
         ]
-        if not facts["fresh"] >= 50:
+        if not facts["unseen"]:
             notes.append(
                 _("The router was fitted on these instances too, so its line is flattering.")
             )
@@ -241,6 +253,64 @@ def notes_of(sheet: Sheet) -> list[str]:
             _("Judge uncertainty is not drawn: the judge has not labelled most open instances.")
         )
     return notes
+
+
+def cautions_of(sheet: Sheet) -> list[str]:
+    """Where the lines are not to be believed: no signal, no room for an oracle, another world."""
+    if sheet.kind != MODEL:
+        return []
+    found = []
+    if no_signal(sheet):
+        found.append(
+            _(
+                "This predictor cannot tell mixes apart here: on held-out mixes Spearman’s ρ is "
+                "%(rho)s and R² %(r2)s. Take the order of the lines as chance; more dual-labelled "
+                "instances or a larger proxy may help."
+            )
+            % {"rho": _two(sheet.facts["spearman"]), "r2": _two(sheet.facts["r2"])}
+        )
+    oracle = next((line for line in sheet.lines if line.key == "oracle"), None)
+    if oracle is not None:
+        found += _measured(sheet, oracle)
+    return found
+
+
+def _measured(sheet: Sheet, oracle: Line) -> list[str]:
+    """What proxies measured on the dual-labelled instances says about the prediction."""
+    found = []
+    first, last, best = oracle.value[0], oracle.value[-1], oracle.value.max()
+    chance = 1.96 * float(np.sqrt(2 * best * (1 - best) / sheet.facts["dual"]))
+    if best - first < chance:
+        found.append(
+            _(
+                "Even an oracle’s mix trains reward models of this size no better than chance can "
+                "explain: %(best)s against %(first)s with the judge alone, where %(least)s points "
+                "could be told on %(n)s instances. Differences between mixes cannot be told here."
+            )
+            % {
+                "best": local(f"{100 * best:.1f} %"),
+                "first": local(f"{100 * first:.1f} %"),
+                "least": local(f"{100 * chance:.1f}"),
+                "n": local(f"{sheet.facts['dual']:,}"),
+            }
+        )
+    predicted = float(sheet.ours.value[-1])
+    if abs(predicted - last) > 1.96 * sheet.facts["rmse"] + chance:
+        found.append(
+            _(
+                "All to people is predicted at %(predicted)s; measured on the dual-labelled "
+                "instances it is %(last)s: the open instances differ from those it was fitted on."
+            )
+            % {
+                "predicted": local(f"{100 * predicted:.1f} %"),
+                "last": local(f"{100 * last:.1f} %"),
+            }
+        )
+    return found
+
+
+def _two(value: float | None) -> str:
+    return "–" if value is None else local(f"{value:.2f}").replace("-", "−")
 
 
 def no_signal(sheet: Sheet) -> bool:

@@ -11,9 +11,11 @@ from accounts.models import Project
 from accounts.policies import Action, project_for
 from core.exceptions import NotFound
 from frontend.frontier.effects import (
+    MOST_EFFECTS,
     curve_chart,
     named_figures,
     named_models,
+    strongest,
     titled,
     warnings_of,
     whiskers,
@@ -63,7 +65,8 @@ def router_version(request: HttpRequest, slug: str, version: int) -> HttpRespons
         title=titled(row),
         before=before,
         in_use=router_in_use(project),
-        effects=whiskers(effects),
+        effects=whiskers(strongest(effects)),
+        all_effects=whiskers(effects) if len(effects) > MOST_EFFECTS else [],
         linked=set(columns_of(row)),
         accuracy=explanation.unit_of(row) == explanation.ACCURACY,
         models=named_models(row),

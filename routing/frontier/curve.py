@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from routing.features.table import Bools, Floats, Ints, tag_values
+from routing.predictor.mixes import Hot
 
 POINTS = 201
-# Of bootstrap draws, so that 95 of 100 lie between.
-LOW, HIGH = 2.5, 97.5
+# (n, columns): 0/1, or in part where a value is unknown.
+Columns = Floats | Hot
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,29 +44,22 @@ def buying_order(gain: Floats, cost: Floats, audited: Bools, ties: Floats) -> In
     return np.lexsort((ties, -worth, ~audited))
 
 
-def counts_along(one_hot: npt.NDArray[np.uint8], order: Ints, at: Ints) -> Floats:
+def counts_along(one_hot: Columns, order: Ints, at: Ints) -> Floats:
     """(g, columns): how many of the first `at[i]` instances of `order` have each column."""
     ordered = one_hot[order]
     edges = np.concatenate([[0], at])
-    steps = [ordered[start:stop].sum(axis=0, dtype=np.int64) for start, stop in pairwise(edges)]
-    return np.cumsum(np.array(steps, dtype=np.float64), axis=0)
+    steps = [ordered[start:stop].sum(axis=0, dtype=np.float64) for start, stop in pairwise(edges)]
+    return np.asarray(np.cumsum(np.array(steps), axis=0))
 
 
-def expected_counts(one_hot: npt.NDArray[np.uint8], audited: Bools, at: Ints) -> Floats:
+def expected_counts(one_hot: Columns, audited: Bools, at: Ints) -> Floats:
     """(g, columns): what `at[i]` instances drawn at random hold on average, the audit arm first."""
-    total = one_hot.sum(axis=0, dtype=np.int64).astype(np.float64)
-    sure = one_hot[audited].sum(axis=0, dtype=np.int64).astype(np.float64)
+    total = one_hot.sum(axis=0, dtype=np.float64)
+    sure = one_hot[audited].sum(axis=0, dtype=np.float64)
     arm, rest = int(audited.sum()), len(audited) - int(audited.sum())
     among_audited = np.minimum(at, arm) / arm if arm else np.zeros(len(at))
     among_rest = np.maximum(at - arm, 0) / rest if rest else np.zeros(len(at))
     return np.outer(among_audited, sure) + np.outer(among_rest, total - sure)
-
-
-def band(draws: Floats, counts: Floats) -> tuple[Floats, Floats]:
-    """(low, high) (g,) of intercept + counts·coefficients over draws (b, 1 + columns)."""
-    values = draws[:, :1] + draws[:, 1:] @ counts.T
-    low, high = np.percentile(values, (LOW, HIGH), axis=0)
-    return low, high
 
 
 @dataclass(frozen=True, eq=False)

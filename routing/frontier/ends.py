@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from routing.features.table import Bools, Floats, Ints
 from routing.strategies.hyper import HyperRouter
 from routing.strategies.problem import Seed
 
 from . import calibration
-from .curve import Line, band, counts_along, expected_counts
+from .curve import Columns, Line, counts_along, expected_counts
 
 # Of an interval of ± so many standard deviations 95 of 100 lie within.
 SPREAD = 1.96
@@ -32,7 +31,7 @@ class Pool:
 
 
 def model_lines(
-    router: HyperRouter, one_hot: npt.NDArray[np.uint8], pool: Pool, orders: Mapping[str, Ints]
+    router: HyperRouter, columns: Columns, pool: Pool, orders: Mapping[str, Ints]
 ) -> list[Line]:
     """Predicted accuracy of a reward model trained on a mix of the seed's size.
 
@@ -41,10 +40,10 @@ def model_lines(
     """
     scale = router.dual_labelled / len(pool)
     lines = [
-        _predicted(router, key, pool.at, scale * counts_along(one_hot, order, pool.at))
+        _predicted(router, key, pool.at, scale * counts_along(columns, order, pool.at))
         for key, order in orders.items()
     ]
-    drawn = scale * expected_counts(one_hot, pool.audited, pool.at)
+    drawn = scale * expected_counts(columns, pool.audited, pool.at)
     return [*lines, _predicted(router, RANDOM, pool.at, drawn)]
 
 
@@ -52,13 +51,8 @@ def _predicted(router: HyperRouter, key: str, at: Ints, counts: Floats) -> Line:
     value = router.predictor.predict(counts)
     if key != OURS:
         return Line(key, at.astype(np.float64), value)
-    draws = getattr(router.predictor, "draws", None)
-    if draws is not None and len(draws):
-        low, high = band(np.asarray(draws), counts)
-    else:
-        spread = SPREAD * router.predictor.held_out.rmse
-        low, high = value - spread, value + spread
-    return Line(key, at.astype(np.float64), value, low, high)
+    spread = SPREAD * router.predictor.held_out.rmse
+    return Line(key, at.astype(np.float64), value, value - spread, value + spread)
 
 
 def measured_oracle(seed: Seed, accuracy: Callable[[Floats], Floats], pool: Pool) -> Line | None:

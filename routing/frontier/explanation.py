@@ -142,9 +142,13 @@ def models_of(router: Router) -> dict[str, dict[str, Any]]:
 
 
 def notes_of(router: Router) -> list[str]:
-    """What its fit had to say: sentences to read first, and the features it could not use."""
-    said = router.report.get("notes") or router.parameters.get("notes") or []
+    """What its fit had to say, as sentences."""
+    return [str(n) for n in router.report.get("notes") or router.parameters.get("notes") or []]
+
+
+def dropped_of(router: Router) -> list[str]:
+    """The features it could not use, each with why."""
     dropped = router.report.get("dropped")
     if dropped is None:
         dropped = router.parameters.get("binning", {}).get("dropped", [])
-    return [*map(str, said), *map(str, dropped)]
+    return [str(each) for each in dropped]

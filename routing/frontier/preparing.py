@@ -14,10 +14,11 @@ from core.exceptions import InvalidInput
 from core.hashing import unit_interval
 from routing.decisions.models import Router
 from routing.features.project import ProjectTable, feature_table
-from routing.features.table import FeatureTable, Floats, Ints
+from routing.features.table import Bools, FeatureTable, Floats, Ints
 from routing.live.models import LiveRouting
 from routing.live.work import Row, Work
 from routing.predictor import proxy
+from routing.predictor.gains import with_mean_bins
 from routing.strategies import audit, hyper, registry
 from routing.strategies.hyper import HyperRouter
 from routing.strategies.judge_uncertainty import SIGNALS, JudgeUncertainty
@@ -109,6 +110,16 @@ class Scoring:
         found = dual_labelled(self.project, self.judge, criterion)
         return found if len(found) >= FEWEST_DUAL else None
 
+    @cached_property
+    def calibrating(self) -> Bools:
+        """(m,) the dual-labelled instances that say how often the judge is wrong."""
+        dual = self.dual
+        if dual is None:
+            return np.zeros(0, dtype=bool)
+        decided = np.asarray(dual.human != 0.5)
+        fresh = decided & dual.fresh
+        return fresh if fresh.sum() >= ENOUGH_FRESH else decided
+
 
 def prepare(project: Project, row: Router) -> Sheet:
     """Score the open instances with the router, and draw every line of the picture.
@@ -173,7 +184,10 @@ def _order(work: Scoring, key: str, found: Scores, pool: Pool) -> Ints:
 def _model(work: Scoring, pool: Pool, orders: dict[str, Ints]) -> list[Line]:
     router = work.router
     assert isinstance(router, HyperRouter)  # noqa: S101 - narrows the type
-    lines = model_lines(router, router.binning.one_hot(work.table.table), pool, orders)
+    one_hot = router.binning.one_hot(work.table.table)
+    # As the gains read them: an unknown value counts as the mean bin of its feature.
+    columns = with_mean_bins(one_hot, router.binning.groups)
+    lines = model_lines(router, columns, pool, orders)
     oracle = _oracle(work, pool)
     return [*lines, *([oracle] if oracle else [])]
 
@@ -214,9 +228,7 @@ def _labels(
             f"Fewer than {FEWEST_DUAL} instances are labelled by people and the judge: how often "
             "the judge is wrong cannot be told yet."
         )
-    decided = dual.human != 0.5
-    if (decided & dual.fresh).sum() >= ENOUGH_FRESH:
-        decided &= dual.fresh
+    decided = work.calibrating
     table = work.features(dual.ids)
     problem = Problem(
         table.keys, table.table, np.ones(len(table)), table.judge, table.differences
@@ -252,7 +264,8 @@ def _facts(work: Scoring, kind: str, found: Scores) -> dict[str, Any]:
         "reads_judge": bool(work.router.reads_judge),
         "never": int((found.gain == -np.inf).sum()),
         "dual": len(dual) if dual else 0,
-        "fresh": int(dual.fresh.sum()) if dual else 0,
+        "used": int(work.calibrating.sum()),
+        "unseen": bool(dual is not None and dual.fresh[work.calibrating].all()),
         "missing": work.table.missing,
         **facts_of(work.router),
     }

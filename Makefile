@@ -1,6 +1,6 @@
 # `make help` lists what can be asked for.
 .DEFAULT_GOAL := help
-.PHONY: help demo stop install test lint format messages bench bench-labelling bench-judges lock clean
+.PHONY: help demo stop install test lint format messages bench bench-labelling bench-judges bench-routing lock clean
 
 PORT ?= 8000
 # Not from the environment, where some shells keep the machine's name: that would open the port.
@@ -71,6 +71,10 @@ bench-labelling: ## Labelling under load, beside Label Studio (ARGS=--quick, --n
 bench-judges: ## Judges: rate, memory, a kill, and consensus over many labels (ARGS=--quick)
 	$(call bootstrap,embedded train dev) >&2
 	@exec $(VENV) -m tests.bench judges judges_consensus $(ARGS)
+
+bench-routing: ## Routing: fits, feature counts, scoring a million, the frontier (ARGS=--quick)
+	$(call bootstrap,embedded train dev) >&2
+	@exec $(VENV) -m tests.bench routing $(ARGS)
 
 lock: ## Choose the newest allowed versions of all dependencies again
 	@command -v uv >/dev/null || { echo "tandem: make lock needs uv (pip install uv)." >&2; exit 1; }

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from routing.predictor.mixes import draw_mixes, feature_counts
+from routing.predictor.mixes import draw_at, draw_mixes, feature_counts, patterns
 
 
 def hot(n: int, rng: np.random.Generator) -> np.ndarray:
@@ -20,6 +20,32 @@ def test_counts_equal_brute_force() -> None:
         [sum(int(one_hot[i, c]) for i in range(60) if row[i]) for c in range(7)] for row in mask
     ]
     assert counts.tolist() == expected
+
+
+def test_counts_of_more_instances_than_one_number_holds_are_exact() -> None:
+    one_hot = hot(9_001, np.random.default_rng(0))
+    mask = np.ones((2, 9_001), dtype=bool)
+    mask[1, ::3] = False
+
+    counts = feature_counts(mask, one_hot)
+
+    assert counts[0].tolist() == one_hot.sum(axis=0).tolist()
+    assert counts[1].tolist() == one_hot[mask[1]].sum(axis=0).tolist()
+    assert feature_counts(mask, one_hot[:, :0]).shape == (2, 0)
+
+
+def test_a_walk_fills_a_budget_of_money() -> None:
+    rng = np.random.default_rng(4)
+    one_hot = hot(80, rng)
+    cost = rng.uniform(0.5, 2, 80)
+    rows, kind = patterns(one_hot)
+
+    assert (rows[kind] == one_hot).all()
+    for budget in (0.0, 5.0, 30.0, 1e9):
+        spent = [cost[draw_at(rows, kind, cost, budget, rng)].sum() for _ in range(20)]
+        assert max(spent) <= budget
+        # The next instance of the walk did not fit, or all are bought.
+        assert min(spent) > min(budget, cost.sum()) - 2.001
 
 
 def test_budgets_spread_over_one_to_all() -> None:

@@ -1,5 +1,6 @@
 """How the feature explorer names and draws features: words, bars of a histogram, intervals."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 
 from annotation.tagging.vocabulary import TITLES
+from frontend.numbers import local
 from routing.features.binning import FLAGS
 from routing.features.exploring import Estimate, Explored, FeatureFacts
 from routing.features.extractors import ENCODED_FEATURES, TEXT_FEATURES
@@ -93,7 +95,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Shown:
-    """A feature with its words and its picture; `scale` is the largest share of its bins."""
+    """A feature with its words, its picture, and the ends and the middle of its axis."""
 
     facts: FeatureFacts
     title: str
@@ -101,6 +103,10 @@ class Shown:
     extractor: str
     flag: bool
     bars: tuple[Bar, ...]
+    low: str
+    median: str
+    high: str
+    largest: str
     alike: tuple[tuple[str, str, float], ...]
 
 
@@ -131,11 +137,13 @@ def shown(explored: Explored, extractors: dict[str, str]) -> list[tuple[str, lis
     return list(groups.items())
 
 
-def forest(explored: Explored) -> list[Forest]:
-    """Features by how strongly they go with the disagreement, strongest first."""
-    known = [each for each in explored.features if each.association]
-    rows = [_forest(each.name, each.association) for each in known if each.association]
-    return sorted(rows, key=lambda row: -abs(row.estimate.value))
+def forest(explored: Explored) -> tuple[list[Forest], str]:
+    """Features by how strongly they go with the disagreement, and where the axis ends."""
+    known = [(each.name, each.association) for each in explored.features if each.association]
+    ends = [abs(end) for _, e in known for end in (e.value, e.low, e.high) if end is not None]
+    reach = min(1.0, math.ceil(10 * max(ends, default=1)) / 10)
+    rows = [_forest(name, found, reach) for name, found in known]
+    return sorted(rows, key=lambda row: -abs(row.estimate.value)), local(f"{reach:.1f}")
 
 
 def title_of(name: str) -> str:
@@ -149,15 +157,33 @@ def tag_title(name: str) -> str:
 def _shown(facts: FeatureFacts, extractor: str) -> Shown:
     sentence = gettext(WORDS[facts.name][1]) if facts.name in WORDS else ""
     alike = tuple((name, title_of(name), rho) for name, rho in facts.alike)
-    flag = facts.name in FLAGS
+    low, median, high, largest = (
+        _figure(each) for each in (facts.low, facts.median, facts.high, facts.largest)
+    )
     return Shown(
-        facts, title_of(facts.name), sentence, extractor, flag, histogram(facts.bars), alike
+        facts=facts,
+        title=title_of(facts.name),
+        sentence=sentence,
+        extractor=extractor,
+        flag=facts.name in FLAGS,
+        bars=histogram(facts.bars),
+        low=low,
+        median=median,
+        high=high,
+        largest=largest,
+        alike=alike,
     )
 
 
-def _forest(name: str, found: Estimate) -> Forest:
+def _figure(value: float) -> str:
+    """Whole from ten on, as lengths are; two places below, as similarities have."""
+    return local(f"{value:.0f}" if value == round(value) or abs(value) >= 10 else f"{value:.2f}")
+
+
+def _forest(name: str, found: Estimate, reach: float) -> Forest:
     def place(rho: float) -> float:
-        return round(WIDTH / 2 * (1 + max(-1.0, min(1.0, rho))), 1)
+        # Room for the dot at both ends.
+        return round(WIDTH / 2 + (WIDTH / 2 - 6) * rho / reach, 1)
 
     low, high = found.low, found.high
     clear = low is not None and high is not None and (low > 0 or high < 0)

@@ -32,6 +32,7 @@ def features(request: HttpRequest, slug: str) -> HttpResponse:
     judges = readers(project)
     judge = _judge(judges, request.GET.get("judge", ""))
     found = exploration(project, judge)
+    rows, reach = forest(found.found)
     return project_page(
         request,
         "routing/features_page.html",
@@ -39,7 +40,8 @@ def features(request: HttpRequest, slug: str) -> HttpResponse:
         "features",
         explored=found,
         groups=shown(found.found, found.extractors),
-        forest=forest(found.found),
+        forest=rows,
+        reach=reach,
         tags=[(tag_title(tag.name), tag) for tag in found.found.tags],
         judges=judges,
         judge=judge,

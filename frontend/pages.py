@@ -60,6 +60,7 @@ SECTIONS: tuple[tuple[Door, ...], ...] = (
         (gettext_lazy("Features"), "features", Action.SEE_ROUTING),
         (gettext_lazy("Frontier"), "frontier", Action.SEE_ROUTING),
         (gettext_lazy("Router"), "router", Action.SEE_ROUTING),
+        (gettext_lazy("Lab"), "replays", Action.SEE_ROUTING),
     ),
     ((gettext_lazy("Training"), "runs", Action.SEE_TRAINING),),
     ((gettext_lazy("Data"), "data", Action.EXPORT),),

@@ -39,6 +39,7 @@ from .views import (
     routing_budgets,
     routing_features,
     routing_frontier,
+    routing_lab,
     routing_live,
     routing_router,
     runs,
@@ -239,6 +240,14 @@ urlpatterns: list[URLPattern] = [
     path(P + "routing/features/", routing_features.features, name="features"),
     path(
         P + "routing/features/compute/", routing_features.features_compute, name="features-compute"
+    ),
+    path(P + "routing/lab/", routing_lab.replays, name="replays"),
+    path(P + "routing/lab/start/", routing_lab.replay_start, name="replay-start"),
+    path(P + "routing/lab/<int:replay_id>/", routing_lab.replay, name="replay"),
+    path(
+        P + "routing/lab/<int:replay_id>/replay.<slug:suffix>",
+        routing_lab.replay_download,
+        name="replay-download",
     ),
     path(P + "routing/budgets/", routing_budgets.budgets, name="budgets"),
     path(P + "routing/budgets/new/", routing_budgets.budget_new, name="budget-new"),

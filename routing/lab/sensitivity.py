@@ -66,4 +66,4 @@ def _size(difference: Interval) -> str:
 
 
 def _and(names: list[str]) -> str:
-    return " and ".join(names)
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -28,6 +28,7 @@ from core.hashing import content_hash
 from jobs.models import Job
 from routing.budgets.models import Allowance
 from routing.budgets.services import create_allowance
+from routing.lab.models import Replay
 from routing.rounds.models import Round
 from tests.factories import make_annotator, make_instance, make_project, make_slot, make_user
 from training.runs.models import Run
@@ -78,8 +79,15 @@ def _ids(project: Project) -> dict[str, int | str]:
         "other_id": make_annotator(project, kind="import").pk,
         "gold_id": make_known(project).pk,
         "allowance_id": make_allowance(project).pk,
+        "replay_id": make_replay(project).pk,
+        "suffix": "json",
         **_judge_ids(project, instance),
     }
+
+
+def make_replay(project: Project) -> Replay:
+    """One whose figures are still to come; its file is there all the same, and empty."""
+    return Replay.objects.create(project=project, options={"judge_name": "critic"}, figures={})
 
 
 def make_allowance(project: Project) -> Allowance:

@@ -16,13 +16,14 @@ DAYS = 30
 
 
 def spending_chart(rows: Sequence[Spending], unit: str, today: date) -> Chart | None:
-    """What was spent on each of the last 30 days, on people and judges; None without any."""
-    first = today - timedelta(days=DAYS - 1)
+    """What was spent each day on people and judges: 30 days at most; None without any."""
+    week = today - timedelta(days=6)
+    first = max(today - timedelta(days=DAYS - 1), min([week, *(row.day for row in rows)]))
     by_day: dict[tuple[date, str], int] = defaultdict(int)
     for row in rows:
         by_day[row.day, "judges" if row.spender == "judges" else "people"] += row.amount
     names = {"people": _("people"), "judges": _("judges")}
-    days = [first + timedelta(days=n) for n in range(DAYS)]
+    days = [first + timedelta(days=n) for n in range((today - first).days + 1)]
     kinds = [kind for kind in names if any(by_day.get((day, kind)) for day in days)]
     if not kinds:
         return None

@@ -66,9 +66,13 @@ def has_simulated(project: Project) -> bool:
 
 
 def budgets_of(project: Project) -> QuerySet[Budget]:
-    """The project's budgets, newest round first; `left` can still be set aside."""
+    """The project's budgets, newest round first; `left` can still be set aside.
+
+    Without the windows of allowances and the purses paid out of them: nobody picks those by hand.
+    """
     left = F("limit") - F("settled") - F("reserved") - F("unknown") - F("debt")
-    return Budget.objects.filter(project=project).annotate(left=left).order_by("-pk")
+    rows = Budget.objects.filter(project=project, allowance_window__isnull=True, purse__isnull=True)
+    return rows.annotate(left=left).order_by("-pk")
 
 
 # Filters that pages link to: by a tag, and by the labels that stand on an instance.

@@ -155,9 +155,11 @@ def quantity(micros: int, unit: str, currency: str = "") -> str:
         whole, _dot, cents = text.partition(".")
         return f"{whole}.{cents.ljust(2, '0')} {currency}"
     number = f"{micros / MICROS:.1f}".removesuffix(".0")
+    # Any fraction is several.
+    count = 1 if number == "1" else max(2, round(micros / MICROS))
     if unit == Unit.LABELS:
-        return ngettext("%(n)s label", "%(n)s labels", round(micros / MICROS)) % {"n": number}
-    return ngettext("%(n)s minute", "%(n)s minutes", round(micros / MICROS)) % {"n": number}
+        return ngettext("%(n)s label", "%(n)s labels", count) % {"n": number}
+    return ngettext("%(n)s minute", "%(n)s minutes", count) % {"n": number}
 
 
 @transaction.atomic

@@ -58,7 +58,7 @@ def raise_alerts() -> int:
 
 
 def open_alerts(project: Project) -> list[Told]:
-    """The highest unseen alert of each current window. One query."""
+    """The highest alert of each current window where it is unseen, worst first. One query."""
     now = timezone.now()
     rows = (
         Alert.objects.filter(
@@ -70,7 +70,8 @@ def open_alerts(project: Project) -> list[Told]:
         .order_by("window__allowance", "percent")
     )
     highest = {row.window_id: row for row in rows}
-    return [_told(row) for row in highest.values() if row.seen_at is None]
+    unseen = [_told(row) for row in highest.values() if row.seen_at is None]
+    return sorted(unseen, key=lambda told: -told.percent)
 
 
 def _told(alert: Alert) -> Told:

@@ -30,7 +30,7 @@ SPENT = """
 WITH paid AS (
   SELECT DISTINCT ON (entry.subject) entry.subject, entry.settled_at, entry.annotator_id,
          entry.settled + entry.debt AS amount,
-         CASE WHEN entry.subject LIKE 'slot:%%' THEN substr(entry.subject, 6)::uuid END AS slot
+         CASE WHEN entry.subject ~ '^slot:[0-9a-f-]{36}$' THEN substr(entry.subject, 6)::uuid END AS slot
   FROM routing_window AS w
   JOIN routing_allowance AS allowance ON allowance.id = w.allowance_id
   JOIN annotation_entry AS entry ON entry.budget_id = w.budget_id

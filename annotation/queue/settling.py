@@ -23,7 +23,7 @@ WHERE instance.id = ANY(%s::bigint[]) AND instance.state = 'routed'
   AND (assignment.destination IN ('human', 'both') OR EXISTS (
     SELECT 1 FROM annotation_annotation AS label
     JOIN annotation_annotator AS annotator ON annotator.id = label.annotator_id
-    WHERE label.instance_id = instance.id AND annotator.kind = 'judge'))
+    WHERE label.instance_id = instance.id AND annotator.kind IN ('judge', 'verifier')))
   AND NOT EXISTS (
     SELECT 1 FROM annotation_slot AS slot
     WHERE slot.instance_id = instance.id AND slot.purpose = 'label'

@@ -9,9 +9,10 @@ from django.utils import timezone
 
 from jobs.models import Job
 from routing.budgets.models import Allowance
+from routing.features.services import is_computing
 
 from .loop import KIND, something_to_do
-from .models import LiveRouting, Mode
+from .models import LiveRouting, Mode, Stall
 from .services import ring
 from .work import Work, waiting
 
@@ -55,7 +56,10 @@ def tick() -> int:
 def _ring_if_due(work: Work) -> bool:
     if work.live.judge is None:
         return False
-    if work.live.stall:
+    if work.live.stall == Stall.FEATURES:
+        if is_computing(work.project):
+            return False
+    elif work.live.stall:
         lately = Job.objects.filter(
             kind=KIND, project=work.project, created_at__gt=timezone.now() - AGAIN
         )

@@ -15,12 +15,12 @@ from accounts.models import Project
 from annotation.instances.models import Instance, InstanceState
 from annotation.judges import services as judges
 from annotation.judges.estimating import estimate
-from annotation.judges.models import Judge, JudgeCall, JudgeRun
+from annotation.judges.models import Judge, JudgeCall, JudgeRun, Provider, Stage
 from annotation.judges.runs import LOCAL, costs, start_run
 from annotation.judges.selecting import INSTANCES
 from annotation.labels.models import Annotation
 from annotation.projects.models import Criterion
-from annotation.queue.models import Destination
+from annotation.queue.models import Arm, Destination
 from annotation.queue.services import settle_instances
 from jobs import runner
 from jobs.context import JobContext
@@ -33,6 +33,7 @@ from .work import Work
 
 # Instances that one run is about.
 MOST = 500
+CASCADE = "cascade"
 
 
 @dataclass(frozen=True)
@@ -147,13 +148,45 @@ def unasked(judge: Judge, criterion: Criterion, ids: Sequence[int] | None = None
     return found if ids is None else found & Q(pk__in=ids)
 
 
-def owed(work: Work, most: int = MOST) -> list[int]:
+def askable(work: Work) -> list[tuple[Judge, Sequence[str], Sequence[str]]]:
+    """Who is asked about what was decided: judge, arms and destinations.
+
+    The strong judge of a cascade labels the seed too: its threshold is set on it. Programs check
+    what was sent to them.
+    """
+    judged = [Destination.JUDGE, Destination.BOTH]
+    found: list[tuple[Judge, Sequence[str], Sequence[str]]] = [(work.judge, Arm.values, judged)]
+    if work.live.strategy == CASCADE and work.live.strong_judge is not None:
+        drawn = [Arm.SEED, Arm.EXPLORE, Arm.AUDIT]
+        found.append((work.live.strong_judge, drawn, judged))
+    if (program := verifier_of(work.project)) is not None:
+        found.append((program, Arm.values, [Destination.VERIFIER]))
+    return found
+
+
+def verifier_of(project: Project) -> Judge | None:
+    """The program that checks the project's completions; None where there is none."""
+    rows = Judge.objects.filter(project=project, provider=Provider.VERIFIER, stage=Stage.ACTIVE)
+    return rows.order_by("pk").first()
+
+
+def owed(
+    work: Work,
+    judge: Judge,
+    arms: Sequence[str] = Arm.values,
+    to: Sequence[str] = (Destination.JUDGE, Destination.BOTH),
+    most: int = MOST,
+) -> list[int]:
     """Instances that were sent to the judge, here or beside people, and were not asked about."""
-    judged = Decision.objects.filter(
-        pk=OuterRef("assignment__decision_id"),
-        destination__in=[Destination.JUDGE, Destination.BOTH],
+    sent = Decision.objects.filter(
+        pk=OuterRef("assignment__decision_id"), destination__in=to, arm__in=arms
     )
     rows = Instance.objects.filter(
-        Exists(judged), unasked(work.judge, work.criterion), project=work.project
+        Exists(sent), unasked(judge, work.criterion), project=work.project
     ).exclude(state__in=[InstanceState.DROPPED, InstanceState.FLAGGED])
     return list(rows.order_by("pk").values_list("pk", flat=True)[:most])
+
+
+def owes(work: Work) -> bool:
+    """Whether somebody is to be asked."""
+    return any(owed(work, judge, arms, to, 1) for judge, arms, to in askable(work))

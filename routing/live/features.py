@@ -5,13 +5,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from annotation.instances.content import text_of
-from annotation.instances.models import Instance
+from annotation.instances.models import Instance, Signal
+from annotation.judges.models import Judge
+from annotation.judges.verdicts import signal_name
 from routing.features.project import ProjectTable, feature_table
+from routing.features.services import compute_features
 from routing.features.store import text_features
+from routing.features.table import FeatureTable, Floats
 from routing.strategies.problem import Problem
 from routing.strategies.registry import EMBEDDINGS
 
+from .asking import verifier_of
+from .models import Stall
 from .work import Row, Work
+from .writing import Stalled
 
 MICROS = 1_000_000
 
@@ -23,7 +30,45 @@ def features_of(work: Work, ids: Sequence[int]) -> ProjectTable:
     if table.missing.get("text"):
         _compute(ids)
         table = _read(work, ids, embeddings=wanted)
+    if wanted and table.missing.get("embedding"):
+        compute_features(project=work.project)
+        raise Stalled(Stall.FEATURES, "Embeddings of new instances are being computed.")
     return table
+
+
+def with_tiers(work: Work, table: ProjectTable) -> FeatureTable:
+    """The features with what the strong judge and the program said, under the strategies' names.
+
+    `strong_p` is the strong judge's P(first preferred); `verifier_exists` 1 where a program checks
+    the project's completions, `verifier_known` 1 where it preferred one, 0 where it tied, NaN
+    where it did not run.
+    """
+    found: dict[str, Floats] = {}
+    ids = table.ids.tolist()
+    if (strong := work.live.strong_judge) is not None:
+        found["strong_p"] = _p_of(work, strong, ids)
+        found["strong_confidence"] = np.abs(2 * found["strong_p"] - 1)
+    if (program := verifier_of(work.project)) is not None:
+        p = _p_of(work, program, ids)
+        found["verifier_exists"] = np.ones(len(ids))
+        found["verifier_known"] = np.where(np.isnan(p), np.nan, (p != 0.5).astype(np.float64))
+    # Where a column is there already the one of the chosen judge takes its place.
+    kept = [i for i, name in enumerate(table.table.names) if name not in found]
+    values = [table.table.values[:, i] for i in kept]
+    return FeatureTable(
+        (*(table.table.names[i] for i in kept), *found),
+        np.column_stack([*values, *found.values()])
+        if ids
+        else np.empty((0, len(kept) + len(found))),
+        table.table.categories,
+    )
+
+
+def _p_of(work: Work, judge: Judge, ids: Sequence[int]) -> Floats:
+    """(n,) P(first preferred) by a judge; NaN where it was not asked."""
+    rows = Signal.objects.filter(instance__in=ids, name=signal_name("judge_p", judge))
+    stored = dict(rows.order_by("pk").values_list("instance_id", "value"))
+    return np.array([stored.get(pk, np.nan) for pk in ids], dtype=np.float64)
 
 
 def _read(work: Work, ids: Sequence[int], *, embeddings: bool) -> ProjectTable:
@@ -46,11 +91,11 @@ def _compute(ids: Sequence[int]) -> None:
     )
 
 
-def problem_of(table: ProjectTable, rows: Sequence[Row]) -> Problem:
+def problem_of(work: Work, table: ProjectTable, rows: Sequence[Row]) -> Problem:
     """The rows as strategies read them; costs in the currency."""
     return Problem(
         keys=table.keys,
-        features=table.table,
+        features=with_tiers(work, table),
         cost=np.array([row.cost / MICROS for row in rows], dtype=np.float64),
         judge=table.judge,
         differences=table.differences,

@@ -165,7 +165,7 @@ def seed_of(work: Work) -> Seed:
             f"least {FEWEST}: label more of the seed."
         )
     rows = work.rows(Instance.objects.filter(pk__in=ids).order_by("pk"))
-    return _seed(problem_of(table, rows), table.prompts, human, table.judge, both)
+    return _seed(problem_of(work, table, rows), table.prompts, human, table.judge, both)
 
 
 def _seed(

@@ -10,15 +10,16 @@
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.utils import timezone
 
+from annotation.judges.models import Judge
 from core.exceptions import InvalidInput
 from jobs.context import JobContext
 
-from . import again, asking, fitting
+from . import again, asking, drift, fitting
 from .batches import MOST, collect_seed, route_batch, seed_missing
 from .models import LiveRouting, Mode, Stall
 from .scoring import ask_or_stall
@@ -75,12 +76,15 @@ class Loop:
         return any(step(work) for step in steps)
 
     def _ask(self, work: Work) -> bool:
-        ids = asking.owed(work)
+        return any(self._ask_one(work, judge, arms, to) for judge, arms, to in asking.askable(work))
+
+    def _ask_one(self, work: Work, judge: Judge, arms: Sequence[str], to: Sequence[str]) -> bool:
+        ids = asking.owed(work, judge, arms, to)
         if ids:
-            ask_or_stall(self.context, work, work.judge, ids)
+            ask_or_stall(self.context, work, judge, ids)
             self.done["asked"] += len(ids)
-            if asking.owed(work) == ids:
-                raise Stalled(Stall.JUDGE, f"The judge {work.judge.name} gave no answer.")
+            if asking.owed(work, judge, arms, to) == ids:
+                raise Stalled(Stall.JUDGE, f"The judge {judge.name} gave no answer.")
         return bool(ids)
 
     def _fit(self, work: Work) -> bool:
@@ -114,6 +118,7 @@ class Loop:
             return False
         try:
             self._note(work, route_batch(self.context, work, rows))
+            drift.measure(work)
         except Raced:
             self.races += 1
             return self.races < RACES
@@ -150,7 +155,7 @@ def run_live(context: JobContext) -> dict[str, Any]:
 
 def something_to_do(work: Work) -> bool:
     """Whether a run of the job would find a step to take. A handful of queries."""
-    if asking.owed(work, 1) or fitting.due(work) is not None or again.due(work):
+    if asking.owes(work) or fitting.due(work) is not None or again.due(work):
         return True
     if work.live.router is None:
         return bool(seed_missing(work)) and waiting(work.project).exists()

@@ -125,7 +125,7 @@ def score(context: JobContext, work: Work, rows: Sequence[Row]) -> Scored:
 
 
 def _scores(work: Work, strategy: Strategy, rows: Sequence[Row]) -> tuple[Problem, Scores]:
-    problem = problem_of(features_of(work, [row.pk for row in rows]), rows)
+    problem = problem_of(work, features_of(work, [row.pk for row in rows]), rows)
     return problem, strategy.score(problem)
 
 

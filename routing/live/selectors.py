@@ -63,7 +63,7 @@ def live_view(project: Project, *, recent: int = 12) -> LiveView:
         live=live,
         job=Job.objects.filter(project=project, kind=KIND).order_by("-pk").first(),
         waiting=waiting(project)[:MOST_COUNTED].count(),
-        owed=len(owed(work)) if ready else 0,
+        owed=len(owed(work, work.judge)) if ready else 0,
         open_slots=slots.count(),
         split=split(project),
         progress=_progress(work) if ready else None,

@@ -1,12 +1,12 @@
 """D-optimal design: people label what tells most about the reward model's last layer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
-from routing.features.table import Floats, Ints
+from routing.features.table import Bools, Floats, Ints
 from routing.strategies.precision import RANK, Precision, embedded, precision
 from routing.strategies.problem import Problem, Scores, Seed, scores
 from routing.strategies.reasons import Phrases
@@ -16,6 +16,8 @@ RIDGE = 1.0
 # Picks of the greedy design, each knowing all before it; what comes after is chosen in blocks.
 GREEDY = 512
 _SHORTLIST = 1024
+# The greedy part ends when it has read so many times all rows.
+_READS = 5
 _SMALLEST_BLOCK = 64
 WORDS = (
     "unlike what is labelled already",
@@ -76,61 +78,91 @@ def design_gains(
 
     `labelled` rows are in the design already; it sets the size of the first block.
     """
-    inverse, gain = design.inverse(), np.zeros(len(D))
-    open_ = np.ones(len(D), dtype=bool)
-    for row, first in _greedy(D, cost, inverse, min(greedy, len(D))):
-        gain[row], open_[row] = first, False
-    size = labelled + int((~open_).sum())
-    while open_.any():
-        rows = np.flatnonzero(open_)
-        worth = np.log1p(_leverage(D[rows], inverse))
-        block = np.argsort(-worth / cost[rows], kind="stable")
-        block = block[: max(_SMALLEST_BLOCK, size)]
-        taken = rows[block]
-        gain[taken], open_[taken] = worth[block], False
-        inverse = _updated(inverse, D[taken])
-        size += len(taken)
-    return gain
+    if not len(D):
+        return np.zeros(0)
+    growing = _Growing(D, cost, design.inverse())
+    growing.pick(min(greedy, len(D)))
+    while growing.open.any():
+        taken = int((~growing.open).sum())
+        growing.take(max(_SMALLEST_BLOCK, labelled + taken))
+    return growing.gain
 
 
-def _greedy(D: Floats, cost: Floats, inverse: Floats, picks: int) -> Iterator[tuple[int, float]]:
-    """Rows and their gains in greedy order; `inverse` A⁻¹ is updated in place.
+class _Growing:
+    """A design that grows row by row or block by block.
 
-    Lazy: gains only fall while A grows, so what a row was worth earlier bounds what it is worth.
-    Only a shortlist of the highest bounds is kept exact, by Sherman and Morrison, until its best
-    no longer reaches the bound of the others.
+    Lazy: gains only fall while A grows, so what a row was worth earlier bounds what it is worth
+    now (`bound`, gain for the price). Only rows whose bound could still win are read again.
     """
-    bound = np.log1p(_leverage(D, inverse)) / cost
-    open_ = np.ones(len(D), dtype=bool)
-    while picks:
-        rows = _highest(np.where(open_, bound, -np.inf), min(_SHORTLIST, int(open_.sum())))
-        others = open_.copy()
-        others[rows] = False
-        floor = bound[others].max(initial=-np.inf)
-        listed, leverage = D[rows], _leverage(D[rows], inverse)
-        taken = np.zeros(len(rows), dtype=bool)
-        while picks:
-            worth = np.where(taken, -np.inf, np.log1p(leverage) / cost[rows])
+
+    def __init__(self, D: Floats, cost: Floats, inverse: Floats) -> None:
+        self.D, self.cost, self.inverse = D, cost, inverse
+        self.gain = np.zeros(len(D))
+        self.open: Bools = np.ones(len(D), dtype=bool)
+        self.bound = np.zeros(len(D))
+        self.read = 0
+        self._refresh(np.arange(len(D)))
+
+    def pick(self, count: int) -> None:
+        """Take up to `count` rows greedily, each knowing all before it.
+
+        Ends early where finding the next best reads all rows over and over: with many copies.
+        """
+        while count and self.read <= _READS * len(self.D):
+            rows = _highest(np.where(self.open, self.bound, -np.inf), _SHORTLIST)
+            rows = rows[self.open[rows]]
+            others = self.open.copy()
+            others[rows] = False
+            # Two readings of the same row may differ in their last digit.
+            floor = self.bound[others].max(initial=-np.inf) * (1 - 1e-9)
+            count -= self._pick_among(rows, floor, count)
+
+    def _pick_among(self, rows: Ints, floor: float, most: int) -> int:
+        """Take rows of a shortlist, kept exact by Sherman and Morrison, while the best is above
+        `floor`; returns how many."""
+        listed, leverage = self.D[rows], self._leverage(rows)
+        free = np.ones(len(rows), dtype=bool)
+        while (~free).sum() < min(most, len(rows)):
+            worth = np.where(free, np.log1p(leverage) / self.cost[rows], -np.inf)
             best = int(worth.argmax())
-            if worth[best] < floor or taken[best]:
+            if worth[best] < floor:
                 break
-            yield int(rows[best]), float(np.log1p(leverage[best]))
-            toward = inverse @ listed[best]
+            self.gain[rows[best]], free[best] = np.log1p(leverage[best]), False
+            toward = self.inverse @ listed[best]
             scale = 1 / (1 + leverage[best])
-            inverse -= scale * np.outer(toward, toward)
+            self.inverse -= scale * np.outer(toward, toward)
             leverage = np.maximum(leverage - scale * (listed @ toward) ** 2, 0)
-            taken[best], picks = True, picks - 1
-        bound[rows] = np.log1p(leverage) / cost[rows]
-        open_[rows[taken]] = False
+        self.bound[rows] = np.log1p(leverage) / self.cost[rows]
+        self.open[rows] = free
+        return int((~free).sum())
+
+    def take(self, count: int) -> None:
+        """Take the best `count` rows as they are worth now, without regard to one another."""
+        rows = np.flatnonzero(self.open)
+        likely = rows[_highest(self.bound[rows], 2 * count)]
+        self._refresh(likely)
+        least = np.sort(self.bound[likely])[-min(count, len(likely))]
+        unread = np.setdiff1d(rows[self.bound[rows] > least], likely)
+        self._refresh(unread)
+        taken = rows[_highest(self.bound[rows], count)]
+        self.gain[taken], self.open[taken] = self.bound[taken] * self.cost[taken], False
+        self.inverse = _updated(self.inverse, self.D[taken])
+
+    def _refresh(self, rows: Ints) -> None:
+        self.bound[rows] = np.log1p(self._leverage(rows)) / self.cost[rows]
+
+    def _leverage(self, rows: Ints) -> Floats:
+        """d'A⁻¹d of some rows; never below 0."""
+        self.read += len(rows)
+        part = self.D[rows]
+        return np.asarray(np.maximum(np.einsum("nd,nd->n", part @ self.inverse, part), 0))
 
 
 def _highest(values: Floats, count: int) -> Ints:
-    return np.argpartition(-values, count - 1)[:count].astype(np.int64)
-
-
-def _leverage(D: Floats, inverse: Floats) -> Floats:
-    """(n,) d'A⁻¹d; never below 0."""
-    return np.asarray(np.maximum(np.einsum("nd,nd->n", D @ inverse, D), 0))
+    """Places of the `count` highest values, all where there are no more."""
+    if count >= len(values):
+        return np.arange(len(values))
+    return np.argpartition(-values, count)[:count].astype(np.int64)
 
 
 def _updated(inverse: Floats, block: Floats) -> Floats:

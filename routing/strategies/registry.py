@@ -183,8 +183,15 @@ def spec_of(key: str) -> Spec:
 
 
 def fit(key: str, seed: Seed | None, options: Options) -> Strategy:
-    """Raises InvalidInput for an unknown key, and for what the strategy cannot learn from."""
-    return spec_of(key).fit(seed, options)
+    """Raises InvalidInput for an unknown key or option, and for what cannot be learned from."""
+    spec = spec_of(key)
+    try:
+        return spec.fit(seed, options)
+    except TypeError as error:
+        # Options come from people; every other mistake of types is ours.
+        if "unexpected keyword argument" not in str(error):
+            raise
+        raise InvalidInput(f"{spec.title} has no option {str(error).split()[-1]}.") from error
 
 
 def load(stored: Mapping[str, Any]) -> Strategy:

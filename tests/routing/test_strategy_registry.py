@@ -115,6 +115,13 @@ def test_every_strategy_is_named() -> None:
         registry.fit("x", None, {})
 
 
+def test_an_unknown_option_is_named() -> None:
+    with pytest.raises(InvalidInput, match="Small margin has no option 'colour'"):
+        registry.fit("small-margin", None, {"colour": 1})
+    with pytest.raises(InvalidInput, match="Guaranteed escalation has no option 'gamma'"):
+        registry.fit("escalation", seed(), {"gamma": 1})
+
+
 @pytest.mark.parametrize("key", ["d-optimal", "escalation", "cascade"])
 def test_what_learns_asks_for_a_seed(key: str) -> None:
     with pytest.raises(InvalidInput, match="label a seed first"):

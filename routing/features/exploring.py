@@ -220,15 +220,17 @@ class _Resampled:
         if not chosen.any():
             return None
         prompts = self.dual.prompts[chosen]
-        sums = np.stack(
+        size = self.draws.shape[1]
+        sums: Floats = np.array(
             [
-                np.bincount(prompts, weights=column[chosen], minlength=self.draws.shape[1])
+                np.bincount(prompts, weights=column[chosen], minlength=size)
                 for column in (np.ones(len(chosen)), *columns)
-            ]
+            ],
+            dtype=np.float64,
         )
         with np.errstate(invalid="ignore", divide="ignore"):
             value = float(figure(sums.sum(axis=1)))
-            drawn = figure(sums @ self.draws.T)
+            drawn = figure(np.asarray(sums @ self.draws.T, dtype=np.float64))
         drawn = drawn[np.isfinite(drawn)]
         low: float | None = None
         high: float | None = None

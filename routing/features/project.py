@@ -118,7 +118,7 @@ def _about(project: Project, instance_ids: Sequence[int]) -> list[_About]:
 
 def _stored(rows: Rows, encoder: str) -> dict[str, Floats]:
     """The columns of the feature store, each (n,)."""
-    extractors = {TEXT: TEXT_FEATURES}
+    extractors: dict[str, tuple[str, ...]] = {TEXT: TEXT_FEATURES}
     if encoder:
         extractors[encoded_by(encoder)] = ENCODED_FEATURES
     found: dict[str, Floats] = {}

@@ -13,7 +13,7 @@ from jobs.context import JobContext
 from jobs.models import Job, State
 from jobs.runner import run_queued
 from jobs.services import cancel
-from routing.features import jobs, pending
+from routing.features import encoding, jobs, pending
 from routing.features.encoding import length_penalty
 from routing.features.extractors import ENCODED_FEATURES, TEXT
 from routing.features.models import Embedding, FeatureVector
@@ -89,7 +89,7 @@ def test_a_cancel_keeps_the_batches_that_are_stored(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pending, "BATCH", 1)
-    real = jobs.encode
+    real = encoding.encode
 
     def encode_and_cancel(context: JobContext, *arguments: Any, **options: Any) -> int:
         done = real(context, *arguments, **options)

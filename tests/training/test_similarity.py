@@ -1,5 +1,6 @@
 """BERTScore follows its definition, and every text is encoded once, alike in every window."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -34,11 +35,11 @@ def reader(encoder: tuple[Any, Any]) -> Reader:
 def by_definition(a: list[list[float]], b: list[list[float]]) -> float:
     def cosine(x: list[float], y: list[float]) -> float:
         dot = sum(i * j for i, j in zip(x, y, strict=True))
-        return dot / (sum(i * i for i in x) * sum(j * j for j in y)) ** 0.5
+        return dot / math.sqrt(sum(i * i for i in x) * sum(j * j for j in y))
 
     recall = sum(max(cosine(x, y) for y in b) for x in a) / len(a)
     precision = sum(max(cosine(x, y) for x in a) for y in b) / len(b)
-    return 2 * precision * recall / (precision + recall)
+    return float(2 * precision * recall / (precision + recall))
 
 
 def states(encoder: tuple[Any, Any], text: str, start: int) -> list[list[float]]:

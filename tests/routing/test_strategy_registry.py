@@ -1,7 +1,9 @@
 """Every strategy of the registry scores the same problem and survives being stored."""
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -126,3 +128,10 @@ def test_an_unknown_option_is_named() -> None:
 def test_what_learns_asks_for_a_seed(key: str) -> None:
     with pytest.raises(InvalidInput, match="label a seed first"):
         registry.fit(key, None, {})
+
+
+def test_the_page_of_strategies_is_the_code() -> None:
+    page = (Path(__file__).parents[2] / "docs/routing-strategies.md").read_text()
+    table = page.split("## Which one")[1].split("\n## ")[0]
+
+    assert set(re.findall(r"^\| `([\w-]+)` \|", table, re.M)) == set(registry.SPECS)

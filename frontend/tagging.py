@@ -25,6 +25,8 @@ SOURCES = {
     TagSource.PERSON: gettext_lazy("people"),
     TagSource.JUDGE: gettext_lazy("judges"),
 }
+# So many values of a name are shown at once.
+SHOWN = 8
 Meanings = list[tuple[str, str]]
 
 
@@ -99,12 +101,16 @@ def meanings_of(name: str) -> Meanings:
 
 @dataclass(frozen=True)
 class CoverageRow:
-    """One name with its coverage: (value, meaning, instances), the most first, and by source."""
+    """One name with its coverage: (value, meaning, instances), the most first, and by source.
+
+    `rest`: the rarer values, where there are many.
+    """
 
     coverage: Coverage
     title: str
     meaning: str
     values: list[tuple[str, str, int]]
+    rest: list[tuple[str, str, int]]
     sources: list[tuple[str, int]]
 
 
@@ -121,7 +127,7 @@ def coverage_rows(project: Project) -> list[CoverageRow]:
             (str(SOURCES[TagSource(source)]), count) for source, count in each.sources.items()
         ]
         title, meaning = _(TITLES[each.name]), _(NAMES[each.name])
-        rows.append(CoverageRow(each, title, meaning, values, sources))
+        rows.append(CoverageRow(each, title, meaning, values[:SHOWN], values[SHOWN:], sources))
     return rows
 
 

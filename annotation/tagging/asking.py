@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -84,14 +84,6 @@ def _values(name: str, given: object) -> tuple[str, ...]:
     """Empty where it is of another form."""
     if isinstance(given, str):
         return (given,)
-    listed = name == "domain" and isinstance(given, list)
-    if listed and all(isinstance(each, str) for each in given):
-        return tuple(given)
-    return ()
-
-
-def as_json(tags: Mapping[str, Sequence[str]]) -> str:
-    """A reply as it is asked for."""
-    return json.dumps(
-        {name: list(values) if name == "domain" else values[0] for name, values in tags.items()}
-    )
+    if name != "domain" or not isinstance(given, list):
+        return ()
+    return tuple(given) if all(isinstance(each, str) for each in given) else ()

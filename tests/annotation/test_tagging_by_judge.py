@@ -83,7 +83,7 @@ def test_a_bad_reply_is_asked_for_once_more_and_then_said_to_be_unparsable(kind:
 
 def test_errors_on_the_way_are_tried_again_and_some_bad_replies_are_repaired() -> None:
     errors = {"500": 0.2, "429": 0.1, "wrong-label": 0.25}
-    with endpoint(Options(errors=errors, seed=3)) as server:
+    with endpoint(Options(errors=errors, seed="3")) as server:
         judge, budget = scene(server, 30)
         run = finish(start_tagging(judge=judge, budget=budget))
     assert run.state == RunState.FINISHED
@@ -126,7 +126,9 @@ def test_what_cannot_be_asked_is_refused() -> None:
         start_tagging(judge=judge, budget=budget)
         with pytest.raises(Conflict):
             start_tagging(judge=judge, budget=budget)
-        other = make_judge(judge.connection, "recorded", provider="recorded")
+        other = make_judge(
+            connect(judge.project, server, name="other"), "recorded", provider="recorded"
+        )
         with pytest.raises(InvalidInput, match="only compares"):
             start_tagging(judge=other, budget=budget)
 

@@ -51,9 +51,9 @@ def test_asking_says_its_cost_first_and_ends_on_the_page(chief: Client, project:
         sent = {"judge": str(judge.pk), "of": "untagged", "budget": str(budget.pk)}
         reply = chief.post(reverse("tags-ask", args=["tagged"]), sent)
         run = finish(JudgeRun.objects.get())
-    assert reply.url == reverse("judge-run", args=["tagged", run.pk])
+    assert reply["Location"] == reverse("judge-run", args=["tagged", run.pk])
     assert (run.state, run.spent_micros) == (RunState.FINISHED, 4 * PRICE)
-    assert "one of each prompt, for its tags" in chief.get(reply.url).content.decode()
+    assert "one of each prompt, for its tags" in chief.get(reply["Location"]).content.decode()
     shown = page(chief)
     assert "4 of 4 (100 %)" in shown
     assert "?tag=domain:law" in shown

@@ -17,9 +17,10 @@ from routing.strategies.problem import Seed
 REST = "other"
 # A group with fewer seed instances in either half has no learning curve of its own.
 FEWEST = 10
-# Shares of a group's training instances that carry human labels, and how often each is redrawn.
+# Shares of a group's training instances that carry human labels; each is redrawn up to so often,
+# less where there are many groups, so that the proxies stay few.
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-_REDRAWN = 8
+_REDRAWN, _PROXIES = 8, 300
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,19 +80,22 @@ def groups_of(seed: Seed, tag: str) -> Mapping[str, Bools]:
 
 def _half(seed: Seed, members: list[Bools], train: Bools, rng: np.random.Generator) -> _Half:
     D, test = embedded(seed.differences), ~train & (seed.human != 0.5)
+    redrawn = min(_REDRAWN, max(1, _PROXIES // (len(_SHARES) * len(members))))
     masks, at = [], []
     for member in members:
         rows = np.flatnonzero(member[train])
         for share in _SHARES:
             count = round(share * len(rows))
             at.append(count)
-            for _ in range(_REDRAWN):
+            for _ in range(redrawn):
                 human = np.zeros(int(train.sum()), dtype=bool)
                 human[rng.permutation(rows)[:count]] = True
                 masks.append(human)
-    labels = np.where(np.array(masks), seed.human[train], seed.judge[train])
+    # None of a group and all of it can be drawn in one way only: such mixes are fitted once.
+    mixes, place = np.unique(np.array(masks), axis=0, return_inverse=True)
+    labels = np.where(mixes, seed.human[train], seed.judge[train])
     hits = proxy.head_hits(proxy.fit_heads(D[train], labels), D[test], seed.human[test])
-    right = hits.reshape(len(at), _REDRAWN, -1).mean(axis=1)
+    right = hits[place.ravel()].reshape(len(at), redrawn, -1).mean(axis=1)
     return _Half(right, np.array(at, dtype=np.float64), np.stack([m[test] for m in members]))
 
 

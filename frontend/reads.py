@@ -176,11 +176,17 @@ class InstanceView:
     """An instance with everything that is known about it; for staff only."""
 
     instance: Instance
-    decision: Decision | None
+    # All that were made about it, newest first.
+    decisions: list[Decision]
     labels: list[Annotation]
     consensus: list[Consensus]
     calls: list[JudgeCall]
     recorded: list[RecordedLabel]
+
+    @property
+    def decision(self) -> Decision | None:
+        """The newest one."""
+        return self.decisions[0] if self.decisions else None
 
 
 def instance_view(project: Project, instance_id: int) -> InstanceView:
@@ -200,7 +206,7 @@ def instance_view(project: Project, instance_id: int) -> InstanceView:
     )
     return InstanceView(
         instance=instance,
-        decision=decisions_of(project).filter(instance=instance).order_by("-created_at").first(),
+        decisions=list(decisions_of(project).filter(instance=instance).order_by("-created_at")),
         labels=list(labels.select_related("annotator", "criterion", "guideline").order_by("pk")),
         consensus=list(
             Consensus.objects.filter(instance=instance)

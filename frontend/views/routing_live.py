@@ -52,9 +52,8 @@ def live_start(request: HttpRequest, slug: str) -> HttpResponse:
     """Route what waits, or fit the router anew, now."""
     user = user_of(request)
     project = project_for(user, slug, Action.MANAGE_BUDGETS)
-    what = "refit" if request.POST.get("what") == "refit" else "all"
     try:
-        services.start(project=project, by=user, **{what: True})
+        services.start(project=project, by=user, refit=request.POST.get("what") == "refit")
     except ApplicationError as error:
         return _page(request, project, error=error)
     messages.success(request, _("Routing is at work."))

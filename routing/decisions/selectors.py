@@ -16,7 +16,7 @@ def latest_router(project: Project) -> Router | None:
 def split_of(project: Project) -> list[dict[str, Any]]:
     """Counts by destination and arm: `{"destination", "arm", "count"}`, largest first."""
     counts = (
-        Decision.objects.filter(project=project)
+        Decision.objects.filter(project=project, superseded_by__isnull=True)
         .values("destination", "arm")
         .annotate(count=Count("id"))
         .order_by("-count")
@@ -31,7 +31,7 @@ def split_by_domain(project: Project) -> list[dict[str, Any]]:
     """
     rows: dict[str, dict[str, Any]] = {}
     counts = (
-        Decision.objects.filter(project=project, arm="routed")
+        Decision.objects.filter(project=project, arm="routed", superseded_by__isnull=True)
         .values("instance__metadata__domain", "destination")
         .annotate(count=Count("id"))
     )
@@ -45,4 +45,4 @@ def split_by_domain(project: Project) -> list[dict[str, Any]]:
 
 
 def decisions_of(project: Project) -> QuerySet[Decision]:
-    return Decision.objects.filter(project=project).select_related("instance", "router")
+    return Decision.objects.filter(project=project).select_related("instance", "router", "criterion")

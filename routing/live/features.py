@@ -98,5 +98,5 @@ def problem_of(work: Work, table: ProjectTable, rows: Sequence[Row]) -> Problem:
         features=with_tiers(work, table),
         cost=np.array([row.cost / MICROS for row in rows], dtype=np.float64),
         judge=table.judge,
-        differences=table.differences,
+        differences=None if table.differences is None else table.differences.astype(np.float64),
     )

@@ -128,14 +128,21 @@ def pause(*, project: Project, by: User | None) -> LiveRouting:
     return change_settings(project=project, version=row.version, by=by, mode=Mode.OFF)
 
 
-def ring(project: Project, *, by: User | None = None, **arguments: bool) -> Job | None:
-    """Ask for the job; None where it runs already, it then looks again before it ends."""
+def ring(
+    project: Project, *, by: User | None = None, everything: bool = False, refit: bool = False
+) -> Job | None:
+    """Ask for the job; None where it is queued or runs already.
+
+    `everything`: route what waits, also if it is no full batch or routing is off; `refit`: fit
+    the router anew.
+    """
+    asked = {"all": everything, "refit": refit}
     try:
         with transaction.atomic():
             return submit(
                 kind=KIND,
                 project=project,
-                arguments=arguments,
+                arguments={name: True for name, wanted in asked.items() if wanted},
                 created_by=by,
                 unique_key=f"{KIND}:{project.pk}",
             )
@@ -143,15 +150,15 @@ def ring(project: Project, *, by: User | None = None, **arguments: bool) -> Job 
         return None
 
 
-def start(*, project: Project, by: User, **arguments: bool) -> Job:
-    """Route now (`all`) or refit now (`refit`).
+def start(*, project: Project, by: User, refit: bool = False) -> Job:
+    """Route what waits now, or fit the router anew.
 
     Raises:
         Conflict: the job is running.
         InvalidInput: there is no judge yet.
     """
     _require_judge(live_of(project))
-    job = ring(project, by=by, **arguments)
+    job = ring(project, by=by, everything=not refit, refit=refit)
     if job is None:
         raise Conflict(_("Routing is at work already: wait until it has ended."))
     return job

@@ -45,15 +45,15 @@ def switch_on(project: Project, judge: Judge, **values: Any) -> LiveRouting:
     return change_settings(project=project, version=live_of(project).version, by=None, **given)
 
 
-def route(project: Project, **arguments: bool) -> dict[str, Any]:
+def route(project: Project, *, everything: bool = False, refit: bool = False) -> dict[str, Any]:
     """Run the job here, the queued one or a new one; its result."""
-    job = ring(project, **arguments) or Job.objects.get(
+    job = ring(project, everything=everything, refit=refit) or Job.objects.get(
         project=project, kind="routing.live", state="queued"
     )
     job = run_queued(job)
     assert job.state == "succeeded", job.error
-    assert job.result is not None
-    return job.result
+    result: dict[str, Any] = job.result
+    return result
 
 
 def label_everything(project: Project, *, wrong_every: int = 0) -> int:

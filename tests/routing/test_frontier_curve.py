@@ -93,8 +93,10 @@ def test_label_lines_recover_a_planted_risk() -> None:
     assert ours.value[0] == pytest.approx(0.5, abs=0.03)
     assert ours.value[half] == pytest.approx(7 / 8, abs=0.03)
     assert ours.value[-1] == 1
-    assert ours.low is not None and ours.high is not None
-    assert (ours.low <= ours.value + 1e-9).all() and (ours.value <= ours.high + 1e-9).all()
+    assert ours.low is not None
+    assert ours.high is not None
+    assert (ours.low <= ours.value + 1e-9).all()
+    assert (ours.value <= ours.high + 1e-9).all()
     assert lines[RANDOM].value[half] == pytest.approx(0.75, abs=0.02)
     assert lines[ORACLE].value[half] == pytest.approx(1, abs=0.02)
     assert (ours.value >= lines[RANDOM].value - 0.02).all()
@@ -153,7 +155,9 @@ def test_a_sheet_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
     made = sheet(version=3)
     save(made, tmp_path / "frontier" / "1.npz")
     read = load(tmp_path / "frontier" / "1.npz")
-    assert read.facts == made.facts and read.kind == made.kind and read.audit == made.audit
+    assert read.facts == made.facts
+    assert read.kind == made.kind
+    assert read.audit == made.audit
     assert read.money.tolist() == made.money.tolist()
     assert read.ours.value.tolist() == made.ours.value.tolist()
     assert read.groups["domain"].words == made.groups["domain"].words

@@ -100,7 +100,7 @@ def test_batches_wait_until_they_are_full() -> None:
         project = scene(server, 30, strategy="random", mode=Mode.BATCH, batch_size=20)
         assert route(project)["routed"] == 20
         assert route(project).get("routed", 0) == 0
-        assert route(project, all=True)["routed"] == 10
+        assert route(project, everything=True)["routed"] == 10
         judge = live_of(project).judge
         assert judge is not None
         switch_on(project, judge, mode=Mode.OFF)

@@ -163,6 +163,19 @@ def test_laplace_is_the_inverse_hessian_at_the_optimum() -> None:
     assert gain == pytest.approx([d @ np.linalg.solve(H, d) for d in new], rel=1e-6)
 
 
+def test_one_sided_labels_and_a_single_direction_still_have_a_variance() -> None:
+    seed = planted.seed(40)
+    flat = np.tile([1.0, 0, 0, 0], (40, 1))
+
+    fitted = reward_uncertainty.fit(
+        replace(seed, human=np.ones(40), differences=flat), source="laplace"
+    )
+
+    gain = fitted.score(problem(np.eye(4))).gain
+    assert np.isfinite(gain).all()
+    assert gain[0] < gain[1] == pytest.approx(1 / proxy.RIDGE)
+
+
 def test_laplace_agrees_with_an_ensemble_on_where_it_is_unsure() -> None:
     """The spread of heads refitted on resampled seeds ranks as the variance does."""
     rng = np.random.default_rng(6)

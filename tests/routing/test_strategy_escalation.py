@@ -197,6 +197,24 @@ def test_where_people_tie_there_is_nothing_to_agree_with() -> None:
     assert escalation.fit(replace(made, human=human)).certificate.prompts == 70
 
 
+def test_a_judge_that_always_agrees_decides_alone_and_one_that_never_does_nothing() -> None:
+    made = seed(200)
+    agreeing = escalation.fit(replace(made, human=(made.judge > 0.5).astype(float)))
+    opposing = escalation.fit(replace(made, human=(made.judge < 0.5).astype(float)))
+
+    assert agreeing.certificate.coverage == pytest.approx(1, abs=0.02)
+    assert not opposing.certificate.holds
+    assert (opposing.score(made.problem).propensity == 1).all()
+
+
+def test_one_sided_labels_are_certified_as_any_others() -> None:
+    made = seed(200)
+    p = np.where(made.judge > 0.5, made.judge, 1 - made.judge)
+    sided = replace(made, human=np.ones(200), judge=p, problem=replace(made.problem, judge=p))
+
+    assert escalation.fit(sided).certificate.holds
+
+
 @pytest.mark.parametrize(("alpha", "delta"), [(0, 0.1), (0.1, 1)])
 def test_it_refuses_a_promise_that_means_nothing(alpha: float, delta: float) -> None:
     with pytest.raises(InvalidInput, match="between 0 and 1"):

@@ -142,9 +142,16 @@ def shown(project: Project, router: Router | None, wish: Mapping[str, str]) -> S
     sheet = sheet_of(router) if router else None
     if sheet is None:
         return None
-    payers = payers_of(project)
+    live = LiveRouting.objects.filter(project=project).first()
+    return show(sheet, payers_of(project), live, wish)
+
+
+def show(
+    sheet: Sheet, payers: list[Payer], live: LiveRouting | None, wish: Mapping[str, str]
+) -> Shown:
+    """`shown` of what is read already."""
     payer = chosen(payers, wish.get("allowance"))
-    money = spending_of(sheet, payer, LiveRouting.objects.filter(project=project).first())
+    money = spending_of(sheet, payer, live)
     saved = payer.allowance.limit if payer else None
     unit = unit_of(payer)
     limit = wished(wish, unit, otherwise=_start(money, saved))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal, InvalidOperation
 
 from django.utils.translation import gettext as _
 
@@ -26,6 +26,8 @@ class Scale:
     most: str
     step: str
     value: str
+    # Where a browser puts the slider for that value: on a whole step.
+    stood: str
 
 
 def chosen(payers: list[Payer], raw: str | None) -> Payer | None:
@@ -49,13 +51,15 @@ def unit_of(payer: Payer | None) -> str:
 def wished(form: Mapping[str, str], unit: str, otherwise: int) -> int:
     """The limit looked at, in millionths.
 
-    The field beside the slider wins where somebody changed it: without a script the two disagree.
+    The field beside the slider wins where somebody changed it, or nobody moved the slider: without
+    a script the two disagree, and the slider stands on whole steps (`stood`).
 
     Raises:
         InvalidInput: it is no amount.
     """
-    exact, was = form.get("exact", ""), form.get("was", "")
-    raw = exact if exact and exact != was else form.get("limit", "") or exact
+    exact, was, limit = (form.get(name, "") for name in ("exact", "was", "limit"))
+    unmoved = limit in {"", form.get("stood", "")}
+    raw = exact if exact and (exact != was or unmoved) else limit or exact
     return micros(raw) if raw else otherwise
 
 
@@ -82,8 +86,17 @@ def scale(money: Spending, unit: str, limit: int, saved: int | None) -> Scale:
     span = max(money.maximum, saved or 0, limit) - money.minimum
     quantum = Decimal(1).scaleb(-places)
     step = max((Decimal(span) / MILLION / 200).quantize(quantum), quantum)
-    steps = -(-max(Decimal(span) / MILLION, step) // step)
-    return Scale(least, str(Decimal(least) + steps * step), str(step), plain(limit, unit))
+    steps = (Decimal(span) / MILLION / step).to_integral_value(ROUND_CEILING)
+    most = Decimal(least) + max(steps, 1) * step
+    value = plain(limit, unit)
+    over = ((Decimal(value) - Decimal(least)) / step).to_integral_value(ROUND_HALF_UP)
+    stood = min(max(Decimal(least) + over * step, Decimal(least)), most)
+    return Scale(least, str(most), str(step), value, _short(stood))
+
+
+def _short(value: Decimal) -> str:
+    """As a browser writes a number: without zeros at its end."""
+    return f"{value.normalize():f}"
 
 
 def plain(amount: int, unit: str) -> str:

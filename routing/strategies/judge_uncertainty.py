@@ -59,11 +59,8 @@ class JudgeUncertainty:
             )
         known = np.stack(list(given.values()))
         doubts = np.nan_to_num(known, nan=0.0)
-        words = [WORDS[name] for name in given] + [SURE, UNKNOWN]
-        strongest = np.where(doubts.max(axis=0) >= 0.5, doubts.argmax(axis=0), len(given))
-        code = np.where(np.isnan(known).all(axis=0), len(given) + 1, strongest)
         gain = COMBINE[self.combine](doubts)
-        return scores(problem, gain, Phrases(code[:, None].astype(np.int64), words))
+        return scores(problem, gain, _reasons(known, doubts, [WORDS[name] for name in given]))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -75,6 +72,15 @@ class JudgeUncertainty:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         return cls(tuple(stored["signals"]), stored.get("combine", "max"))
+
+
+def _reasons(known: Floats, doubts: Floats, words: list[str]) -> Phrases:
+    """The two largest doubts of each instance from ½ up; else that the judge seems sure."""
+    order = np.argsort(-doubts, axis=0, kind="stable")[:2]
+    codes = np.where(np.take_along_axis(doubts, order, axis=0) >= 0.5, order, -1).T
+    sure = np.where(np.isnan(known).all(axis=0), len(words) + 1, len(words))
+    codes[:, 0] = np.where(codes[:, 0] < 0, sure, codes[:, 0])
+    return Phrases(codes.astype(np.int64), [*words, SURE, UNKNOWN])
 
 
 def doubt(table: FeatureTable, name: str) -> Floats | None:

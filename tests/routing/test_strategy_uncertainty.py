@@ -42,6 +42,15 @@ def test_every_signal_is_a_doubt_between_0_and_1() -> None:
     ]
 
 
+def test_both_of_two_doubts_are_said_the_larger_first() -> None:
+    made = problem(judge_flip=[1, 1], judge_confidence=[0.4, 0.9], panel_disagreement=[0, 1])
+
+    assert list(JudgeUncertainty().score(made).reason) == [
+        "judge flips when the order is swapped; judge unsure",
+        "judge flips when the order is swapped; other judges disagree",
+    ]
+
+
 def test_entropy_is_a_bit_at_a_half() -> None:
     assert entropy(np.array([0, 0.5, 1])).tolist() == [0, 1, 0]
 

@@ -154,7 +154,15 @@ def _curves(figures: Mapping[str, Any], level: str, y: str) -> Chart | None:
     colour = alt.Color(
         "name:N",
         scale=alt.Scale(domain=names, range=[styles[key][0] for key in keys]),
-        legend=alt.Legend(title=None, orient="bottom", columns=2, symbolType="stroke"),
+        legend=alt.Legend(
+            title=None,
+            orient="bottom",
+            columns=2,
+            symbolType="stroke",
+            symbolOpacity=1,
+            symbolSize=400,
+            symbolStrokeWidth=2.5,
+        ),
     )
     dash = alt.StrokeDash(
         "name:N", scale=alt.Scale(domain=names, range=[styles[key][1] for key in keys])

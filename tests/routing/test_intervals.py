@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from annotation.judges.report.ppi import weighted_mean
 from routing.lab.statistics import Resampler, Tally, tally
+from routing.strategies import audit
+from routing.strategies.selection import choose
 
 
 def test_a_tally_sums_hits_by_prompt() -> None:
@@ -56,3 +59,25 @@ def test_equal_arms_have_no_detectable_difference_and_nothing_counted_no_interva
     assert resampler.detectable(one, one) == pytest.approx(0)
     assert resampler.interval(nothing) is None
     assert resampler.detectable(nothing, nothing) is None
+
+
+def test_routed_labels_with_an_audit_arm_give_intervals_of_nominal_coverage() -> None:
+    """People's mean over all instances, from what a deterministic router bought: e = ε or 1."""
+    rng = np.random.default_rng(11)
+    keys = [f"i{i}" for i in range(1500)]
+    inside, off, share = 0, [], 0.2
+    for trial in range(200):
+        truth = rng.beta(2, 2, len(keys))
+        people = (rng.random(len(keys)) < truth).astype(float)
+        judge = np.clip(truth + rng.normal(0, 0.1, len(keys)), 0, 1)
+        routed = choose(
+            0.5 - np.abs(judge - 0.4), np.ones(len(keys)), 300, keys=keys, salt=str(trial)
+        )
+        labelled = audit.draw(keys, str(trial), share) | routed
+        chance = audit.propensities(routed, share)
+        found = weighted_mean(people, judge, labelled, chance, [str(i // 3) for i in range(1500)])
+        inside += found.low <= 0.5 <= found.high
+        off.append(found.value - 0.5)
+
+    assert 0.9 <= inside / 200 <= 0.985
+    assert abs(np.mean(off)) < 0.005

@@ -44,11 +44,11 @@ def with_mean_bins(one_hot: npt.NDArray[np.uint8], groups: Ints) -> Floats:
     So an unknown value counts as the mean bin of its feature.
     """
     X = one_hot.astype(np.float64)
-    starts = np.flatnonzero(np.diff(groups, prepend=-1))
-    sizes = np.bincount(groups) if len(groups) else np.zeros(0, np.int64)
-    for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):
-        block = X[:, start : start + size]
-        unknown = block.sum(axis=1) == 0
-        if unknown.any():
-            block[unknown] = 1 / size
+    if not len(groups):
+        return X
+    starts, sizes = np.flatnonzero(np.diff(groups, prepend=-1)), np.bincount(groups)
+    known = np.add.reduceat(one_hot, starts, axis=1)
+    for group in np.flatnonzero(~known.all(axis=0)):
+        columns = slice(starts[group], starts[group] + sizes[group])
+        X[known[:, group] == 0, columns] = 1 / sizes[group]
     return X

@@ -8,9 +8,14 @@ from django.views.decorators.http import require_safe
 
 from accounts.policies import Action, project_for
 from frontend.comparison import arm_in_use, comparison_chart, comparison_of
+from frontend.frontier.doors import rooms
 from frontend.pages import project_page, user_of
 from frontend.reads import budgets_of, has_simulated
-from routing.decisions.selectors import latest_router, split_by_domain, split_of
+from routing.decisions.models import Router
+from routing.decisions.selectors import split_by_domain, split_of
+from routing.frontier.explanation import ACCURACY, Effect, effects_of, unit_of
+from routing.frontier.selectors import router_in_use
+from routing.live.models import LiveRouting
 from routing.rounds.selectors import latest_round
 
 MOST_REASONS = 8
@@ -20,7 +25,8 @@ MOST_REASONS = 8
 @login_required
 def routing(request: HttpRequest, slug: str) -> HttpResponse:
     project = project_for(user_of(request), slug, Action.SEE_ROUTING)
-    row, router = latest_round(project), latest_router(project)
+    row, router = latest_round(project), router_in_use(project)
+    live = LiveRouting.objects.filter(project=project).first()
     comparison = comparison_of(row)
     budgets = list(budgets_of(project)[:3])[::-1]
     return project_page(
@@ -30,10 +36,12 @@ def routing(request: HttpRequest, slug: str) -> HttpResponse:
         "routing",
         round=row,
         router=router,
+        rooms=rooms(project, router, live),
         arms=split_of(project),
         domains=_percent(split_by_domain(project)),
         budgets=budgets,
-        why=_why(router.report.get("explanation", [])) if router else [],
+        why=_why(router) if router else [],
+        accuracy=router is not None and unit_of(router) == ACCURACY,
         comparison=comparison,
         chart=comparison_chart(comparison, arm_in_use(row)),
         ours=arm_in_use(row),
@@ -41,10 +49,10 @@ def routing(request: HttpRequest, slug: str) -> HttpResponse:
     )
 
 
-def _why(explanation: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _why(router: Router) -> list[Effect]:
     """The columns that weigh most in either direction, largest gain first."""
-    heaviest = sorted(explanation, key=lambda row: -abs(row["contrast"]))[:MOST_REASONS]
-    return sorted(heaviest, key=lambda row: -row["contrast"])
+    heaviest = sorted(effects_of(router), key=lambda row: -abs(row.contrast))[:MOST_REASONS]
+    return sorted(heaviest, key=lambda row: -row.contrast)
 
 
 def _percent(domains: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -114,7 +114,7 @@ def hold(holds: Sequence[Hold]) -> None:
         if each.amount < 0:
             raise InvalidInput(_("A reservation cannot be negative."))
         totals[each.budget_id] += each.amount
-    columns = [
+    columns: list[Any] = [
         [each.budget_id for each in holds],
         [each.subject for each in holds],
         [each.amount for each in holds],
@@ -162,7 +162,6 @@ def quantity(micros: int, unit: str, currency: str = "") -> str:
     return ngettext("%(n)s minute", "%(n)s minutes", count) % {"n": number}
 
 
-@transaction.atomic
 def settle(*, project_id: int, subject: str, prices: dict[str, int]) -> int:
     """Pay for the subject in every budget of the project that holds something for it.
 
@@ -177,7 +176,6 @@ def settle(*, project_id: int, subject: str, prices: dict[str, int]) -> int:
     )
 
 
-@transaction.atomic
 def give_back(*, project_id: int, subjects: Sequence[str]) -> int:
     """Release the subjects in every budget that holds something; returns how many entries."""
     return _in_holders(GIVE_BACK, project_id, list(subjects), {"subjects": list(subjects)})
@@ -186,7 +184,8 @@ def give_back(*, project_id: int, subjects: Sequence[str]) -> int:
 def _in_holders(
     statement: str, project_id: int, subjects: list[str], values: dict[str, Any]
 ) -> int:
-    with connection.cursor() as cursor:
+    # No savepoint: every submit passes here, and nobody goes on after an error of these.
+    with transaction.atomic(savepoint=False), connection.cursor() as cursor:
         cursor.execute(LOCK_HOLDERS, [project_id, subjects])
         budgets = [pk for (pk,) in cursor.fetchall()]
         if not budgets:

@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
 
 DRAWS = 2000
 # Fewer whole days than this say too little about how days differ: purchases are counted instead.
@@ -70,7 +73,7 @@ def forecast(spent: Spent, left: float, now: datetime, ends: datetime | None) ->
     return Forecast(outlook, rate, low, high, at, earliest, latest)
 
 
-def _rates(spent: Spent, exposure: float) -> np.ndarray:
+def _rates(spent: Spent, exposure: float) -> Floats:
     """Draws of the rate per day: days drawn again, or a Poisson number of equal purchases."""
     chance = np.random.default_rng(0)
     total = sum(spent.days) + spent.today
@@ -78,7 +81,7 @@ def _rates(spent: Spent, exposure: float) -> np.ndarray:
         mean = total / spent.purchases
         return chance.gamma(spent.purchases + 0.5, mean / exposure, DRAWS)
     days = np.asarray(spent.days, dtype=np.float64)
-    drawn = chance.choice(days, (DRAWS, len(days))).sum(axis=1)
+    drawn: Floats = chance.choice(days, (DRAWS, len(days))).sum(axis=1)
     return (drawn + spent.today) / exposure
 
 

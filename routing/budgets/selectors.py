@@ -30,7 +30,8 @@ SPENT = """
 WITH paid AS (
   SELECT DISTINCT ON (entry.subject) entry.subject, entry.settled_at, entry.annotator_id,
          entry.settled + entry.debt AS amount,
-         CASE WHEN entry.subject ~ '^slot:[0-9a-f-]{36}$' THEN substr(entry.subject, 6)::uuid END AS slot
+         CASE WHEN entry.subject ~ '^slot:[0-9a-f-]{36}$'
+              THEN substr(entry.subject, 6)::uuid END AS slot
   FROM routing_window AS w
   JOIN routing_allowance AS allowance ON allowance.id = w.allowance_id
   JOIN annotation_entry AS entry ON entry.budget_id = w.budget_id
@@ -81,7 +82,10 @@ def spent(project: Project, unit: str) -> list[Spending]:
     """What was settled under allowances of the unit, day by day, in millionths. One query."""
     with connection.cursor() as cursor:
         cursor.execute(SPENT, [project.pk, unit])
-        return [Spending(*row[:3], int(row[3]), int(row[4])) for row in cursor.fetchall()]
+        return [
+            Spending(day, spender, judge, int(amount), int(purchases))
+            for day, spender, judge, amount, purchases in cursor.fetchall()
+        ]
 
 
 def main_unit(allowances: Sequence[Allowance]) -> str:

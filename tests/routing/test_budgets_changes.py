@@ -9,12 +9,11 @@ from django.utils import timezone
 from accounts.models import Project
 from annotation.judges.models import JudgeRun
 from annotation.ledger import services as ledger
-from annotation.ledger.models import Entry
+from annotation.ledger.models import Budget, Entry
 from annotation.ledger.selectors import state
 from audit.models import Event
 from core.exceptions import BudgetExceeded, Conflict, InvalidInput
 from jobs.models import Job
-from routing.budgets import windows
 from routing.budgets.alerts import open_alerts, put_away, raise_alerts
 from routing.budgets.models import Alert, Allowance, Purse, Window
 from routing.budgets.purses import close_ended
@@ -47,7 +46,7 @@ def test_a_changed_limit_counts_at_once_and_in_windows_to_come(
     assert change(allowance, 3).version == 2
     reserve_purchases(project=project, purchases=[buy("a", 2)])
     tomorrow = timezone.now() + timedelta(days=1)
-    monkeypatch.setattr(windows.timezone, "now", lambda: tomorrow)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: tomorrow)
     assert states(project)["day"].limit == 3 * ONE
     assert [(e.action, e.data.get("limit")) for e in Event.objects.order_by("pk")][-1] == (
         "budget changed",
@@ -93,7 +92,7 @@ def test_a_window_that_many_open_at_once_is_one(project: Project) -> None:
         lambda n=n: reserve_purchases(project=project, purchases=[buy(str(n))]) for n in range(4)
     ]
     # The budget of the window that was deleted keeps its name.
-    ledger.Budget.objects.all().delete()
+    Budget.objects.all().delete()
     assert at_once(*wanted) == ["done"] * 4
     assert Window.objects.get().budget.reserved == 4 * ONE
 
@@ -135,7 +134,7 @@ def test_an_ended_budget_governs_nothing_and_its_reservations_are_settled(
 def test_what_is_no_budget_is_refused(project: Project, values: dict[str, Any]) -> None:
     allow(project, "taken", 1)
     with pytest.raises(InvalidInput):
-        allow(project, **({"name": "new", "limit": 1} | values))
+        allow(project, values.pop("name", "new"), values.pop("limit", 1), **values)
     assert Allowance.objects.count() == 1
 
 
@@ -207,7 +206,7 @@ def test_a_purse_that_cannot_be_paid_leaves_nothing_behind(project: Project) -> 
     with pytest.raises(BudgetExceeded):
         purse(project=project, name="run", amount=2 * ONE, judge=judge)
     assert not Purse.objects.exists()
-    assert not ledger.Budget.objects.filter(name="run").exists()
+    assert not Budget.objects.filter(name="run").exists()
 
 
 def test_labels_of_a_judge_are_counted_where_a_budget_counts_them(project: Project) -> None:
@@ -248,12 +247,12 @@ def test_a_purse_of_yesterday_is_closed_in_yesterdays_window(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = datetime(2026, 5, 1, 23, tzinfo=UTC)
-    monkeypatch.setattr(windows.timezone, "now", lambda: now)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: now)
     judge = free_judge(project)
     allow(project, "day", 10, period="day")
     budget = purse(project=project, name="run", amount=5 * ONE, judge=judge)
     ledger.settle(entry=ledger.reserve(budget=budget, subject="c", amount=ONE), amount=ONE)
-    monkeypatch.setattr(windows.timezone, "now", lambda: now + timedelta(hours=2))
+    monkeypatch.setattr("django.utils.timezone.now", lambda: now + timedelta(hours=2))
     assert states(project)["day"].reserved == 0
     close_purse(budget)
     old = Window.objects.order_by("starts_at")[0].budget

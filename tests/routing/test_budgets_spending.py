@@ -29,7 +29,7 @@ def project() -> Project:
 
 
 def at(monkeypatch: pytest.MonkeyPatch, moment: datetime) -> None:
-    monkeypatch.setattr(windows.timezone, "now", lambda: moment)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: moment)
 
 
 def test_a_purchase_is_set_aside_in_every_window_it_falls_under(project: Project) -> None:

@@ -66,7 +66,8 @@ def _page(
     slot = queue.claim(project=project, annotator=annotator, resume=True)
     terms = terms_of(project)
     form = _form(request, slot, terms, problem) if slot else None
-    keys = key_rows(terms.protocol, form.view.criteria if form else terms.criteria)
+    # Of all criteria: the next slot comes into this page, and may ask others.
+    keys = key_rows(terms.protocol, terms.criteria)
     context: dict[str, Any] = {"form": form, "keys": keys, "flag_kinds": flag_kinds()}
     context["progress"] = progress_of(annotator)
     if terms.protocol.qualify_count:

@@ -84,6 +84,14 @@ class Entry(TimeStamped):
                 name="ledger_entry_subject_unique",
             ),
         ]
+        indexes = [
+            # What is set aside for a label, in whichever budgets: every submit looks.
+            models.Index(
+                fields=["subject"],
+                name="ledger_entry_open",
+                condition=Q(state__in=("reserved", "unknown")),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.subject} {self.state}"

@@ -20,7 +20,7 @@ from routing.predictor.gains import Gains, with_mean_bins
 from routing.predictor.linear import Linear
 from routing.predictor.mixes import Hot, draw_mixes, feature_counts
 from routing.predictor.performance import Contrast, Model, Predictor
-from routing.strategies.hyper_seed import checked, cross_accuracy, halves, notes_of
+from routing.strategies.hyper_seed import cross_accuracy, halves, notes_of, usable
 from routing.strategies.hyper_selection import Rule, best_drawn, until_marginal
 from routing.strategies.problem import Problem, Scores, Seed, scores
 from routing.strategies.reasons import Phrases, strongest
@@ -254,7 +254,7 @@ def fit(
             tie everywhere, or an option that makes no sense.
     """
     how = Rule(**rule)
-    D = checked(seed)
+    seed, D = usable(seed)
     half = halves(seed.prompts, salt)
     rng = np.random.default_rng(rng_seed)
     cut = binning.fit(seed.problem.features)

@@ -12,20 +12,26 @@ from routing.strategies.problem import Seed
 LEAST, FEW = 10, 50
 
 
-def checked(seed: Seed) -> Floats:
-    """The embedding differences of a seed from which a router can be fitted.
+def usable(seed: Seed) -> tuple[Seed, Floats]:
+    """The part of a seed from which a router can be fitted, and its embedding differences.
+
+    Instances without an embedding are left out: their row is NaN.
 
     Raises:
-        InvalidInput: no embeddings, or fewer than 10 dual-labelled instances.
+        InvalidInput: no embeddings, or fewer than 10 dual-labelled instances with one.
     """
     if seed.differences is None:
         raise InvalidInput("The router's proxies need embeddings: run an encoder first.")
-    if len(seed) < LEAST:
+    rows = np.flatnonzero(np.isfinite(seed.differences).all(axis=1))
+    if len(rows) < LEAST:
         raise InvalidInput(
-            f"The seed has {len(seed)} dual-labelled instances; a router needs at least {LEAST}: "
-            f"label {LEAST - len(seed)} more."
+            f"The seed has {len(rows)} dual-labelled instances with embeddings; a router needs at "
+            f"least {LEAST}: label {LEAST - len(rows)} more."
         )
-    return seed.differences
+    D = np.asarray(seed.differences[rows], dtype=np.float64)
+    prompts = tuple(seed.prompts[i] for i in rows)
+    kept = Seed(seed.problem.take(rows), prompts, seed.human[rows], seed.judge[rows], D)
+    return kept, D
 
 
 def halves(prompts: tuple[str, ...], salt: str) -> Bools:

@@ -13,7 +13,7 @@ from core.exceptions import InvalidInput
 from routing.features.table import Floats
 from routing.predictor import influence, proxy
 from routing.strategies import learned_error
-from routing.strategies.hyper_seed import checked, halves, notes_of
+from routing.strategies.hyper_seed import halves, notes_of, usable
 from routing.strategies.learned_error import LearnedErrorRouter
 from routing.strategies.problem import Problem, Scores, Seed, scores
 
@@ -33,7 +33,8 @@ class InfluenceRouter:
     reads_judge: bool = True
 
     def score(self, problem: Problem) -> Scores:
-        """Gain = −E[Δℓ_eval] in nats per label; 0 where the judge was not asked.
+        """Gain = −E[Δℓ_eval] in nats per label; 0 where the judge was not asked or an embedding is
+        missing.
 
         Raises:
             InvalidInput: no embeddings or no judge labels, or another encoder than the seed's.
@@ -45,7 +46,7 @@ class InfluenceRouter:
         expected = np.where(judge > 0.5, 1 - guess.gain, guess.gain)
         expected = np.where(judge == 0.5, from_head, expected)
         gain = -influence.swap_effects(self.direction, D, _side(judge), expected)
-        return scores(problem, np.where(np.isnan(judge), 0.0, gain), guess.reason)
+        return scores(problem, np.nan_to_num(gain, nan=0.0), guess.reason)
 
     def _inputs(self, problem: Problem) -> tuple[Floats, Floats]:
         if problem.differences is None or problem.judge is None:
@@ -92,7 +93,7 @@ def fit(seed: Seed, *, salt: str = "influence", ridge: float = proxy.RIDGE) -> I
         InvalidInput: fewer than 10 dual-labelled instances or 4 prompts, no embeddings, or people
             or the judge tie everywhere.
     """
-    D = np.asarray(checked(seed), dtype=np.float64)
+    seed, D = usable(seed)
     half, judge = halves(seed.prompts, salt), _side(seed.judge)
     error = learned_error.fit(seed)
     directions, heads = [], []

@@ -203,6 +203,20 @@ def test_too_few_dual_labelled_instances_are_refused_with_the_number() -> None:
         hyper.fit(planted.seed(7))
 
 
+def test_instances_without_an_embedding_are_left_out() -> None:
+    seed = planted.seed(60)
+    assert seed.differences is not None
+    holes = seed.differences.copy()
+    holes[:15] = np.nan
+
+    router = hyper.fit(replace(seed, differences=holes), mixes=20)
+
+    assert router.dual_labelled == 45
+    holes[:55] = np.nan
+    with pytest.raises(InvalidInput, match="has 5 dual-labelled instances with embeddings"):
+        hyper.fit(replace(seed, differences=holes))
+
+
 @pytest.mark.parametrize(
     ("rule", "says"),
     [({"selection": "best"}, "top-k"), ({"share": 0.0}, "share"), ({"draws": 0}, "draw")],

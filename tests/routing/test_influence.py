@@ -82,10 +82,14 @@ def test_an_instance_that_the_judge_was_not_asked_about_gains_nothing() -> None:
     problem, judge, _ = problem_of(20, rng_seed=9)
     judge = np.where(np.arange(20) < 5, np.nan, judge)
     judge[5] = 0.5
+    assert problem.differences is not None
+    differences = problem.differences.copy()
+    differences[6] = np.nan
 
-    gain = router.score(replace(problem, judge=judge)).gain
+    gain = router.score(replace(problem, judge=judge, differences=differences)).gain
 
     assert gain[:5].tolist() == [0.0] * 5
+    assert gain[6] == 0
     assert np.isfinite(gain).all()
 
 

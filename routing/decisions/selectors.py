@@ -45,4 +45,6 @@ def split_by_domain(project: Project) -> list[dict[str, Any]]:
 
 
 def decisions_of(project: Project) -> QuerySet[Decision]:
-    return Decision.objects.filter(project=project).select_related("instance", "router", "criterion")
+    return Decision.objects.filter(project=project).select_related(
+        "instance", "router", "criterion"
+    )

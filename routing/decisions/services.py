@@ -32,6 +32,8 @@ class Choice:
     # The decision it takes the place of, and the criterion it is about; None: all of them.
     supersedes: uuid.UUID | None = None
     criterion_id: int | None = None
+    # Keys of the criteria that people are asked; none: all of them.
+    criteria: tuple[str, ...] = ()
 
 
 @transaction.atomic
@@ -55,7 +57,7 @@ def decide(
     )
     fresh = [choice for choice in choices if choice.instance_id not in assigned]
     rows = write_decisions(project=project, choices=fresh, router=router)
-    priority = {choice.instance_id: choice.priority for choice in choices}
+    of = {choice.instance_id: choice for choice in fresh}
     assign(
         project=project,
         items=[
@@ -66,7 +68,8 @@ def decide(
                 propensity=row.propensity,
                 overlap=overlap,
                 decision_id=row.id,
-                priority=priority[row.instance_id],
+                priority=of[row.instance_id].priority,
+                criteria=of[row.instance_id].criteria,
             )
             for row in rows
         ],

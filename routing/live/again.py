@@ -46,7 +46,10 @@ def mark_of(work: Work) -> str:
 
 def due(work: Work) -> bool:
     """Whether there is something to look at again."""
-    return work.live.router is not None and work.live.rerouted_for != mark_of(work)
+    # Criteria that were routed by themselves stay where they are.
+    if work.live.router is None or work.by_criterion:
+        return False
+    return work.live.rerouted_for != mark_of(work)
 
 
 def open_again(work: Work) -> list[int]:

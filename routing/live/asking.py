@@ -136,31 +136,45 @@ def ask(context: JobContext, work: Work, planned: Planned) -> str:
     return stopped
 
 
-def unasked(judge: Judge, criterion: Criterion, ids: Sequence[int] | None = None) -> Q:
-    """Instances that the judge has neither labelled nor tried to.
+def unasked(judge: Judge, criteria: Sequence[Criterion], ids: Sequence[int] | None = None) -> Q:
+    """Instances that the judge has neither labelled nor tried to, on one of the criteria.
 
     What it tried and failed is asked again from the judge's own page, not by every step.
     """
-    about = {"instance": OuterRef("pk"), "criterion": criterion}
-    labels = Annotation.objects.filter(annotator__judge=judge, superseded_by__isnull=True, **about)
-    calls = JudgeCall.objects.filter(judge=judge, **about)
-    found = ~Q(Exists(labels)) & ~Q(Exists(calls))
+    found = Q(pk__in=[])
+    for criterion in criteria:
+        about = {"instance": OuterRef("pk"), "criterion": criterion}
+        labels = Annotation.objects.filter(
+            annotator__judge=judge, superseded_by__isnull=True, **about
+        )
+        found |= ~Q(Exists(labels)) & ~Q(Exists(JudgeCall.objects.filter(judge=judge, **about)))
     return found if ids is None else found & Q(pk__in=ids)
 
 
-def askable(work: Work) -> list[tuple[Judge, Sequence[str], Sequence[str]]]:
-    """Who is asked about what was decided: judge, arms and destinations.
+@dataclass(frozen=True)
+class Debt:
+    """Who is to be asked on a criterion about what went to these destinations in these arms."""
+
+    judge: Judge
+    criterion: Criterion
+    arms: Sequence[str] = tuple(Arm.values)
+    to: Sequence[str] = (Destination.JUDGE, Destination.BOTH)
+
+
+def debts(work: Work) -> list[Debt]:
+    """Everybody who may have to be asked.
 
     The strong judge of a cascade labels the seed too: its threshold is set on it. Programs check
     what was sent to them.
     """
-    judged = [Destination.JUDGE, Destination.BOTH]
-    found: list[tuple[Judge, Sequence[str], Sequence[str]]] = [(work.judge, Arm.values, judged)]
-    if work.live.strategy == CASCADE and work.live.strong_judge is not None:
-        drawn = [Arm.SEED, Arm.EXPLORE, Arm.AUDIT]
-        found.append((work.live.strong_judge, drawn, judged))
-    if (program := verifier_of(work.project)) is not None:
-        found.append((program, Arm.values, [Destination.VERIFIER]))
+    found = []
+    for criterion in work.criteria:
+        found.append(Debt(work.judge, criterion))
+        if work.live.strategy == CASCADE and work.live.strong_judge is not None:
+            drawn = (Arm.SEED, Arm.EXPLORE, Arm.AUDIT)
+            found.append(Debt(work.live.strong_judge, criterion, arms=drawn))
+        if (program := verifier_of(work.project)) is not None:
+            found.append(Debt(program, criterion, to=(Destination.VERIFIER,)))
     return found
 
 
@@ -170,23 +184,24 @@ def verifier_of(project: Project) -> Judge | None:
     return rows.order_by("pk").first()
 
 
-def owed(
-    work: Work,
-    judge: Judge,
-    arms: Sequence[str] = Arm.values,
-    to: Sequence[str] = (Destination.JUDGE, Destination.BOTH),
-    most: int = MOST,
-) -> list[int]:
-    """Instances that were sent to the judge, here or beside people, and were not asked about."""
-    sent = Decision.objects.filter(
-        pk=OuterRef("assignment__decision_id"), destination__in=to, arm__in=arms
-    )
+def owed(work: Work, debt: Debt, most: int = MOST) -> list[int]:
+    """Instances that were sent to the judge, here or beside people, and were not asked about.
+
+    Where criteria were routed by themselves, the decision about this one says so.
+    """
+    standing = Decision.objects.filter(instance=OuterRef("pk"), superseded_by__isnull=True)
+    sent = standing.filter(destination__in=debt.to, arm__in=debt.arms)
+    apart = Exists(standing.filter(criterion__isnull=False))
+    whole = Q(Exists(sent.filter(criterion__isnull=True))) & ~Q(apart)
     rows = Instance.objects.filter(
-        Exists(sent), unasked(judge, work.criterion), project=work.project
+        whole | Q(Exists(sent.filter(criterion=debt.criterion))),
+        unasked(debt.judge, [debt.criterion]),
+        project=work.project,
+        assignment__isnull=False,
     ).exclude(state__in=[InstanceState.DROPPED, InstanceState.FLAGGED])
     return list(rows.order_by("pk").values_list("pk", flat=True)[:most])
 
 
 def owes(work: Work) -> bool:
     """Whether somebody is to be asked."""
-    return any(owed(work, judge, arms, to, 1) for judge, arms, to in askable(work))
+    return any(owed(work, debt, 1) for debt in debts(work))

@@ -50,7 +50,7 @@ def collect_seed(context: JobContext, work: Work, missing: int) -> Written | Non
     rows = rows_in_order(work, order[: min(MOST, missing)])
     if not rows:
         return None
-    arms = _arms(work, rows)
+    arms = arms_of(work, rows)
     asked = plan_judge(work, [row.pk for row in rows])
     choices = [
         _both(work, row, Arm.AUDIT if audited else Arm.EXPLORE if explored else Arm.SEED)
@@ -59,7 +59,7 @@ def collect_seed(context: JobContext, work: Work, missing: int) -> Written | Non
     audit = [each for each in choices if each.arm == Arm.AUDIT]
     paid = [row for row, audited in zip(rows, arms.audit, strict=True) if audited]
     others = [row for row, audited in zip(rows, arms.audit, strict=True) if not audited]
-    first = money.of_judge(work.judge, asked.most, len(rows))
+    first = money.of_judge(work.judge, asked.most, len(rows) * len(asked.criteria))
     fits = money.how_many(work, [*paid, *others], first=first)
     taken = {row.pk for row in others[: max(0, fits - len(paid))]}
     kept = [each for each in choices if each.arm != Arm.AUDIT and each.instance_id in taken]
@@ -73,7 +73,7 @@ def _both(work: Work, row: Row, arm: Arm) -> Choice:
     return Choice(row.pk, Destination.BOTH, arm, 1.0, REASONS[arm], price)
 
 
-def _arms(work: Work, rows: Sequence[Row]) -> Arms:
+def arms_of(work: Work, rows: Sequence[Row]) -> Arms:
     return draw_arms(
         [row.key for row in rows],
         work.salt,
@@ -83,7 +83,7 @@ def _arms(work: Work, rows: Sequence[Row]) -> Arms:
 
 
 def plan_judge(work: Work, ids: Sequence[int]) -> Planned:
-    return plan(work.judge, [work.criterion], ids)
+    return plan(work.judge, work.criteria, ids)
 
 
 def rows_in_order(work: Work, ids: Sequence[int]) -> list[Row]:
@@ -118,11 +118,11 @@ def route_batch(context: JobContext, work: Work, rows: Sequence[Row]) -> Written
     Raises:
         Stalled: the audit arm or the judge cannot be paid, or the judge cannot be asked.
     """
-    arms = _arms(work, rows)
+    arms = arms_of(work, rows)
     ask_first(context, work, rows, arms)
     scored = score(context, work, rows)
     chosen = choose_people(work, rows, arms, scored)
-    batch = _Batch(work, rows, arms, scored, chosen)
+    batch = Batch(work, rows, arms, scored, chosen)
     choices = [batch.choice(i) for i in range(len(rows))]
     audit = [each for each in choices if each.arm == Arm.AUDIT]
     return carry_out(context, work, audit, [each for each in choices if each.arm != Arm.AUDIT])
@@ -137,7 +137,11 @@ def choose_people(work: Work, rows: Sequence[Row], arms: Arms, scored: Scored) -
     order = _by_worth(scored.scores, drawn)
     audit, explore = np.flatnonzero(arms.audit), np.flatnonzero(arms.explore)
     asked = plan_judge(work, [row.pk for row in rows])
-    first = money.of_judge(work.judge, asked.most, len(rows)) if asked.most else []
+    first = (
+        money.of_judge(work.judge, asked.most, len(rows) * len(asked.criteria))
+        if asked.most
+        else []
+    )
     buying = [rows[i] for i in (*audit, *explore, *order)]
     fits = money.how_many(work, buying, first=first)
     explored = arms.explore if fits >= len(audit) + len(explore) else np.zeros_like(arms.explore)
@@ -166,7 +170,7 @@ def _propensities(work: Work, scored: Scored, unpaid: Bools, *, exploring: bool)
 
 
 @dataclass(frozen=True, eq=False)
-class _Batch:
+class Batch:
     """A batch with everything that is known of it."""
 
     work: Work

@@ -8,6 +8,7 @@ from annotation.instances.content import text_of
 from annotation.instances.models import Instance, Signal
 from annotation.judges.models import Judge
 from annotation.judges.verdicts import signal_name
+from annotation.projects.models import Criterion
 from routing.features.project import ProjectTable, feature_table
 from routing.features.services import compute_features
 from routing.features.store import text_features
@@ -23,13 +24,19 @@ from .writing import Stalled
 MICROS = 1_000_000
 
 
-def features_of(work: Work, ids: Sequence[int]) -> ProjectTable:
-    """The features of these instances, in this order."""
+def features_of(work: Work, ids: Sequence[int], criterion: Criterion | None = None) -> ProjectTable:
+    """The features of these instances, in this order; judges' signals on the main criterion or
+    the one that is given.
+
+    Raises:
+        Stalled: the strategy reads embeddings, and some are being computed.
+    """
+    about = criterion or work.criterion
     wanted = EMBEDDINGS in work.spec.needs
-    table = _read(work, ids, embeddings=wanted)
+    table = _read(work, ids, about, embeddings=wanted)
     if table.missing.get("text"):
         _compute(ids)
-        table = _read(work, ids, embeddings=wanted)
+        table = _read(work, ids, about, embeddings=wanted)
     if wanted and table.missing.get("embedding"):
         compute_features(project=work.project)
         raise Stalled(Stall.FEATURES, "Embeddings of new instances are being computed.")
@@ -71,9 +78,11 @@ def _p_of(work: Work, judge: Judge, ids: Sequence[int]) -> Floats:
     return np.array([stored.get(pk, np.nan) for pk in ids], dtype=np.float64)
 
 
-def _read(work: Work, ids: Sequence[int], *, embeddings: bool) -> ProjectTable:
+def _read(
+    work: Work, ids: Sequence[int], criterion: Criterion, *, embeddings: bool
+) -> ProjectTable:
     return feature_table(
-        work.project, ids, judge=work.judge, criterion=work.criterion, embeddings=embeddings
+        work.project, ids, judge=work.judge, criterion=criterion, embeddings=embeddings
     )
 
 

@@ -14,6 +14,7 @@ from django.db.models import Exists, OuterRef
 from annotation.consensus import services as consensus
 from annotation.consensus.models import Consensus, Scope
 from annotation.instances.models import Instance, InstanceState
+from annotation.projects.models import Criterion
 from annotation.queue.models import Arm, Slot, SlotState
 from core.exceptions import InvalidInput
 from jobs.models import Job
@@ -124,22 +125,31 @@ def fit(work: Work, why: Due, job: Job) -> Router:
     """
     LiveRouting.objects.filter(pk=work.live.pk).update(fitted_on=why.labelled)
     try:
-        seed = seed_of(work) if needs_seed(work) else None
-        fitted = registry.fit(work.live.strategy, seed, options_of(work))
+        # The main criterion's comes last: it is the one that makes the others count.
+        for criterion in work.criteria[:0:-1]:
+            _fit_one(work, why, job, criterion)
+        router = _fit_one(work, why, job, None)
     except InvalidInput as error:
         raise Stalled(Stall.FIT, f"No router can be fitted: {error.message}"[:300]) from error
-    router = save_router(
+    LiveRouting.objects.filter(pk=work.live.pk).update(router=router, drift={})
+    return router
+
+
+def _fit_one(work: Work, why: Due, job: Job, criterion: Criterion | None) -> Router:
+    """A router that speaks of one criterion; None: of the main one."""
+    seed = seed_of(work, criterion or work.criterion) if needs_seed(work) else None
+    fitted = registry.fit(work.live.strategy, seed, options_of(work))
+    return save_router(
         project=work.project,
         strategy=work.live.strategy,
         parameters=dict(fitted.to_json()),
         report=report_of(fitted, seed) | {"why": asdict(why)},
         dual_labelled=len(seed) if seed else 0,
         judge=work.judge,
+        criterion=criterion,
         extractors=features_of(work, []).extractors,
         job=job,
     )
-    LiveRouting.objects.filter(pk=work.live.pk).update(router=router, drift={})
-    return router
 
 
 def options_of(work: Work) -> dict[str, Any]:
@@ -148,16 +158,16 @@ def options_of(work: Work) -> dict[str, Any]:
     return {"salt": work.salt} | options if work.live.strategy == "random" else options
 
 
-def seed_of(work: Work) -> Seed:
-    """What the router is fitted on.
+def seed_of(work: Work, criterion: Criterion) -> Seed:
+    """What the router of a criterion is fitted on.
 
     Raises:
         InvalidInput: fewer than 50 instances carry both labels.
     """
     ids = dual_labelled(work)
     consensus.update(project=work.project, instance_ids=ids)
-    table = features_of(work, ids)
-    human = _people(work, table.ids.tolist())
+    table = features_of(work, ids, criterion)
+    human = _people(criterion, table.ids.tolist())
     both = ~(np.isnan(human) | np.isnan(table.judge))
     if both.sum() < FEWEST:
         raise InvalidInput(
@@ -181,11 +191,11 @@ def _seed(
     )
 
 
-def _people(work: Work, ids: Sequence[int]) -> Floats:
+def _people(criterion: Criterion, ids: Sequence[int]) -> Floats:
     """(n,) P(first preferred) by people's consensus; NaN where there is none."""
     stored = dict(
         Consensus.objects.filter(
-            instance__in=ids, criterion=work.criterion, scope=Scope.HUMAN
+            instance__in=ids, criterion=criterion, scope=Scope.HUMAN
         ).values_list("instance_id", "worth")
     )
     return np.array([stored[pk][0] if pk in stored else np.nan for pk in ids], dtype=np.float64)

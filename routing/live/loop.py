@@ -10,17 +10,17 @@
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from django.utils import timezone
 
-from annotation.judges.models import Judge
 from core.exceptions import InvalidInput
 from jobs.context import JobContext
 
 from . import again, asking, drift, fitting
 from .batches import MOST, collect_seed, route_batch, seed_missing
+from .by_criterion import route_by_criterion
 from .models import LiveRouting, Mode, Stall
 from .scoring import ask_or_stall
 from .work import Work, waiting
@@ -76,15 +76,15 @@ class Loop:
         return any(step(work) for step in steps)
 
     def _ask(self, work: Work) -> bool:
-        return any(self._ask_one(work, judge, arms, to) for judge, arms, to in asking.askable(work))
+        return any(self._ask_one(work, debt) for debt in asking.debts(work))
 
-    def _ask_one(self, work: Work, judge: Judge, arms: Sequence[str], to: Sequence[str]) -> bool:
-        ids = asking.owed(work, judge, arms, to)
+    def _ask_one(self, work: Work, debt: asking.Debt) -> bool:
+        ids = asking.owed(work, debt)
         if ids:
-            ask_or_stall(self.context, work, judge, ids)
+            ask_or_stall(self.context, work, debt.judge, ids, [debt.criterion])
             self.done["asked"] += len(ids)
-            if asking.owed(work, judge, arms, to) == ids:
-                raise Stalled(Stall.JUDGE, f"The judge {judge.name} gave no answer.")
+            if asking.owed(work, debt) == ids:
+                raise Stalled(Stall.JUDGE, f"The judge {debt.judge.name} gave no answer.")
         return bool(ids)
 
     def _fit(self, work: Work) -> bool:
@@ -117,7 +117,8 @@ class Loop:
         if not rows:
             return False
         try:
-            self._note(work, route_batch(self.context, work, rows))
+            route = route_by_criterion if work.by_criterion else route_batch
+            self._note(work, route(self.context, work, rows))
             drift.measure(work)
         except Raced:
             self.races += 1

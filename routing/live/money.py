@@ -16,23 +16,41 @@ from .models import LiveRouting
 from .work import Row, Work
 
 LABEL = 1_000_000
+# Of the price of one criterion asked alone.
+READING = 0.5
 
 
-def of_slots(live: LiveRouting, slots: Iterable[Slot]) -> list[Purchase]:
-    """What is bought with these slots (their pools read along)."""
+def of_slots(live: LiveRouting, slots: Iterable[Slot], criteria: int) -> list[Purchase]:
+    """What is bought with these slots, their pools read along; `criteria`: how many there are."""
     return [
-        _purchase(live, subject_of(slot.key), expert=bool(slot.pool and slot.pool.requires))
+        _purchase(
+            live,
+            subject_of(slot.key),
+            expert=bool(slot.pool and slot.pool.requires),
+            part=part_of(len(slot.criteria), criteria),
+        )
         for slot in slots
     ]
 
 
-def _purchase(live: LiveRouting, subject: str, *, expert: bool) -> Purchase:
+def part_of(asked: int, criteria: int) -> float:
+    """The part of a whole label's price that so many of the criteria cost; none asked means all.
+
+    Reading the instance is `READING` of what one criterion alone costs, and is paid once.
+    """
+    if not asked or criteria < 2:
+        return 1.0
+    return (READING + asked * (1 - READING)) / (READING + criteria * (1 - READING))
+
+
+def _purchase(live: LiveRouting, subject: str, *, expert: bool, part: float = 1.0) -> Purchase:
+    price = live.expert_price_micros if expert else live.human_price_micros
     return Purchase(
         subject=subject,
         spender=Spender.EXPERT if expert else Spender.REGULAR,
-        money=live.expert_price_micros if expert else live.human_price_micros,
+        money=round(price * part),
         labels=LABEL,
-        minutes=round(live.seconds_per_label / 60 * LABEL),
+        minutes=round(live.seconds_per_label / 60 * LABEL * part),
     )
 
 

@@ -7,9 +7,11 @@ import numpy as np
 
 from annotation.instances.models import Instance
 from annotation.judges.models import Judge
+from annotation.projects.models import Criterion
+from annotation.queue.models import Arm, Destination
 from core.exceptions import ApplicationError, BudgetExceeded
 from jobs.context import JobContext
-from routing.decisions.models import Decision
+from routing.decisions.models import Decision, Router
 from routing.features.table import Floats, Ints
 from routing.strategies import registry
 from routing.strategies.problem import STRONG, Problem, Scores, Strategy
@@ -69,25 +71,30 @@ def ask_first(context: JobContext, work: Work, rows: Sequence[Row], arms: Arms) 
     if not strategy_of(work).reads_judge:
         return
     ids = [row.pk for row in rows]
-    new = Instance.objects.filter(unasked(work.judge, work.criterion, ids))
-    planned = plan(
-        work.judge, [work.criterion], list(new.order_by("pk").values_list("pk", flat=True))
-    )
+    new = Instance.objects.filter(unasked(work.judge, work.criteria, ids)).order_by("pk")
+    planned = plan(work.judge, work.criteria, list(new.values_list("pk", flat=True)))
     audited = [row for row, drawn in zip(rows, arms.audit, strict=True) if drawn]
-    first = money.of_judge(planned.judge, planned.most, len(planned.instances))
+    labels = len(planned.instances) * len(planned.criteria)
+    first = money.of_judge(planned.judge, planned.most, labels)
     if audited and money.how_many(work, audited, first=first) < len(audited):
         raise Stalled(Stall.AUDIT, money.missing(work, audited, first))
-    ask_or_stall(context, work, planned.judge, planned.instances)
+    ask_or_stall(context, work, planned.judge, planned.instances, work.criteria)
 
 
-def ask_or_stall(context: JobContext, work: Work, judge: Judge, ids: Sequence[int]) -> None:
-    """Ask the judge about these instances on the main criterion.
+def ask_or_stall(
+    context: JobContext,
+    work: Work,
+    judge: Judge,
+    ids: Sequence[int],
+    criteria: Sequence[Criterion],
+) -> None:
+    """Ask the judge about these instances.
 
     Raises:
         Stalled: it cannot be paid or asked, or stopped before the end; the reason says which.
     """
     try:
-        stopped = ask(context, work, plan(judge, [work.criterion], ids))
+        stopped = ask(context, work, plan(judge, criteria, ids))
     except BudgetExceeded as error:
         raise Stalled(Stall.JUDGE, said(Stall.JUDGE, error)) from error
     except ApplicationError as error:
@@ -108,9 +115,9 @@ def score(context: JobContext, work: Work, rows: Sequence[Row]) -> Scored:
     if scores.rest is not None and work.live.strong_judge is not None:
         ids = [row.pk for row, to in zip(rows, scores.rest, strict=True) if to == STRONG]
         judge = work.live.strong_judge
-        new = Instance.objects.filter(unasked(judge, work.criterion, ids))
+        new = Instance.objects.filter(unasked(judge, [work.criterion], ids))
         if ids and (fresh := list(new.values_list("pk", flat=True))):
-            ask_or_stall(context, work, judge, fresh)
+            ask_or_stall(context, work, judge, fresh, [work.criterion])
             problem, scores = _scores(work, strategy, rows)
     wanted = wanted_of(
         strategy,
@@ -118,7 +125,7 @@ def score(context: JobContext, work: Work, rows: Sequence[Row]) -> Scored:
         scores,
         share=work.live.people_share,
         before=_before(work),
-        credit=0.0,
+        credit=_credit(work),
         salt=work.salt,
     )
     return Scored(scores, wanted, strategy.reads_judge)
@@ -127,6 +134,28 @@ def score(context: JobContext, work: Work, rows: Sequence[Row]) -> Scored:
 def _scores(work: Work, strategy: Strategy, rows: Sequence[Row]) -> tuple[Problem, Scores]:
     problem = problem_of(work, features_of(work, [row.pk for row in rows]), rows)
     return problem, strategy.score(problem)
+
+
+def scores_about(work: Work, criterion: Criterion, rows: Sequence[Row]) -> Scores:
+    """The scores on one criterion, by the router fitted for it, else by the main one's."""
+    mine = Router.objects.filter(
+        project=work.project, criterion=criterion, strategy=work.live.strategy
+    )
+    router = mine.order_by("-version").first() or work.live.router
+    if router is None:
+        raise Stalled(Stall.FIT, "No router is fitted yet.")
+    table = features_of(work, [row.pk for row in rows], criterion)
+    return registry.load(router.parameters).score(problem_of(work, table, rows))
+
+
+def _credit(work: Work) -> float:
+    """What the share of people left unspent in the batches before, in the currency."""
+    rows = Decision.objects.filter(
+        project=work.project, router=work.live.router, arm=Arm.ROUTED, superseded_by__isnull=True
+    )
+    people = rows.filter(destination__in=[Destination.HUMAN, Destination.BOTH]).count()
+    price = work.live.human_price_micros * work.protocol.overlap / MICROS
+    return (work.live.people_share * rows.count() - people) * price
 
 
 def _before(work: Work) -> Floats:

@@ -14,7 +14,7 @@ from routing.decisions.models import Decision
 from routing.strategies.registry import SPECS, Spec
 
 from . import fitting
-from .asking import owed
+from .asking import Debt, owed
 from .loop import KIND
 from .models import LiveRouting, Mode
 from .services import NOT_LIVE, live_of
@@ -63,7 +63,7 @@ def live_view(project: Project, *, recent: int = 12) -> LiveView:
         live=live,
         job=Job.objects.filter(project=project, kind=KIND).order_by("-pk").first(),
         waiting=waiting(project)[:MOST_COUNTED].count(),
-        owed=len(owed(work, work.judge)) if ready else 0,
+        owed=len(owed(work, Debt(work.judge, work.criterion))) if ready else 0,
         open_slots=slots.count(),
         split=split(project),
         progress=_progress(work) if ready else None,
@@ -94,7 +94,8 @@ def standing(project: Project) -> Any:
 
 def split(project: Project) -> list[dict[str, Any]]:
     """Standing decisions by arm: `{"arm", "people", "judge", "both", "verifier", "total"}`."""
-    rows = standing(project).order_by().values("arm", "destination").annotate(count=Count("pk"))
+    whole = standing(project).filter(criterion__isnull=True)
+    rows = whole.order_by().values("arm", "destination").annotate(count=Count("pk"))
     found: dict[str, Counter[str]] = {}
     for row in rows:
         found.setdefault(row["arm"], Counter())[row["destination"]] += row["count"]

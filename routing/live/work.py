@@ -57,6 +57,17 @@ class Work:
     def criterion(self) -> Criterion:
         return main_criterion(self.project)
 
+    @cached_property
+    def criteria(self) -> list[Criterion]:
+        """What is routed: each criterion by itself, or the main one on behalf of all."""
+        if self.live.per_criterion:
+            return list(self.project.criteria.all())
+        return [self.criterion]
+
+    @property
+    def by_criterion(self) -> bool:
+        return len(self.criteria) > 1
+
     @property
     def salt(self) -> str:
         return str(self.protocol.salt)

@@ -84,7 +84,7 @@ def reserve_slots(work: Work, instances: Iterable[int], stall: Stall) -> None:
         Stalled, Raced: a window cannot pay for all of them.
     """
     slots = Slot.objects.filter(instance__in=list(instances), state="open").select_related("pool")
-    purchases = money.of_slots(work.live, slots)
+    purchases = money.of_slots(work.live, slots, len(work.criteria))
     if not purchases:
         return
     try:

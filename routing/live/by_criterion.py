@@ -79,11 +79,12 @@ def _as_a_whole(work: Work, rows: Sequence[Row], found: CriteriaChoice) -> Score
     gains = np.stack([scores.gain for scores in found.scores], axis=1)
     asked = found.mask.any(axis=1)
     whole = np.where(found.mask, np.where(np.isfinite(gains), gains, 0), 0).sum(axis=1)
-    gain = np.where(asked, whole, gains.max(axis=1))
+    gain = np.asarray(np.where(asked, whole, gains.max(axis=1)), dtype=np.float64)
     cost = np.array([row.cost / money.LABEL for row in rows], dtype=np.float64)
     reasons = [found.reason(i) or CHEAPER for i in range(len(rows))]
-    scores = Scores(gain, cost, asked.astype(np.float64), reasons)
-    return Scored(scores, asked.astype(np.float64), strategy_of(work).reads_judge)
+    wanted = np.asarray(asked, dtype=np.float64)
+    scores = Scores(gain, cost, wanted, reasons)
+    return Scored(scores, wanted, strategy_of(work).reads_judge)
 
 
 def _whole(choice: Choice, found: CriteriaChoice, asked: Bools) -> Choice:

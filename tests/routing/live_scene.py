@@ -52,8 +52,8 @@ def route(project: Project, *, everything: bool = False, refit: bool = False) ->
     )
     job = run_queued(job)
     assert job.state == "succeeded", job.error
-    result: dict[str, Any] = job.result
-    return result
+    assert job.result is not None
+    return dict(job.result)
 
 
 def label_everything(project: Project, *, wrong_every: int = 0) -> int:

@@ -21,6 +21,14 @@ def live_tick() -> None:
     tick()
 
 
+@shared_task(name="routing.compare_standing")
+def compare_standing() -> None:
+    """Make standing comparisons again where enough labels came."""
+    from .lab.services import refresh_all  # noqa: PLC0415 - the web process starts without routers
+
+    refresh_all()
+
+
 @shared_task(name="routing.look_after_budgets")
 def look_after_budgets() -> None:
     """Close purses whose run has ended, and tell what passed 50, 80 or 100 per cent."""

@@ -15,6 +15,7 @@ from routing.decisions.models import Router
 from routing.decisions.selectors import split_by_domain, split_of
 from routing.frontier.explanation import ACCURACY, Effect, effects_of, unit_of
 from routing.frontier.selectors import router_in_use
+from routing.lab.selectors import standing_of
 from routing.live.models import LiveRouting
 from routing.rounds.selectors import latest_round
 
@@ -43,6 +44,7 @@ def routing(request: HttpRequest, slug: str) -> HttpResponse:
         why=_why(router) if router else [],
         accuracy=router is not None and unit_of(router) == ACCURACY,
         comparison=comparison,
+        standing=standing_of(project),
         chart=comparison_chart(comparison, arm_in_use(row)),
         ours=arm_in_use(row),
         simulated=has_simulated(project),

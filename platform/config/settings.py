@@ -154,6 +154,7 @@ CELERY_BEAT_SCHEDULE = {
     "rounds": {"task": "routing.continue_rounds", "schedule": 20},
     "live": {"task": "routing.live_tick", "schedule": 20},
     "budgets": {"task": "routing.look_after_budgets", "schedule": 60},
+    "standing": {"task": "routing.compare_standing", "schedule": 300},
     "people": {"task": "annotation.look_after", "schedule": 60},
     "leases": {"task": "annotation.expire_leases", "schedule": 60},
 }

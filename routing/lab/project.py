@@ -7,7 +7,7 @@ figures, never a label.
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -62,8 +62,11 @@ def dual_of(
     criterion: Criterion | None = None,
     *,
     only: Collection[int] | None = None,
+    as_live: bool = False,
 ) -> DualSet:
     """Every pair with a human label and one of the judge; `only` these instances.
+
+    `as_live`: with the features that live routing reads, instead of all evidence there is.
 
     Raises:
         InvalidInput: there is none.
@@ -81,11 +84,11 @@ def dual_of(
     table = feature_table(project, kept, judge=judge, criterion=criterion, embeddings=True)
     left_out = {NO_PAIR: len(votes) - len(ids) if only is None else 0}
     left_out[NO_VERDICT] = len(ids) - len(kept)
-    return _dual(project, judge, table, votes, mine, panel, left_out)
+    dual = _dual(judge, table, votes, mine, panel, left_out)
+    return replace(dual, features=table.table) if as_live else dual
 
 
 def _dual(  # noqa: PLR0917
-    project: Project,
     judge: Judge,
     table: ProjectTable,
     votes: Votes,
@@ -126,7 +129,7 @@ def _dual(  # noqa: PLR0917
         judge_name=judge.name,
         simulated=RecordedLabel.objects.filter(instance__in=ids[:CHUNK], simulated=True).exists(),
         left_out={
-            why: count for why, count in (left_out | {NO_EMBEDDING: lacking}).items() if count
+            why: count for why, count in {**left_out, NO_EMBEDDING: lacking}.items() if count
         },
     )
 
@@ -144,7 +147,7 @@ def report_of(project: Project, judge: Judge) -> tuple[DualSet, Bools]:
         .order_by("created_at")
         .values_list("instance_id", "arm")
     )
-    dual = dual_of(project, judge, only=set(arms))
+    dual = dual_of(project, judge, only=set(arms), as_live=True)
     arm_of = _arms(project, dual.keys, arms)
     reported = audit.reporting(dual.prompts, project.protocol.salt)
     audited = np.array([arm_of[key] == Arm.AUDIT for key in dual.keys], dtype=bool)
@@ -240,7 +243,8 @@ def _recorded_verdicts(project: Project) -> dict[str, Said]:
             answers[name, pk].append(Answer(tuple(order) if order else None, tuple(ranking)))
     found: dict[str, Said] = defaultdict(dict)
     for (name, pk), given in answers.items():
-        if verdict := merge(given):
+        verdict = merge(given)
+        if verdict and verdict.p is not None:
             flip = np.nan if verdict.flipped is None else float(verdict.flipped)
             found[name][pk] = (verdict.p, flip)
     return found

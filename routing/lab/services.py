@@ -89,6 +89,13 @@ def refresh_standing(project: Project) -> Replay | None:
     return row
 
 
+def refresh_all() -> None:
+    """The standing comparison of every project that routes live, where it is due."""
+    live = LiveRouting.objects.filter(router__isnull=False, judge__isnull=False)
+    for each in live.select_related("project").order_by("pk"):
+        refresh_standing(each.project)
+
+
 def run_replay(context: JobContext) -> dict[str, Any]:
     """The job: read, replay, keep the figures; tells its progress after every seed.
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from annotation.instances.models import Instance
 from annotation.judges.models import Judge
 from annotation.judges.services import create_judge
 from core.exceptions import Conflict, InvalidInput
+from jobs.models import Job
 from jobs.runner import run_queued
 from routing.decisions.models import Decision, Router
 from routing.lab import services
@@ -58,6 +60,20 @@ def critic(project: Project) -> Judge:
     return create_judge(project=project, name="critic", model="critic")
 
 
+def ran(row: Replay) -> Job:
+    """The job of a replay, run here; the row then says what came out."""
+    assert row.job
+    job = run_queued(row.job)
+    row.refresh_from_db()
+    return job
+
+
+def figures(row: Replay) -> dict[str, Any]:
+    assert row.figures
+    found: dict[str, Any] = row.figures
+    return found
+
+
 def wanted(critic: Judge, **values: object) -> Wanted:
     given = {"seeds": 2, "budgets": (0.5,), "strategies": ("learned",), "truth": CONSENSUS}
     return Wanted(judge=critic, **given | values)  # type: ignore[arg-type]
@@ -91,13 +107,12 @@ def test_the_job_writes_figures_and_a_second_one_waits(project: Project, critic:
     with pytest.raises(Conflict):
         start_replay(project=project, wanted=wanted(critic))
 
-    job = run_queued(row.job)
-    row.refresh_from_db()
+    job = ran(row)
 
     assert job.state == "succeeded", job.error
     assert (job.done, job.total) == (2, 2)
-    assert row.figures["instances"] == SIZE
-    assert {"learned", "random", "oracle"} <= {p["key"] for p in row.figures["points"]}
+    assert figures(row)["instances"] == SIZE
+    assert {"learned", "random", "oracle"} <= {p["key"] for p in figures(row)["points"]}
 
 
 def test_too_few_labels_fail_the_job_in_words(project: Project, critic: Judge) -> None:
@@ -106,8 +121,7 @@ def test_too_few_labels_fail_the_job_in_words(project: Project, critic: Judge) -
     ).delete()
     row = start_replay(project=project, wanted=wanted(critic))
 
-    job = run_queued(row.job)
-    row.refresh_from_db()
+    job = ran(row)
 
     assert job.state == "failed"
     assert "42 instances" in job.error
@@ -117,7 +131,7 @@ def test_too_few_labels_fail_the_job_in_words(project: Project, critic: Judge) -
 def test_a_budget_below_the_audit_arm_names_the_minimum(project: Project, critic: Judge) -> None:
     row = start_replay(project=project, wanted=wanted(critic, budgets=(0.01,)))
 
-    assert "give at least" in run_queued(row.job).error
+    assert "give at least" in ran(row).error
 
 
 @pytest.mark.parametrize(
@@ -186,19 +200,19 @@ def test_the_standing_comparison_comes_with_labels_and_not_twice(
     assert refresh_standing(project) is None
     monkeypatch.setattr(services, "REFRESH_AFTER", 1)
     person = make_annotator(project)
-    audited = project.instances.filter(decisions__arm="audit").first()
+    audited = project.instances.filter(decisions__arm="audit")[0]
     make_annotation(audited, person, ranking=[1, 2])
 
     row = refresh_standing(project)
 
     assert row is not None
     assert refresh_standing(project) is None
-    job = run_queued(row.job)
+    job = ran(row)
     assert job.state == "succeeded", job.error
     standing = standing_of(project)
     assert standing is not None
-    assert standing.figures["prompts"] < 12
-    assert "few prompts" in standing.figures["prompts_note"]
+    assert figures(standing)["prompts"] < 12
+    assert "few prompts" in figures(standing)["prompts_note"]
     assert refresh_standing(project) is None
 
 
@@ -220,7 +234,7 @@ def test_the_page_starts_a_replay_and_shows_what_came_out(chief: Client, critic:
     assert reply["Location"] == reverse("replay", args=["lab", row.pk])
     assert row.options["budgets"] == [0.25, 0.5]
     assert "The replay is running" in chief.get(reply["Location"]).content.decode()
-    run_queued(row.job)
+    ran(row)
     shown = chief.get(reply["Location"]).content.decode()
     assert "Learned combination" in shown
     assert "<b>First" not in shown
@@ -232,16 +246,15 @@ def test_figures_are_downloaded_in_every_form(chief: Client, critic: Judge) -> N
     row = start_replay(project=critic.project, wanted=wanted(critic))
     address = reverse("replay-download", args=["lab", row.pk, "csv"])
     assert chief.get(address).status_code == 404
-    run_queued(row.job)
-    row.refresh_from_db()
+    ran(row)
 
     rows = list(csv.DictReader(io.StringIO(chief.get(address).content.decode())))
     report = chief.get(reverse("replay-download", args=["lab", row.pk, "md"]))
-    figures = chief.get(reverse("replay-download", args=["lab", row.pk, "json"])).json()
+    sent = chief.get(reverse("replay-download", args=["lab", row.pk, "json"])).json()
 
-    assert len(rows) == len(row.figures["points"])
-    assert row.figures["verdict"] in report.content.decode()
-    assert figures == row.figures
+    assert len(rows) == len(figures(row)["points"])
+    assert figures(row)["verdict"] in report.content.decode()
+    assert sent == row.figures
     assert chief.get(reverse("replay-download", args=["lab", row.pk, "exe"])).status_code == 404
 
 

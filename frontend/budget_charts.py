@@ -10,15 +10,13 @@ from django.utils.translation import gettext as _
 from annotation.ledger.several import MICROS
 from frontend.charts import COLOURS, Chart, both_widths
 from frontend.numbers import local
-from routing.budgets.selectors import Spending
-
-DAYS = 30
+from routing.budgets.selectors import SHOWN_DAYS, Spending
 
 
 def spending_chart(rows: Sequence[Spending], unit: str, today: date) -> Chart | None:
     """What was spent each day on people and judges: 30 days at most; None without any."""
     week = today - timedelta(days=6)
-    first = max(today - timedelta(days=DAYS - 1), min([week, *(row.day for row in rows)]))
+    first = max(today - timedelta(days=SHOWN_DAYS - 1), min([week, *(row.day for row in rows)]))
     by_day: dict[tuple[date, str], int] = defaultdict(int)
     for row in rows:
         by_day[row.day, "judges" if row.spender == "judges" else "people"] += row.amount

@@ -25,8 +25,10 @@ CROSS JOIN LATERAL (
 LEFT JOIN LATERAL (
   SELECT entry.reserved AS price FROM annotation_entry AS entry
   WHERE entry.budget_id = budget.id AND entry.subject NOT LIKE 'purse:%%'
-    AND committed.amount * 5 >= budget.limit * 4
-  ORDER BY entry.id DESC LIMIT 1) AS last ON true
+    AND committed.amount * 5 >= budget.limit * 4 AND NOT EXISTS (
+      SELECT 1 FROM routing_alert AS known WHERE known.window_id = w.id AND known.percent = 100)
+  -- Plus nothing: the window's own entries are sorted, not all entries walked from the end.
+  ORDER BY entry.id + 0 DESC LIMIT 1) AS last ON true
 CROSS JOIN unnest(ARRAY[50, 80, 100]) AS told(percent)
 WHERE allowance.ended_at IS NULL AND budget.limit > 0
   AND w.starts_at <= %(now)s AND (w.ends_at IS NULL OR w.ends_at > %(now)s)

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from django.db import connection
 from django.utils import timezone
@@ -18,6 +18,7 @@ from .windows import current_windows
 
 # How far back the forecast looks.
 LOOK_BACK = timedelta(days=14)
+SHOWN_DAYS = 30
 BY_DAY = """
 SELECT w.allowance_id, (entry.settled_at AT TIME ZONE 'UTC')::date AS day,
        sum(entry.settled + entry.debt), count(*)
@@ -25,18 +26,19 @@ FROM routing_window AS w JOIN annotation_entry AS entry ON entry.budget_id = w.b
 WHERE w.allowance_id = ANY(%s) AND entry.state = 'settled' AND entry.settled_at >= %s
 GROUP BY 1, 2 ORDER BY 1, 2
 """
-# A label stands in every window it fell under: it is counted once.
+# A label stands in every window it fell under, at one price: it is counted once.
 SPENT = """
 WITH paid AS (
-  SELECT DISTINCT ON (entry.subject) entry.subject, entry.settled_at, entry.annotator_id,
-         entry.settled + entry.debt AS amount,
+  SELECT entry.subject, max(entry.settled_at) AS settled_at,
+         max(entry.annotator_id) AS annotator_id, max(entry.settled + entry.debt) AS amount,
          CASE WHEN entry.subject ~ '^slot:[0-9a-f-]{36}$'
               THEN substr(entry.subject, 6)::uuid END AS slot
   FROM routing_window AS w
   JOIN routing_allowance AS allowance ON allowance.id = w.allowance_id
   JOIN annotation_entry AS entry ON entry.budget_id = w.budget_id
   WHERE allowance.project_id = %s AND allowance.unit = %s AND entry.state = 'settled'
-  ORDER BY entry.subject, entry.id
+    AND entry.settled_at >= %s
+  GROUP BY entry.subject
 )
 SELECT (paid.settled_at AT TIME ZONE 'UTC')::date,
        CASE WHEN judge.id IS NOT NULL OR paid.subject LIKE 'purse:%%' THEN 'judges'
@@ -79,9 +81,10 @@ class Outline:
 
 
 def spent(project: Project, unit: str) -> list[Spending]:
-    """What was settled under allowances of the unit, day by day, in millionths. One query."""
+    """What was settled under allowances of the unit in the last 30 days, by day. One query."""
+    since = _midnight(timezone.now()) - timedelta(days=SHOWN_DAYS - 1)
     with connection.cursor() as cursor:
-        cursor.execute(SPENT, [project.pk, unit])
+        cursor.execute(SPENT, [project.pk, unit, since])
         return [
             Spending(day, spender, judge, int(amount), int(purchases))
             for day, spender, judge, amount, purchases in cursor.fetchall()
@@ -110,13 +113,17 @@ def forecast_of(window: Window) -> Forecast:
     return _forecast(window, _recent([window.allowance_id], now), now)
 
 
+def _midnight(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 Days = dict[date, tuple[int, int]]
 
 
 def _recent(allowances: Sequence[int], now: datetime) -> dict[int, Days]:
     """By allowance: by day, what was settled and in how many purchases."""
     found: dict[int, Days] = defaultdict(dict)
-    since = (now - LOOK_BACK).replace(hour=0, minute=0, second=0, microsecond=0)
+    since = _midnight(now - LOOK_BACK)
     with connection.cursor() as cursor:
         cursor.execute(BY_DAY, [list(allowances), since])
         for allowance, day, amount, purchases in cursor.fetchall():
@@ -135,7 +142,7 @@ def _spent(days: Days, now: datetime) -> Spent:
     today = now.date()
     first = min(days, default=today)
     whole = [first + timedelta(days=n) for n in range((today - first).days)]
-    passed = (now - now.replace(hour=0, minute=0, second=0, microsecond=0)) / timedelta(days=1)
+    passed = (now - _midnight(now)) / timedelta(days=1)
     return Spent(
         days=[days.get(day, (0, 0))[0] for day in whole],
         today=days.get(today, (0, 0))[0],

@@ -1,15 +1,19 @@
 """A label is bought in every window that it falls under, or not at all."""
 
+import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts.models import Project
+from annotation.labels.services import Answer, submit
 from annotation.ledger.models import Entry
 from annotation.ledger.services import settle_subject
+from annotation.queue.flags import drop
 from annotation.queue.money import free_money, reserve_like, subject_of
 from core.exceptions import BudgetExceeded, Conflict
 from routing.budgets import windows
@@ -201,3 +205,32 @@ def test_statements_are_as_many_for_one_as_for_a_thousand(project: Project) -> N
         return len(seen)
 
     assert statements(1) == statements(1000)
+
+
+def test_a_submit_pays_everywhere_with_the_time_it_took(project: Project) -> None:
+    allow(project, "money", 10)
+    allow(project, "minutes", 10, unit="minutes", period="week")
+    annotator = make_annotator(project)
+    since = timezone.now() - timedelta(hours=1)
+    slot = make_slot(make_instance(project), annotator, leased_at=since)
+    reserve_purchases(project=project, purchases=[buy(str(slot.key), 2, minutes=5 * ONE)])
+    submit(
+        slot_key=slot.key,
+        annotator=annotator,
+        client_id=uuid.uuid4(),
+        answers=[Answer("overall", [1, 2])],
+        seconds=120,
+    )
+    now = states(project)
+    assert (now["money"].settled, now["money"].reserved) == (2 * ONE, 0)
+    assert (now["minutes"].settled, now["minutes"].reserved) == (2 * ONE, 0)
+
+
+def test_an_instance_that_is_dropped_gives_back_what_its_places_hold(project: Project) -> None:
+    allow(project, "all", 10)
+    allow(project, "day", 10, period="day")
+    instance = make_instance(project, state="flagged")
+    slot = make_slot(instance, state="withdrawn")
+    reserve_purchases(project=project, purchases=[buy(str(slot.key), 2)])
+    drop(instance=instance, by=None)
+    assert {each.reserved for each in states(project).values()} == {0}

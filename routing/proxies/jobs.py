@@ -20,6 +20,7 @@ from routing.features.project import feature_table
 from routing.predictor import fine_tunes
 from routing.predictor.fine_tunes import Pairs, Size
 from training.runs.commands import run_in
+from training.runs.folders import allowed_folder
 
 from .services import CHILD
 
@@ -36,7 +37,7 @@ def run_full_proxies(context: JobContext) -> dict[str, Any]:
     size = Size(**context.arguments["size"])
     pairs = pairs_of(project, Judge.objects.get(pk=context.arguments["judge"]))
     plan = fine_tunes.design(pairs, size, salt=project.protocol.salt)
-    options = fine_tunes.fit_options(**context.arguments["options"])
+    options = fine_tunes.fit_options(**_allowed(context.arguments["options"]))
     folders = fine_tunes.prepare(context.folder, pairs, plan, size.seeds, options)
     children = [child for child in (_child(context, folder) for folder in folders) if child]
     context.log(f"{len(children)} of {len(folders)} fine-tunes are to be trained.")
@@ -57,6 +58,13 @@ def run_full_proxy(context: JobContext) -> dict[str, Any]:
     folder = Path(settings.VAR_DIR) / "jobs" / str(job) / name
     run_in(context, "fit", folder)
     return {"accuracy": fine_tunes.accuracy_in(folder)}
+
+
+def _allowed(options: dict[str, Any]) -> dict[str, Any]:
+    """The options with a model folder that may be read."""
+    if not options.get("base"):
+        return options
+    return options | {"base": str(allowed_folder(options["base"], holds="config.json"))}
 
 
 def _child(context: JobContext, folder: Path) -> Job | None:

@@ -87,7 +87,7 @@ def scale(money: Spending, unit: str, limit: int, saved: int | None) -> Scale:
     quantum = Decimal(1).scaleb(-places)
     step = max((Decimal(span) / MILLION / 200).quantize(quantum), quantum)
     steps = (Decimal(span) / MILLION / step).to_integral_value(ROUND_CEILING)
-    most = Decimal(least) + max(steps, 1) * step
+    most = Decimal(least) + max(steps, Decimal(1)) * step
     value = plain(limit, unit)
     over = ((Decimal(value) - Decimal(least)) / step).to_integral_value(ROUND_HALF_UP)
     stood = min(max(Decimal(least) + over * step, Decimal(least)), most)

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
+import numpy as np
+
 from routing.decisions.models import Router
+from routing.features.binning import Binning
+from routing.predictor.performance import contrasts
 from routing.strategies.learned_evidence import Column
 
-LEARNED = "learned"
+LEARNED, LEARNED_ERROR = "learned", "learned-error"
 # In what a contrast is counted: accuracy of a reward model per label, or log-odds of an error.
 ACCURACY, LOG_ODDS = "accuracy", "log-odds"
 _WIDTH = NormalDist().inv_cdf(0.975)
@@ -71,6 +75,8 @@ def effects_of(router: Router) -> list[Effect]:
     ]
     if not found and router.strategy == LEARNED:
         found = _weights(router.parameters)
+    if not found and router.strategy == LEARNED_ERROR:
+        found = _contrasts(router.parameters)
     return sorted(found, key=lambda each: -each.contrast)
 
 
@@ -87,6 +93,14 @@ def _weights(stored: Mapping[str, Any]) -> list[Effect]:
         )
         for column, weight, error in parts
     ]
+
+
+def _contrasts(stored: Mapping[str, Any]) -> list[Effect]:
+    """Coefficients against the mean bin of their feature; the fit gives no intervals."""
+    cut = Binning.from_json(stored["binning"])
+    _, values = contrasts(np.array(stored["coefficients"]), cut.groups)
+    pairs = zip(cut.columns, values.tolist(), strict=True)
+    return [Effect(column, value, None, None, None) for column, value in pairs]
 
 
 def changes(now: Router, before: Router | None) -> list[Change]:

@@ -15,12 +15,14 @@ from core.hashing import unit_interval
 from routing.decisions.models import Router
 from routing.features.project import ProjectTable, feature_table
 from routing.features.table import Bools, FeatureTable, Floats, Ints
+from routing.live.features import with_tiers
 from routing.live.models import LiveRouting
 from routing.live.work import Row, Work
 from routing.predictor import proxy
 from routing.predictor.gains import with_mean_bins
-from routing.strategies import audit, hyper, registry
+from routing.strategies import audit, registry
 from routing.strategies.hyper import HyperRouter
+from routing.strategies.hyper_seed import cross_accuracy, halves
 from routing.strategies.judge_uncertainty import SIGNALS, JudgeUncertainty
 from routing.strategies.learned_error import disagrees
 from routing.strategies.problem import Problem, Scores, Seed, Strategy
@@ -84,7 +86,7 @@ class Scoring:
 
     @cached_property
     def table(self) -> ProjectTable:
-        return self.features([row.pk for row in self.asked[1]])
+        return self.features([row.pk for row in self.asked[1]], embeddings=self.embeds)
 
     def features(self, ids: list[int] | tuple[int, ...], embeddings: bool = False) -> ProjectTable:
         return feature_table(
@@ -95,11 +97,28 @@ class Scoring:
             embeddings=embeddings,
         )
 
+    @property
+    def embeds(self) -> bool:
+        """Whether scoring reads embeddings; HyPER reads them in its fit only."""
+        reads = registry.EMBEDDINGS in registry.spec_of(self.row.strategy).needs
+        return reads and not isinstance(self.router, HyperRouter)
+
     @cached_property
     def problem(self) -> Problem:
         cost = np.array([row.cost / MICROS for row in self.asked[1]])
         table = self.table
-        return Problem(table.keys, table.table, cost, table.judge, table.differences)
+        return self.problem_of(table, cost)
+
+    def problem_of(self, table: ProjectTable, cost: Floats) -> Problem:
+        """The table as strategies read it, with what stronger judges and programs said."""
+        D = None if table.differences is None else np.nan_to_num(table.differences)
+        return Problem(
+            table.keys,
+            with_tiers(Work(self.live), table),
+            cost,
+            table.judge,
+            None if D is None else D.astype(np.float64),
+        )
 
     @cached_property
     def dual(self) -> Dual | None:
@@ -200,21 +219,18 @@ def _oracle(work: Scoring, pool: Pool) -> Line | None:
     table = work.features(dual.ids, embeddings=True)
     if table.differences is None:
         return None
-    known = np.isfinite(table.differences).all(axis=1)
-    D = table.differences[known].astype(np.float64)
+    known: Bools = np.asarray(np.isfinite(table.differences).all(axis=1))
     if known.sum() < FEWEST_DUAL:
         return None
     prompts = tuple(p for p, has in zip(dual.prompts, known, strict=True) if has)
-    problem = Problem(table.keys, table.table, np.ones(len(table))).take(known)
+    problem = work.problem_of(table, np.ones(len(table))).take(known)
+    D = problem.differences
+    assert D is not None  # noqa: S101 - narrows the type
     seed = Seed(problem, prompts, dual.human[known], dual.judge[known], D)
-    half = hyper.halves(prompts, "frontier")
+    half = halves(prompts, "frontier")
 
     def accuracy(labels: Floats) -> Floats:
-        hits = []
-        for train in (half, ~half):
-            heads = proxy.fit_heads(D[train], labels[:, train])
-            hits.append(proxy.head_hits(heads, D[~train], seed.human[~train]))
-        return np.asarray(np.hstack(hits).mean(axis=1))
+        return cross_accuracy(D, labels, seed.human, half, proxy.RIDGE)
 
     return measured_oracle(seed, accuracy, pool)
 
@@ -229,10 +245,8 @@ def _labels(
             "the judge is wrong cannot be told yet."
         )
     decided = work.calibrating
-    table = work.features(dual.ids)
-    problem = Problem(
-        table.keys, table.table, np.ones(len(table)), table.judge, table.differences
-    ).take(decided)
+    table = work.features(dual.ids, embeddings=work.embeds)
+    problem = work.problem_of(table, np.ones(len(table))).take(decided)
     seen = {OURS: work.router.score(problem).gain}
     if UNCERTAINTY in scores:
         seen[UNCERTAINTY] = JudgeUncertainty().score(problem).gain

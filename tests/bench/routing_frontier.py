@@ -119,7 +119,7 @@ def sheet(**facts: object) -> Sheet:
         tuple(lines),
         {
             name: grouped(
-                np.array([f"value {i}" for i in range(size)])[rng.integers(0, size, INSTANCES)],
+                [f"value {i}" for i in rng.integers(0, size, INSTANCES).tolist()],
                 orders["ours"],
             )
             for name, size in tags.items()
@@ -169,6 +169,7 @@ def over_http() -> Iterator[tuple[str, float, str]]:
             reply = client.get(address, headers={"HX-Request": "true"})
             assert reply.status_code == 200, reply.status_code
 
+        # Above the others lies a request in which Python collects garbage of all generations.
         yield "frontier_100k_http_ms", slowest(move), "ms"
         transaction.set_rollback(True)
 

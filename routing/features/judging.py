@@ -14,7 +14,7 @@ from annotation.projects.models import Criterion
 from annotation.projects.selectors import main_criterion
 from core.columns import numbers
 
-from .rows import Rows
+from .rows import Rows, among
 from .table import Floats
 
 # Who is no member of a panel: what they say is no opinion of a reader.
@@ -53,35 +53,37 @@ class Judging:
         margins. (A margin of more than 4.6 / scale is read as 4.6 / scale: p is kept in
         [0.01, 0.99].)
         """
-        p = self._read(rows, P, (*self.panel, *self.rewards))
-        unknown = np.full(len(rows), np.nan)
-        mine = p.get(self.judge.pk, unknown) if self.judge else unknown
+        p, flip, gap = self._read(rows)
         found: dict[str, Floats] = {}
         if self.judge:
-            found["judge_confidence"] = np.abs(2 * mine - 1)
-            for name in (FLIP, GAP):
-                found[name] = self._read(rows, name, [self.judge])[self.judge.pk]
+            found["judge_confidence"] = np.abs(2 * p[self.judge.pk] - 1)
+            found["judge_flip"], found["judge_gap"] = flip, gap
         if len(self.panel) > 1:
             found |= panel(np.array([p[each.pk] for each in self.panel]))
         if self.strong:
             found["strong_confidence"] = np.abs(2 * p[self.strong.pk] - 1)
         if self.rewards:
             found |= rewards(np.array([_margin(each, p[each.pk]) for each in self.rewards]))
-        return found, mine
+        return found, p[self.judge.pk] if self.judge else flip
 
-    def _read(self, rows: Rows, kind: str, judges: Sequence[Judge]) -> dict[int, Floats]:
-        """By judge the (n,) signals of a kind; of two versions the one written last."""
-        names = [signal_name(kind, judge, self.criterion) for judge in judges]
-        values = np.full((len(judges), len(rows)), np.nan)
-        if names:
+    def _read(self, rows: Rows) -> tuple[dict[int, Floats], Floats, Floats]:
+        """By judge its p, and flip and gap of `judge`, each (n,); of two versions the last one."""
+        asked = {each.pk: each for each in (*self.panel, *self.rewards)}
+        if self.judge:
+            asked[self.judge.pk] = self.judge
+        wanted = [(P, each) for each in asked.values()]
+        if self.judge:
+            wanted += [(FLIP, self.judge), (GAP, self.judge)]
+        names = [signal_name(kind, judge, self.criterion) for kind, judge in wanted]
+        values = np.full((len(names) + (0 if self.judge else 2), len(rows)), np.nan)
+        for chunk in rows.chunks() if names else ():
             numbered = [When(name=name, then=Value(i)) for i, name in enumerate(names)]
             place = Case(*numbered, output_field=IntegerField())
-            for chunk in rows.chunks():
-                stored = Signal.objects.filter(instance__in=chunk, name__in=names)
-                found = numbers(stored, "id", place, "instance_id", "value")
-                _, which, instance, value = found[:, np.argsort(found[0])]
-                values[which.astype(np.int64), rows.of(instance)] = value
-        return {judge.pk: row for judge, row in zip(judges, values, strict=True)}
+            stored = Signal.objects.filter(instance__in=among(chunk), name__in=names)
+            found = numbers(stored, "id", place, "instance_id", "value")
+            _, which, instance, value = found[:, np.argsort(found[0])]
+            values[which.astype(np.int64), rows.of(instance)] = value
+        return dict(zip(asked, values, strict=False)), values[-2], values[-1]
 
 
 def _strong(judge: Judge | None, panel: Sequence[Judge]) -> Judge | None:

@@ -16,7 +16,7 @@ from annotation.projects.models import Criterion
 from .extractors import ENCODED_FEATURES, TEXT, TEXT_FEATURES, encoded_by
 from .judging import Judging
 from .models import Embedding, FeatureVector
-from .rows import CHUNK, Rows
+from .rows import CHUNK, Rows, among
 from .table import FeatureTable, Floats, Ints, joined
 
 Singles = npt.NDArray[np.float32]
@@ -110,7 +110,7 @@ def _about(project: Project, instance_ids: Sequence[int]) -> list[_About]:
     wanted = list(dict.fromkeys(instance_ids))
     known: dict[int, _About] = {}
     for start in range(0, len(wanted), CHUNK):
-        rows = Instance.objects.filter(project=project, pk__in=wanted[start : start + CHUNK])
+        rows = Instance.objects.filter(project=project, pk__in=among(wanted[start : start + CHUNK]))
         fields = ("pk", "external_id", "prompt_hash", "tags", KeyTextTransform(DOMAIN, "metadata"))
         known |= {row[0]: _About(*row) for row in rows.values_list(*fields)}
     return [known[pk] for pk in wanted if pk in known]
@@ -133,7 +133,7 @@ def _differences(rows: Rows, encoder: str) -> Singles | None:
     """(n, d) the first completion's vector minus the second's; None where nothing is stored."""
     found: Singles | None = None
     for chunk in rows.chunks():
-        stored = Embedding.objects.filter(instance__in=chunk, extractor=encoder)
+        stored = Embedding.objects.filter(instance__in=among(chunk), extractor=encoder)
         held = list(stored.values_list("instance_id", "vectors", "dimensions"))
         pairs = [(pk, kept) for pk, kept, size in held if len(kept) == 4 * size]
         if not pairs:
@@ -154,8 +154,9 @@ def _categories(about: Sequence[_About]) -> dict[str, tuple[str, ...]]:
         for name, value in _named(each):
             given.setdefault(name, []).append(value)
         for name, values in given.items():
-            column = found.setdefault(name, [""] * len(about))
-            column[row] = joined(values)
+            if name not in found:
+                found[name] = [""] * len(about)
+            found[name][row] = joined(values)
     return {name: tuple(values) for name, values in sorted(found.items())}
 
 

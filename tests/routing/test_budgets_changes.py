@@ -20,6 +20,8 @@ from routing.budgets.purses import close_ended
 from routing.budgets.services import change_limit, end_allowance
 from routing.budgets.spending import close_purse, purse, release_purchases, reserve_purchases
 from routing.tasks import look_after_budgets
+from tests.annotation.judge_scene import PRICE, begin, finish, scene
+from tests.endpoint.client import endpoint
 from tests.factories import make_project
 from tests.races import at_once
 
@@ -267,3 +269,20 @@ def test_released_labels_can_be_bought_again_and_entries_stay_on_the_books(
         reserve_purchases(project=project, purchases=[buy("a")])
         release_purchases(project=project, subjects=["slot:a"])
     assert Entry.objects.filter(state="released").count() == 3
+
+
+def test_a_run_out_of_a_purse_is_charged_for_its_calls_and_labels() -> None:
+    with endpoint() as server:
+        judge, _ = scene(server, 5)
+        project = judge.project
+        allow(project, "money", 10)
+        allow(project, "labels", 10, unit="labels", spender="judges")
+        budget = purse(project=project, name="run", amount=ONE, judge=judge, labels=5)
+        run = finish(begin(judge, budget))
+        calls = server.bill()["calls"]
+    assert run.counts["answered"] == 5
+    assert states(project)["money"].reserved == ONE
+    look_after_budgets()
+    now = states(project)
+    assert (now["money"].settled, now["money"].reserved) == (calls * PRICE, 0)
+    assert (now["labels"].settled, now["labels"].reserved) == (5 * ONE, 0)

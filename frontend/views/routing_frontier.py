@@ -97,8 +97,9 @@ def frontier_prepare(request: HttpRequest, slug: str) -> HttpResponse:
 def frontier_save(request: HttpRequest, slug: str) -> HttpResponse:
     """Make the budget looked at the allowance's limit."""
     project = project_for(user_of(request), slug, Action.MANAGE_BUDGETS)
-    payer = chosen(payers_of(project), request.POST.get("allowance") or "0")
-    assert payer is not None  # noqa: S101 - a number is chosen or refused
+    payer = chosen(payers_of(project), request.POST.get("allowance"))
+    if payer is None or "allowance" not in request.POST:
+        return _page(request, project, QueryDict(), refused=_("Choose a budget."), status=422)
     allowance = payer.allowance
     try:
         limit = micros(request.POST.get("limit", ""))

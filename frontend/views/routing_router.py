@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -86,7 +87,7 @@ def router_behind(request: HttpRequest, slug: str, version: int) -> HttpResponse
     row = _router(project, version)
     column = request.GET.get("column", "")
     if not column:
-        raise NotFound(_("This router has no such column."))
+        return redirect("router-version", slug, version)
     found, count = behind(project, row, column)
     return project_page(
         request,

@@ -28,6 +28,7 @@ from core.hashing import content_hash
 from jobs.models import Job
 from routing.budgets.models import Allowance
 from routing.budgets.services import create_allowance
+from routing.decisions.models import Router
 from routing.lab.models import Replay
 from routing.rounds.models import Round
 from tests.factories import make_annotator, make_instance, make_project, make_slot, make_user
@@ -71,6 +72,15 @@ def _ids(project: Project) -> dict[str, int | str]:
         "instance_id": instance.pk,
         "key": str(slot.key),
         "number": row.number,
+        # Another one in each world, so that none has the other's.
+        "version": Router.objects.create(
+            project=project,
+            version=project.pk,
+            strategy="random",
+            parameters={},
+            report={},
+            dual_labelled=0,
+        ).version,
         "run_id": run.pk,
         "snapshot_id": snapshot.pk,
         "export_id": make_export(snapshot).pk,

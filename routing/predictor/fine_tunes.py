@@ -150,7 +150,7 @@ def prepare(
                 "data": {"train": str(train), "eval": str(held)},
                 "seed": seed,
                 "keep": "last",
-            } | options
+            } | dict(options)
             workdir = folder / f"mix-{mix}-seed-{seed}"
             workdir.mkdir(parents=True, exist_ok=True)
             (workdir / "config.json").write_text(json.dumps(config))

@@ -26,7 +26,9 @@ class Linear:
     alpha: float
 
     @classmethod
-    def fit(cls, counts: Floats, target: Floats, alpha: float = ALPHA) -> Self:
+    def fit(cls, counts: Floats, target: Floats, alpha: float | None = None) -> Self:
+        """`alpha` None: 10."""
+        alpha = ALPHA if alpha is None else alpha
         intercept, coefficients = ridge(counts, target, alpha)
         return cls(intercept, tuple(float(c) for c in coefficients), alpha)
 

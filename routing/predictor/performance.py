@@ -151,8 +151,6 @@ def fit_model(kind: str, counts: Floats, target: Floats, alpha: float | None = N
     """Raises InvalidInput, naming the known ones, for a kind of model that there is not."""
     if kind not in MODELS:
         raise InvalidInput(f"There is no predictor {kind!r}: choose one of {', '.join(MODELS)}.")
-    if kind == Linear.kind:
-        return Linear.fit(counts, target, ALPHA if alpha is None else alpha)
     return MODELS[kind].fit(counts, target, alpha)
 
 

@@ -79,9 +79,15 @@ class Quadratic:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         columns = len(stored["mean"])
-        parts = [np.array(stored[name], dtype=np.float64) for name in ("mean", "scale", "linear")]
         pairs = np.array(stored["pairs"], dtype=np.float64).reshape(columns, columns)
-        return cls(stored["intercept"], *parts, pairs, stored["alpha"])
+        return cls(
+            stored["intercept"],
+            np.array(stored["mean"], dtype=np.float64),
+            np.array(stored["scale"], dtype=np.float64),
+            np.array(stored["linear"], dtype=np.float64),
+            pairs,
+            stored["alpha"],
+        )
 
 
 def _inverse(scale: Floats) -> Floats:

@@ -138,7 +138,7 @@ class HyperRouter:
             "best": self.predictor.best,
             "models": models,
             "rule": asdict(self.rule),
-            "gains": {"share": self.rule.share} | self.seed_gains,
+            "gains": {"share": self.rule.share} | dict(self.seed_gains),
             "explanation": [
                 asdict(row) | {"feature": features[row.column]} for row in self.explanation
             ],

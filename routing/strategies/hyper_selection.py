@@ -86,7 +86,7 @@ def best_drawn(
     for _ in range(draws):
         mask = draw_at(rows, kind, cost, budget, rng)
         counts = np.bincount(kind[mask], minlength=len(rows)) @ rows.astype(np.float64)
-        reached = float(predict(counts[None])[0])
+        reached = float(predict(np.asarray(counts, dtype=np.float64)[None])[0])
         if reached > best:
             best, found = reached, mask
     return found

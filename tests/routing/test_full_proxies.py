@@ -178,10 +178,11 @@ def test_every_mix_is_trained_once_on_the_queue_of_models(
 
     assert job.state == "succeeded", job.error
     children = Job.objects.filter(kind=CHILD, parent=job)
+    assert job.result is not None
     assert {child.queue for child in children} == {"gpu"}
     assert [child.state for child in children] == ["succeeded"] * 4
     full = [row["full_accuracy"][0] for row in job.result["mixes"]]
-    assert full == [child.result["accuracy"] for child in children.order_by("pk")]
+    assert full == [(child.result or {})["accuracy"] for child in children.order_by("pk")]
     assert job.result["evaluation_pairs"] == 8
     # Another attempt finds everything trained; no weights are left on the disk.
     context = JobContext(job)

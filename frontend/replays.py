@@ -50,7 +50,7 @@ _STYLES = {
     "learned": ("var(--human)", [1, 0]),
     "hyper-linear": ("var(--accent)", [1, 0]),
     "influence": ("var(--good)", [1, 0]),
-    "judge-uncertainty": ("var(--warn)", [1, 0]),
+    "judge-uncertainty": ("var(--bad)", [1, 0]),
     ORACLE: ("var(--ink)", [6, 3]),
     RANDOM: ("var(--ink-3)", [2, 3]),
     ALL_HUMAN: ("var(--b)", [10, 4]),
@@ -160,7 +160,8 @@ def _curves(figures: Mapping[str, Any], level: str, y: str) -> Chart | None:
             columns=2,
             symbolType="stroke",
             symbolOpacity=1,
-            symbolSize=400,
+            symbolSize=250,
+            columnPadding=14,
             symbolStrokeWidth=2.5,
         ),
     )

@@ -57,7 +57,7 @@ class Loop:
             self.context.log(stalled.reason, "warning")
             return dict(self.done) | {"stalled": str(stalled.stall), "reason": stalled.reason}
         live = self.work().live
-        if live.stall != Stall.FIT or live.router is not None:
+        if live.stall != Stall.FIT or self.done["routed"] or self.done["fitted"]:
             _note_stall(live, Stall.NONE, "")
         return dict(self.done)
 

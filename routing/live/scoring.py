@@ -9,7 +9,7 @@ from annotation.instances.models import Instance
 from annotation.judges.models import Judge
 from annotation.projects.models import Criterion
 from annotation.queue.models import Arm, Destination
-from core.exceptions import ApplicationError, BudgetExceeded
+from core.exceptions import ApplicationError, BudgetExceeded, InvalidInput
 from jobs.context import JobContext
 from routing.decisions.models import Decision, Router
 from routing.features.table import Floats, Ints
@@ -133,7 +133,11 @@ def score(context: JobContext, work: Work, rows: Sequence[Row]) -> Scored:
 
 def _scores(work: Work, strategy: Strategy, rows: Sequence[Row]) -> tuple[Problem, Scores]:
     problem = problem_of(work, features_of(work, [row.pk for row in rows]), rows)
-    return problem, strategy.score(problem)
+    try:
+        return problem, strategy.score(problem)
+    except InvalidInput as error:
+        # A strategy of programs without one, of reward models without theirs.
+        raise Stalled(Stall.FIT, f"The strategy cannot score: {error.message}"[:300]) from error
 
 
 def scores_about(work: Work, criterion: Criterion, rows: Sequence[Row]) -> Scores:

@@ -1,13 +1,19 @@
 """Live routing end to end: from what comes in to decisions, places, labels and a router."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
+from annotation.instances.reading import Line
+from annotation.instances.services import import_records
 from annotation.labels.models import Annotation
 from annotation.ledger.models import Entry
 from annotation.queue.models import Arm, Assignment, Destination, Slot
 from routing.decisions.models import Decision, Router
 from routing.features.extractors import TEXT
 from routing.live.loop import something_to_do
+from routing.live.models import Stall
 from routing.live.services import live_of
 from tests.endpoint.client import endpoint
 from tests.routing.live_scene import holds, label_everything, route, scene, work_of
@@ -60,3 +66,41 @@ def test_a_seed_is_labelled_twice_then_the_router_is_fitted_and_the_rest_is_rout
     routed = Decision.objects.filter(project=project, router=router)
     assert routed.exclude(gain=None).count() == routed.count()
     assert holds(project)
+
+
+def test_an_import_rings_and_new_dual_labels_bring_the_next_router(
+    django_capture_on_commit_callbacks: Callable[..., Any],
+) -> None:
+    with endpoint() as server:
+        project = scene(
+            server, 120, strategy="learned", seed_size=50, refit_after=2, explore_share=0.25
+        )
+        route(project)
+        label_everything(project, wrong_every=5)
+        route(project)
+        first = Router.objects.get()
+        label_everything(project, wrong_every=5)
+        route(project)
+        again = Router.objects.exclude(pk=first.pk).get()
+        assert (again.version, again.report["why"]["trigger"]) == (2, "labels")
+        assert again.report["why"]["numbers"]["new"] >= 2
+
+        line = {
+            "id": "late",
+            "messages": [{"role": "user", "content": "Late?"}],
+            "completions": [{"text": "quality=0.9 yes"}, {"text": "quality=0.1 no"}],
+        }
+        with django_capture_on_commit_callbacks(execute=True):
+            import_records(project=project, lines=[Line(1, line)], reveal=True)
+        route(project)
+    late = Decision.objects.get(instance__external_id="late")
+    assert late.router == again
+    assert holds(project)
+
+
+def test_a_strategy_without_what_it_reads_says_so() -> None:
+    with endpoint() as server:
+        project = scene(server, 10, strategy="verifier-first")
+        assert route(project)["stalled"] == Stall.FIT
+    assert "verifier" in live_of(project).stall_reason
+    assert not Decision.objects.exists()

@@ -79,8 +79,8 @@ def test_a_version_shows_what_it_learned_and_what_to_be_warned_of() -> None:
 
 def test_a_version_says_what_changed_since_the_one_before() -> None:
     project = make_project()
-    make_router(project, **{"a": (0.001, 0.0005, 0.0015), "old": (0, 0, 0)})
-    make_router(project, spearman=0.6, **{"a": (0.003, 0.0025, 0.0035), "new": (0, 0, 0)})
+    make_router(project, a=(0.001, 0.0005, 0.0015), old=(0, 0, 0))
+    make_router(project, spearman=0.6, a=(0.003, 0.0025, 0.0035), new=(0, 0, 0))
     text = read(project, 2)
     assert "Against v1" in text
     assert "+10.00 → +30.00" in text

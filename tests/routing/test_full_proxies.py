@@ -168,6 +168,8 @@ def test_every_mix_is_trained_once_on_the_queue_of_models(
 ) -> None:
     settings.JOBS_INLINE = True
     settings.MODEL_ROOTS = [tmp_path]
+    # Numbers of jobs begin again with every test data base; folders must too.
+    settings.VAR_DIR = tmp_path / "var"
     options: dict[str, Any] = {"base": base(tmp_path), "steps": 2, "freeze_layers": 0}
     size = Size(mixes=4, seeds=1, train=12, evaluate=8, steps=2)
     job = compare_proxies(project=judge.project, judge=judge, size=size, options=options)

@@ -6,6 +6,7 @@ from routing.features.models import Embedding, FeatureVector
 from routing.lab.models import Replay
 from routing.live.models import LiveRouting
 from routing.rounds.models import Round
+from routing.rules.models import RuleSet
 
 __all__ = [
     "Alert",
@@ -18,5 +19,6 @@ __all__ = [
     "Replay",
     "Round",
     "Router",
+    "RuleSet",
     "Window",
 ]

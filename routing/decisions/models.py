@@ -55,6 +55,10 @@ class Decision(TimeStamped):
     criterion = models.ForeignKey(
         "annotation.Criterion", models.PROTECT, null=True, related_name="+"
     )
+    # The version of the project's rules that decided; null: the draw or the router did.
+    rules = models.ForeignKey(
+        "routing.RuleSet", models.PROTECT, null=True, related_name="+", db_index=False
+    )
     # The decision it takes the place of: nobody had labelled under that one.
     supersedes = models.ForeignKey("self", models.SET_NULL, null=True, related_name="superseded_by")
 

@@ -87,11 +87,12 @@ def test_an_import_rings_and_new_dual_labels_bring_the_next_router(
 
         line = {
             "id": "late",
-            "messages": [{"role": "user", "content": "Late?"}],
-            "completions": [{"text": "quality=0.9 yes"}, {"text": "quality=0.1 no"}],
+            "prompt": "Late?",
+            "responses": [{"text": "quality=0.9 yes"}, {"text": "quality=0.1 no"}],
         }
         with django_capture_on_commit_callbacks(execute=True):
             import_records(project=project, lines=[Line(1, line)], reveal=True)
+        assert project.jobs.filter(kind="routing.live", state="queued").exists()
         route(project)
     late = Decision.objects.get(instance__external_id="late")
     assert late.router == again

@@ -13,10 +13,17 @@ def latest_router(project: Project) -> Router | None:
     return Router.objects.filter(project=project).order_by("-version").first()
 
 
+def standing(project: Project) -> QuerySet[Decision]:
+    """One for each instance: about it as a whole, and none has taken its place."""
+    return Decision.objects.filter(
+        project=project, criterion__isnull=True, superseded_by__isnull=True
+    )
+
+
 def split_of(project: Project) -> list[dict[str, Any]]:
     """Counts by destination and arm: `{"destination", "arm", "count"}`, largest first."""
     counts = (
-        Decision.objects.filter(project=project, superseded_by__isnull=True)
+        standing(project)
         .values("destination", "arm")
         .annotate(count=Count("id"))
         .order_by("-count")
@@ -31,7 +38,8 @@ def split_by_domain(project: Project) -> list[dict[str, Any]]:
     """
     rows: dict[str, dict[str, Any]] = {}
     counts = (
-        Decision.objects.filter(project=project, arm="routed", superseded_by__isnull=True)
+        standing(project)
+        .filter(arm="routed")
         .values("instance__metadata__domain", "destination")
         .annotate(count=Count("id"))
     )

@@ -11,6 +11,7 @@ from accounts.models import Project
 from annotation.queue.models import Slot, SlotState
 from jobs.models import Job
 from routing.decisions.models import Decision
+from routing.decisions.selectors import standing as once
 from routing.strategies.registry import SPECS, Spec
 
 from . import fitting
@@ -87,15 +88,14 @@ def _progress(work: Work) -> Progress | None:
 
 
 def standing(project: Project) -> Any:
-    """The decisions that count: none has taken their place."""
+    """The decisions in force, those about single criteria beside those about the instance."""
     rows = Decision.objects.filter(project=project, superseded_by__isnull=True)
     return rows.select_related("instance", "router", "criterion")
 
 
 def split(project: Project) -> list[dict[str, Any]]:
     """Standing decisions by arm: `{"arm", "people", "judge", "both", "verifier", "total"}`."""
-    whole = standing(project).filter(criterion__isnull=True)
-    rows = whole.order_by().values("arm", "destination").annotate(count=Count("pk"))
+    rows = once(project).order_by().values("arm", "destination").annotate(count=Count("pk"))
     found: dict[str, Counter[str]] = {}
     for row in rows:
         found.setdefault(row["arm"], Counter())[row["destination"]] += row["count"]
@@ -117,7 +117,7 @@ def propensity_bins(project: Project) -> list[dict[str, Any]]:
     """Standing decisions by propensity: `{"low", "high", "count", "percent"}`, ten equal bins."""
     place = Least(Floor(F("propensity") * BINS), BINS - 1, output_field=FloatField())
     rows = (
-        standing(project)
+        once(project)
         .order_by()
         .values(bin=Cast(place, FloatField()))
         .annotate(count=Count("pk"))

@@ -71,10 +71,12 @@ def micros(raw: str) -> int:
     """
     try:
         value = Decimal(raw.strip().replace(",", "."))
-        amount = int((value * MILLION).to_integral_value()) if value.is_finite() else -1
-    except (InvalidOperation, ValueError, OverflowError):
+        # Compared before it is multiplied: of 1e999999 nobody makes a whole number.
+        small = value.is_finite() and abs(value) <= MOST // MILLION
+        amount = int(value * MILLION) if small else -1
+    except InvalidOperation:
         amount = -1
-    if not 0 <= amount <= MOST:
+    if not 0 <= amount <= MOST or amount != value * MILLION:
         raise InvalidInput(_("Give the budget as a number, like 1250.50."))
     return amount
 

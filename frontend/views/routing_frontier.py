@@ -31,6 +31,9 @@ def frontier(request: HttpRequest, slug: str) -> HttpResponse:
         return awaited(_running(project))
     if request.headers.get("HX-Request"):
         found = shown(project, router_in_use(project), request.GET)
+        if found is None:
+            # A router fitted meanwhile has nothing scored yet: the page says so.
+            return awaited(None)
         may = {"manage_budgets": can(user_of(request), Action.MANAGE_BUDGETS, project)}
         context = {"project": project, "shown": found, "may": may}
         return render(request, "routing/frontier_plan.html", context)

@@ -9,7 +9,8 @@ from accounts.models import Project, User
 from annotation.judges.models import Judge, Stage
 from audit.services import record
 from core.exceptions import Conflict, InvalidInput
-from jobs.models import Job
+from jobs import runner
+from jobs.models import Job, State
 from jobs.services import submit
 from routing.strategies.registry import SPECS
 
@@ -35,6 +36,8 @@ FIELDS = (
     "refit_after",
     "options",
 )
+# A smaller audit arm is none: nothing could be said of what the judge labels.
+LEAST_AUDIT = 0.001
 # It knows the answer: for comparisons only.
 NOT_LIVE = frozenset({"oracle"})
 
@@ -95,8 +98,8 @@ def _check(row: LiveRouting) -> None:
         raise InvalidInput(_("Choose the judge that labels what people do not."))
     for judge in (row.judge, row.strong_judge):
         _check_judge(row, judge)
-    if not 0 < row.audit_share <= 0.5:
-        raise InvalidInput(_("The audit share lies above 0 and up to 0.5: it is never 0."))
+    if not LEAST_AUDIT <= row.audit_share <= 0.5:
+        raise InvalidInput(_("The audit share lies between 0.1 and 50 per cent: it is never 0."))
     if not 0 <= row.explore_share <= 0.5:
         raise InvalidInput(_("The share of exploration lies between 0 and 0.5."))
     if not 0 < row.people_share <= 1:
@@ -162,6 +165,25 @@ def start(*, project: Project, by: User, refit: bool = False) -> Job:
     if job is None:
         raise Conflict(_("Routing is at work already: wait until it has ended."))
     return job
+
+
+def run_here(*, project: Project, everything: bool = False, refit: bool = False) -> Job:
+    """Do in this process what a worker would do, to its end; the job with its result.
+
+    What is queued already is done first.
+
+    Raises:
+        Conflict: a worker is at it.
+        InvalidInput: there is no judge yet.
+    """
+    _require_judge(live_of(project))
+    waiting = Job.objects.filter(kind=KIND, project=project, state=State.QUEUED).first()
+    if waiting is not None:
+        runner.run_queued(waiting)
+    job = ring(project, everything=everything, refit=refit)
+    if job is None:
+        raise Conflict(_("Routing is at work already: wait until it has ended."))
+    return runner.run_queued(job)
 
 
 def _require_judge(row: LiveRouting) -> None:

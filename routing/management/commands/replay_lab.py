@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 import time
@@ -24,7 +23,7 @@ from routing.lab import printing, reading
 from routing.lab.curves import replay
 from routing.lab.dual import DualSet
 from routing.lab.replay import BUDGETS, TRUTHS, Asked
-from training.runs.commands import PASSED_ON
+from training.runs.commands import environment
 
 
 class Command(BaseCommand):
@@ -112,11 +111,10 @@ def _embed(texts: list[str]) -> Floats:
         ids = [str(i) for i in range(len(texts))]
         pq.write_table(pa.table({"id": ids, "text": texts}), data)
         (folder / "config.json").write_text(json.dumps({"data": str(data)}))
-        environment = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
         done = subprocess.run(
             [sys.executable, "-m", "training", "embed", str(folder)],
             cwd=settings.BASE_DIR,
-            env=environment,
+            env=environment(),
             capture_output=True,
             text=True,
             check=False,

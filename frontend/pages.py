@@ -56,6 +56,7 @@ SECTIONS: tuple[tuple[Door, ...], ...] = (
     (
         (gettext_lazy("Routing"), "routing", Action.SEE_ROUTING),
         (gettext_lazy("Live"), "routing-live", Action.SEE_ROUTING),
+        (gettext_lazy("Rules"), "routing-rules", Action.SEE_ROUTING),
         (gettext_lazy("Budgets"), "budgets", Action.SEE_ROUTING),
         (gettext_lazy("Frontier"), "frontier", Action.SEE_ROUTING),
         (gettext_lazy("Router"), "router", Action.SEE_ROUTING),

@@ -42,6 +42,7 @@ from .views import (
     routing_lab,
     routing_live,
     routing_router,
+    routing_rules,
     runs,
     sending,
     settings,
@@ -236,6 +237,7 @@ urlpatterns: list[URLPattern] = [
     path(P + "routing/live/", routing_live.live, name="routing-live"),
     path(P + "routing/live/start/", routing_live.live_start, name="routing-live-start"),
     path(P + "routing/live/pause/", routing_live.live_pause, name="routing-live-pause"),
+    path(P + "routing/rules/", routing_rules.rules, name="routing-rules"),
     path(P + "routing/decisions/", routing_live.decisions, name="routing-decisions"),
     path(P + "routing/features/", routing_features.features, name="features"),
     path(

@@ -22,7 +22,7 @@ from .leases import FREE
 from .models import Assignment, Slot, SlotState
 from .money import free_money
 from .openings import note_openings
-from .pools import cohorts_of, pools_for, required
+from .pools import cohorts_of, pools_for, required, together
 from .purposes import Purpose
 from .settling import TO_PEOPLE, settle_instances
 
@@ -40,6 +40,8 @@ class Move:
     decision_id: uuid.UUID
     overlap: int = 1
     priority: float = 0.0
+    # Qualifications that its places take beside those of the gates.
+    requires: tuple[str, ...] = ()
 
 
 def lock_untouched(project: Project, instance_ids: Iterable[int]) -> list[int]:
@@ -104,6 +106,7 @@ def _open(project: Project, moves: Sequence[Move]) -> None:
         mine.update(priority=each.priority, decision_id=each.decision_id)
     closed = there.filter(state=SlotState.WITHDRAWN, annotator__isnull=True, pool__isnull=False)
     opened = set(closed.values_list("instance", flat=True))
+    _ask_experts(project, protocol, moves, rows)
     closed.update(state=SlotState.OPEN)
     made = [slot for each in moves for slot in _missing(project, protocol, each, rows, ordinals)]
     Slot.objects.bulk_create(made)
@@ -111,6 +114,23 @@ def _open(project: Project, moves: Sequence[Move]) -> None:
     if opened:
         Instance.objects.filter(pk__in=opened).update(state=InstanceState.ROUTED)
         note_openings(project.pk, opened)
+
+
+def _ask_experts(
+    project: Project, protocol: Protocol, moves: Sequence[Move], rows: dict[int, Instance]
+) -> None:
+    """Places that were there and open again are for those with the qualification alone."""
+    for each in moves:
+        if not each.requires:
+            continue
+        gated = required(rows[each.instance_id].tags, protocol.gates)
+        needs = together(gated, each.requires)
+        there = Slot.objects.filter(instance=each.instance_id, purpose=Purpose.LABEL)
+        closed = there.filter(state=SlotState.WITHDRAWN, annotator__isnull=True)
+        for slot in closed.exclude(pool=None).select_related("pool"):
+            terms = (slot.pool.cohort if slot.pool else "", needs)
+            slot.pool = pools_for(project, [terms])[terms]
+            slot.save(update_fields=["pool"])
 
 
 def _missing(
@@ -121,7 +141,8 @@ def _missing(
     ordinals: set[tuple[int, int]],
 ) -> list[Slot]:
     cohorts = cohorts_of(protocol, each.overlap)
-    needs = required(rows[each.instance_id].tags, protocol.gates)
+    gated = required(rows[each.instance_id].tags, protocol.gates)
+    needs = together(gated, each.requires)
     pools = pools_for(project, [(cohort, needs) for cohort in cohorts])
     return [
         Slot(

@@ -24,6 +24,11 @@ def required(tags: Iterable[str], gates: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted({tag for tag in tags if tag in gates or tag.startswith(prefixes)}))
 
 
+def together(gated: Iterable[str], more: Iterable[str]) -> tuple[str, ...]:
+    """The qualifications of both, as a pool keeps them."""
+    return tuple(sorted({*gated, *more}))
+
+
 def cohorts_of(protocol: Protocol, overlap: int) -> list[str]:
     """The cohort of each place for a person: those of the seats, else `overlap` for anybody.
 

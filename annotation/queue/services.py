@@ -18,7 +18,7 @@ from .flags import drop, restore, skip
 from .leases import draw_order, expire_leases, lease_end, release, release_all, renew
 from .models import Assignment, Destination, Slot
 from .openings import Place, note_opening
-from .pools import cohorts_of, pools_for, required
+from .pools import cohorts_of, pools_for, required, together
 from .purposes import Purpose
 from .settling import TO_PEOPLE, finish, reopen, settle_instances
 from .steering import pause, qualify, resume
@@ -63,6 +63,8 @@ class AssignmentItem:
     priority: float = 0
     # Keys of the criteria that people are asked; none: all of the project's.
     criteria: tuple[str, ...] = ()
+    # Qualifications that its places take beside those of the gates.
+    requires: tuple[str, ...] = ()
 
 
 def assign(*, project: Project, items: Iterable[AssignmentItem], open_slots: bool = True) -> int:
@@ -147,8 +149,14 @@ def _slots(
     items: Sequence[AssignmentItem],
     rows: Mapping[int, Instance],
 ) -> list[Slot]:
+    needs = {
+        item.instance_id: together(
+            required(rows[item.instance_id].tags, protocol.gates), item.requires
+        )
+        for item in items
+    }
     places = [
-        (item, (cohort, required(rows[item.instance_id].tags, protocol.gates)), ordinal)
+        (item, (cohort, needs[item.instance_id]), ordinal)
         for item in items
         for ordinal, cohort in enumerate(cohorts_of(protocol, item.overlap))
     ]

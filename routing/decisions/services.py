@@ -34,6 +34,9 @@ class Choice:
     criterion_id: int | None = None
     # Keys of the criteria that people are asked; none: all of them.
     criteria: tuple[str, ...] = ()
+    # Qualifications that its places take, and the version of the rules that decided.
+    requires: tuple[str, ...] = ()
+    rules_id: int | None = None
 
 
 @transaction.atomic
@@ -70,6 +73,7 @@ def decide(
                 decision_id=row.id,
                 priority=of[row.instance_id].priority,
                 criteria=of[row.instance_id].criteria,
+                requires=of[row.instance_id].requires,
             )
             for row in rows
         ],
@@ -96,6 +100,7 @@ def write_decisions(
                 price_micros=choice.price_micros,
                 supersedes_id=choice.supersedes,
                 criterion_id=choice.criterion_id,
+                rules_id=choice.rules_id,
             )
             for choice in choices
         ],

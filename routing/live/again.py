@@ -23,6 +23,7 @@ from routing.budgets.spending import free
 from routing.decisions.models import Decision
 from routing.decisions.services import Choice, write_decisions
 from routing.features.table import Floats, Ints
+from routing.rules.matching import DROP, VERIFIER
 from routing.strategies.selection import worth
 
 from . import money
@@ -34,6 +35,8 @@ from .work import MACHINES, Row, Work
 from .writing import reserve_slots
 
 TO_PEOPLE = frozenset({Destination.HUMAN, Destination.BOTH})
+# Rules that say so about new instances only: what was sent somewhere stays there.
+NEW_ONLY = frozenset({VERIFIER, DROP})
 OUTBID = "others promise more for the money by now"
 
 
@@ -41,7 +44,8 @@ def mark_of(work: Work) -> str:
     """The router, the strategy's share and the limits of the windows: what decisions rest on."""
     limits = [[left.window.pk, left.limit] for left in free(work.project)]
     router = work.live.router_id or 0
-    return f"{router}:{content_hash([limits, work.live.people_share])[:32]}"
+    rests_on = [limits, work.live.people_share, work.rules.version]
+    return f"{router}:{content_hash(rests_on)[:32]}"
 
 
 def due(work: Work) -> bool:
@@ -116,7 +120,8 @@ def _move(work: Work, seen: _Seen) -> int:
     """Close places first, so that their money is free; then open as many as can be paid."""
     wanted = draw_wanted([row.key for row in seen.rows], seen.scored.wanted, work.salt)
     there = np.array([seen.standing[row.pk].destination in TO_PEOPLE for row in seen.rows], bool)
-    leaving, coming = np.flatnonzero(there & ~wanted), np.flatnonzero(~there & wanted)
+    stays = np.array([row.rule is not None and row.rule.to in NEW_ONLY for row in seen.rows], bool)
+    leaving, coming = np.flatnonzero(there & ~wanted & ~stays), np.flatnonzero(~there & wanted)
     e = propensities(
         seen.scored.wanted,
         audit_share=work.live.audit_share,
@@ -143,6 +148,7 @@ def _write(work: Work, seen: _Seen, places: Ints, e: Floats, *, to_people: bool)
             decision_id=row.pk,
             overlap=work.protocol.overlap,
             priority=choice.priority,
+            requires=choice.requires,
         )
         for choice, row in zip(choices, decisions, strict=True)
     ]
@@ -158,7 +164,8 @@ def _choice(work: Work, seen: _Seen, i: int, e: float, *, to_people: bool) -> Ch
         destination = Destination.BOTH if judged else Destination.HUMAN
         price, reason = row.cost + (judge if judged else 0), scores.reason[i]
     else:
-        destination, price, reason = Destination.JUDGE, judge, OUTBID
+        destination, price = Destination.JUDGE, judge
+        reason = row.rule.sentence if row.rule else OUTBID
     return Choice(
         instance_id=row.pk,
         destination=destination,
@@ -169,4 +176,6 @@ def _choice(work: Work, seen: _Seen, i: int, e: float, *, to_people: bool) -> Ch
         gain=gain,
         priority=gain or 0.0,
         supersedes=before.pk,
+        requires=row.requires,
+        rules_id=work.rules.row_id if row.rule else None,
     )

@@ -10,6 +10,7 @@ from jobs.context import JobContext
 from routing.decisions.models import Decision
 from routing.decisions.services import Choice
 from routing.features.table import Bools, Floats, Ints
+from routing.rules.matching import DROP
 from routing.strategies.problem import VERIFIER, Scores
 from routing.strategies.selection import worth
 
@@ -30,6 +31,8 @@ REASONS = {
 CHEAPER = "others promise more for the money"
 TIED = "others promise as much, and the draw went to them"
 UNPAID = "wanted, but the budget is used up"
+# Where neither people nor a judge label, and nothing is paid.
+FREE = {VERIFIER: Destination.VERIFIER, DROP: Destination.DROP}
 
 
 def seed_missing(work: Work) -> int:
@@ -70,7 +73,7 @@ def collect_seed(context: JobContext, work: Work, missing: int) -> Written | Non
 
 def _both(work: Work, row: Row, arm: Arm) -> Choice:
     price = row.cost + work.judge.annotator.price_micros
-    return Choice(row.pk, Destination.BOTH, arm, 1.0, REASONS[arm], price)
+    return Choice(row.pk, Destination.BOTH, arm, 1.0, REASONS[arm], price, requires=row.requires)
 
 
 def arms_of(work: Work, rows: Sequence[Row]) -> Arms:
@@ -191,7 +194,12 @@ class Batch:
             price_micros=price,
             gain=gain if np.isfinite(gain) else None,
             priority=gain if np.isfinite(gain) else 0.0,
+            requires=self.rows[i].requires,
+            rules_id=self.work.rules.row_id if self._ruled(i, arm) else None,
         )
+
+    def _ruled(self, i: int, arm: Arm) -> bool:
+        return arm == Arm.ROUTED and self.rows[i].rule is not None
 
     def _where(self, i: int) -> tuple[Arm, Destination, int, str]:
         """Arm, destination, price in micros and reason."""
@@ -202,16 +210,18 @@ class Batch:
             return arm, Destination.BOTH, both, REASONS[arm]
         if self.chosen.people[i]:
             # A strategy that reads the judge has had its label: such an instance carries both.
-            if self.scored.reads_judge:
+            if self.scored.reads_judge and self.rows[i].rule is None:
                 return Arm.ROUTED, Destination.BOTH, both, scores.reason[i]
             return Arm.ROUTED, Destination.HUMAN, self.rows[i].cost, scores.reason[i]
-        if scores.rest is not None and scores.rest[i] == VERIFIER:
-            return Arm.ROUTED, Destination.VERIFIER, 0, scores.reason[i]
+        for rest, destination in FREE.items():
+            if scores.rest is not None and scores.rest[i] == rest:
+                return Arm.ROUTED, destination, 0, scores.reason[i]
         return Arm.ROUTED, Destination.JUDGE, judge, self._why_not(i)
 
     def _why_not(self, i: int) -> str:
         if self.chosen.unpaid[i] or self.arms.explore[i]:
-            return UNPAID
+            rule = self.rows[i].rule
+            return f"{rule.sentence}; {UNPAID}" if rule else UNPAID
         if self.scored.scores.gain[i] == -np.inf:
             return self.scored.scores.reason[i]
         return TIED if 0 < self.scored.wanted[i] < 1 else CHEAPER

@@ -16,6 +16,7 @@ from annotation.queue.models import Arm, Destination
 from jobs.context import JobContext
 from routing.decisions.services import Choice, write_decisions
 from routing.features.table import Bools
+from routing.rules.matching import TO_PEOPLE
 from routing.strategies.criteria import CriteriaChoice, choose_criteria
 from routing.strategies.problem import Scores
 
@@ -23,9 +24,13 @@ from . import money
 from .asking import finish_run
 from .batches import CHEAPER, Batch, arms_of, choose_people, plan_judge
 from .choosing import propensities
+from .ruling import laid_over, unruled
 from .scoring import Scored, ask_first, scores_about, strategy_of
 from .work import Row, Work
 from .writing import Written, write
+
+# What goes there goes with all its criteria.
+APART_FROM = frozenset({Destination.VERIFIER, Destination.DROP})
 
 
 def route_by_criterion(context: JobContext, work: Work, rows: Sequence[Row]) -> Written:
@@ -36,7 +41,7 @@ def route_by_criterion(context: JobContext, work: Work, rows: Sequence[Row]) -> 
     """
     arms = arms_of(work, rows)
     ask_first(context, work, rows, arms)
-    found = _choose(work, rows)
+    found = _with_rules(_choose(work, rows), rows)
     scored = _as_a_whole(work, rows, found)
     chosen = choose_people(work, rows, arms, scored)
     batch = Batch(work, rows, arms, scored, chosen)
@@ -47,7 +52,7 @@ def route_by_criterion(context: JobContext, work: Work, rows: Sequence[Row]) -> 
     apart = [
         choice
         for i, each in enumerate(choices)
-        if each.arm == Arm.ROUTED
+        if each.arm == Arm.ROUTED and each.destination not in APART_FROM
         for choice in _each(work, each, found, asked[i], i)
     ]
     judged = plan_judge(work, [choice.instance_id for choice in audit])
@@ -63,15 +68,26 @@ def _choose(work: Work, rows: Sequence[Row]) -> CriteriaChoice:
     """What to ask people, within their share of what asking everything would cost."""
     cost = np.array([row.cost / money.LABEL for row in rows], dtype=np.float64)
     alone = cost * money.part_of(1, len(work.criteria))
+    free = unruled(rows)
     by = [replace(scores_about(work, each, rows), cost=alone) for each in work.criteria]
     return choose_criteria(
         by,
-        work.live.people_share * float(cost.sum()),
+        work.live.people_share * float(cost[free].sum()),
         criteria=[each.key for each in work.criteria],
         keys=[row.key for row in rows],
         salt=work.salt,
         shared=money.READING,
+        closed=np.repeat(~free[:, None], len(work.criteria), axis=1),
     )
+
+
+def _with_rules(found: CriteriaChoice, rows: Sequence[Row]) -> CriteriaChoice:
+    """A rule speaks of the whole instance: people are asked everything, or nothing."""
+    mask = found.mask.copy()
+    for i, row in enumerate(rows):
+        if row.rule is not None:
+            mask[i] = row.rule.to in TO_PEOPLE
+    return replace(found, mask=mask)
 
 
 def _as_a_whole(work: Work, rows: Sequence[Row], found: CriteriaChoice) -> Scored:
@@ -83,7 +99,7 @@ def _as_a_whole(work: Work, rows: Sequence[Row], found: CriteriaChoice) -> Score
     cost = np.array([row.cost / money.LABEL for row in rows], dtype=np.float64)
     reasons = [found.reason(i) or CHEAPER for i in range(len(rows))]
     wanted = np.asarray(asked, dtype=np.float64)
-    scores = Scores(gain, cost, wanted, reasons)
+    scores = laid_over(Scores(gain, cost, wanted, reasons), rows)
     return Scored(scores, wanted, strategy_of(work).reads_judge)
 
 
@@ -117,7 +133,7 @@ def _one(  # noqa: PLR0917 - the parts of one row
         whole,
         destination=Destination.HUMAN if asked else Destination.JUDGE,
         propensity=e,
-        reason=scores.reason[i] if asked else CHEAPER,
+        reason=whole.reason if whole.rules_id else scores.reason[i] if asked else CHEAPER,
         gain=gain if np.isfinite(gain) else None,
         price_micros=0,
         criterion_id=criterion.pk,

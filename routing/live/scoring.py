@@ -22,6 +22,7 @@ from .asking import ask, plan, unasked
 from .choosing import Arms, wanted_of
 from .features import MICROS, features_of, problem_of
 from .models import Stall
+from .ruling import laid_over, unruled
 from .work import Row, Work
 from .writing import Stalled, said
 
@@ -70,7 +71,7 @@ def ask_first(context: JobContext, work: Work, rows: Sequence[Row], arms: Arms) 
     """
     if not strategy_of(work).reads_judge:
         return
-    ids = [row.pk for row in rows]
+    ids = [row.pk for row in rows if row.rule is None]
     new = Instance.objects.filter(unasked(work.judge, work.criteria, ids)).order_by("pk")
     planned = plan(work.judge, work.criteria, list(new.values_list("pk", flat=True)))
     audited = [row for row, drawn in zip(rows, arms.audit, strict=True) if drawn]
@@ -106,28 +107,37 @@ def ask_or_stall(
 
 
 def score(context: JobContext, work: Work, rows: Sequence[Row]) -> Scored:
-    """Gains of the rows, and who is wanted.
+    """Gains of the rows, and who is wanted; rules come before the strategy and its share.
 
     Where the strategy wants a stronger judge first, that one is asked, and all is scored again.
     """
     strategy = strategy_of(work)
     problem, scores = _scores(work, strategy, rows)
     if scores.rest is not None and work.live.strong_judge is not None:
-        ids = [row.pk for row, to in zip(rows, scores.rest, strict=True) if to == STRONG]
+        ids = [
+            row.pk
+            for row, to in zip(rows, scores.rest, strict=True)
+            if to == STRONG and row.rule is None
+        ]
         judge = work.live.strong_judge
         new = Instance.objects.filter(unasked(judge, [work.criterion], ids))
         if ids and (fresh := list(new.values_list("pk", flat=True))):
             ask_or_stall(context, work, judge, fresh, [work.criterion])
             problem, scores = _scores(work, strategy, rows)
-    wanted = wanted_of(
-        strategy,
-        problem,
-        scores,
-        share=work.live.people_share,
-        before=_before(work),
-        credit=_credit(work),
-        salt=work.salt,
-    )
+    free = unruled(rows)
+    own = Scored(scores, scores.propensity, strategy.reads_judge).take(np.flatnonzero(free))
+    scores = laid_over(scores, rows)
+    wanted = scores.propensity.copy()
+    if free.any():
+        wanted[free] = wanted_of(
+            strategy,
+            problem.take(free),
+            own.scores,
+            share=work.live.people_share,
+            before=_before(work),
+            credit=_credit(work),
+            salt=work.salt,
+        )
     return Scored(scores, wanted, strategy.reads_judge)
 
 
@@ -155,7 +165,11 @@ def scores_about(work: Work, criterion: Criterion, rows: Sequence[Row]) -> Score
 def _credit(work: Work) -> float:
     """What the share of people left unspent in the batches before, in the currency."""
     rows = Decision.objects.filter(
-        project=work.project, router=work.live.router, arm=Arm.ROUTED, superseded_by__isnull=True
+        project=work.project,
+        router=work.live.router,
+        arm=Arm.ROUTED,
+        superseded_by__isnull=True,
+        rules__isnull=True,
     )
     people = rows.filter(destination__in=[Destination.HUMAN, Destination.BOTH]).count()
     price = work.live.human_price_micros * work.protocol.overlap / MICROS

@@ -15,6 +15,8 @@ from annotation.projects.selectors import main_criterion, protocol_of
 from annotation.queue.pools import cohorts_of, required
 from core.exceptions import InvalidInput
 from core.hashing import unit_interval
+from routing.rules.matching import EXPERTS, Rule
+from routing.rules.selectors import InForce, in_force, matched
 from routing.strategies.registry import Spec, spec_of
 
 from .models import LiveRouting
@@ -32,11 +34,18 @@ class Row:
     expert: bool
     places: int
     price: int
+    # The first rule that fits; None: the strategy decides.
+    rule: Rule | None = None
 
     @property
     def cost(self) -> int:
         """Micros for the human label: all of its places."""
         return self.places * self.price
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """The qualification that the rule asks of people."""
+        return (self.rule.qualification,) if self.rule and self.rule.to == EXPERTS else ()
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,10 @@ class Work:
     def by_criterion(self) -> bool:
         return len(self.criteria) > 1
 
+    @cached_property
+    def rules(self) -> InForce:
+        return in_force(self.project)
+
     @property
     def salt(self) -> str:
         return str(self.protocol.salt)
@@ -89,16 +102,22 @@ class Work:
 
     def rows(self, instances: QuerySet[Instance]) -> list[Row]:
         """What is asked of these instances, and what it costs."""
-        protocol, live = self.protocol, self.live
+        protocol, live, rules = self.protocol, self.live, self.rules.rules
+        ruled = {pk: at for pk, at in matched(instances, rules) if at is not None} if rules else {}
         places = len(cohorts_of(protocol, protocol.overlap))
         rows = []
         for pk, key, prompt, tags in instances.values_list(
             "pk", "external_id", "prompt_hash", "tags"
         ):
-            expert = bool(required(tags, protocol.gates))
+            rule = rules[ruled[pk]] if pk in ruled else None
+            expert = bool(required(tags, protocol.gates)) or _to_experts(rule)
             price = live.expert_price_micros if expert else live.human_price_micros
-            rows.append(Row(pk, key, prompt, expert, places, price))
+            rows.append(Row(pk, key, prompt, expert, places, price, rule))
         return rows
+
+
+def _to_experts(rule: Rule | None) -> bool:
+    return rule is not None and rule.to == EXPERTS
 
 
 def waiting(project: Project) -> QuerySet[Instance]:

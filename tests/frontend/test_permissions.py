@@ -155,6 +155,8 @@ routing-live        GET     login      404       403        403       yes       
 routing-live        POST    login      404       403        403       403         yes    yes
 routing-live-start  POST    login      404       403        403       403         yes    yes
 routing-live-pause  POST    login      404       403        403       403         yes    yes
+routing-rules       GET     login      404       403        403       yes         yes    yes
+routing-rules       POST    login      404       403        403       403         yes    yes
 routing-decisions   GET     login      404       403        403       yes         yes    yes
 budgets             GET     login      404       403        403       yes         yes    yes
 budget-new          POST    login      404       403        403       403         yes    yes

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from annotation.instances.services import ImportReport
 from core.exceptions import ApplicationError
-from routing.rounds import demo
+from routing.rounds import demo, demo_live
 from routing.rounds.summary import render
 from routing.rounds.watching import follow, follow_job
 
@@ -33,6 +33,10 @@ class Command(BaseCommand):
             live = demo.live_round(users)
             if live.job is not None and not live.job.ended:
                 follow(live, self.stdout)
+            self.stdout.write("Route a project as it comes in, and replay it")
+            routed = demo_live.routed_project(users)
+            demo_live.route(routed, self.stdout)
+            measuring += demo_live.shown(routed, users["admin"])
             if measuring:
                 self.stdout.write("Measure the judges and rank the generators")
             for job in measuring:
@@ -41,6 +45,7 @@ class Command(BaseCommand):
             raise CommandError(error.message) from error
         self.stdout.write(render(row))
         self._show_accounts(options["url"], project.slug, passwords)
+        self.stdout.write(f"Routing, with a budget: {options['url']}/p/{routed.slug}/routing/")
 
     def _show_import(self, report: ImportReport) -> None:
         self.stdout.write(

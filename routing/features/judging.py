@@ -24,9 +24,11 @@ P, GAP, FLIP = "judge_p", "judge_gap", "judge_flip"
 
 @dataclass(frozen=True)
 class Judging:
-    """Whose signals are read. `strong` is the dearest reader that costs more than `judge`."""
+    """Whose signals are read. `strong` is the dearest reader that costs more than `judge`;
+    `others` everyone but `judge`, programs and reward models too."""
 
     judge: Judge | None
+    others: tuple[Judge, ...]
     panel: tuple[Judge, ...]
     rewards: tuple[Judge, ...]
     strong: Judge | None
@@ -39,11 +41,12 @@ class Judging:
         everyone = list(judges.select_related("annotator").order_by("name"))
         panel = tuple(each for each in everyone if each.provider not in NO_READER)
         rewards = tuple(each for each in everyone if each.provider == Provider.REWARD)
-        is_main = criterion is None or criterion.pk == main_criterion(project).pk
-        return cls(judge, panel, rewards, _strong(judge, panel), None if is_main else criterion)
+        others = tuple(each for each in everyone if judge is None or each.pk != judge.pk)
+        about = asked_about(project, criterion)
+        return cls(judge, others, panel, rewards, _strong(judge, panel), about)
 
-    def columns(self, rows: Rows) -> tuple[dict[str, Floats], Floats]:
-        """The columns by name, each (n,), and P(first preferred) of `judge`.
+    def columns(self, rows: Rows) -> tuple[dict[str, Floats], Floats, dict[str, Floats]]:
+        """The columns by name, each (n,); P(first preferred) of `judge`; and of each other by name.
 
         With `judge`: `judge_confidence` = abs(2p − 1), `judge_flip`, `judge_gap`. With two readers:
         `panel_disagreement`, 1 where not all of those who were asked prefer the same completion,
@@ -64,11 +67,12 @@ class Judging:
             found["strong_confidence"] = np.abs(2 * p[self.strong.pk] - 1)
         if self.rewards:
             found |= rewards(np.array([_margin(each, p[each.pk]) for each in self.rewards]))
-        return found, p[self.judge.pk] if self.judge else flip
+        mine = p[self.judge.pk] if self.judge else flip
+        return found, mine, {each.name: p[each.pk] for each in self.others}
 
     def _read(self, rows: Rows) -> tuple[dict[int, Floats], Floats, Floats]:
         """By judge its p, and flip and gap of `judge`, each (n,); of two versions the last one."""
-        asked = {each.pk: each for each in (*self.panel, *self.rewards)}
+        asked = {each.pk: each for each in self.others}
         if self.judge:
             asked[self.judge.pk] = self.judge
         wanted = [(P, each) for each in asked.values()]
@@ -84,6 +88,12 @@ class Judging:
             _, which, instance, value = found[:, np.argsort(found[0])]
             values[which.astype(np.int64), rows.of(instance)] = value
         return dict(zip(asked, values, strict=False)), values[-2], values[-1]
+
+
+def asked_about(project: Project, criterion: Criterion | None) -> Criterion | None:
+    """What `signal_name` is told of a criterion: None for the main one."""
+    is_main = criterion is None or criterion.pk == main_criterion(project).pk
+    return None if is_main else criterion
 
 
 def _strong(judge: Judge | None, panel: Sequence[Judge]) -> Judge | None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from django.db.models.fields.json import KeyTextTransform
 
 from accounts.models import Project
@@ -14,12 +13,13 @@ from annotation.judges.models import Judge
 from annotation.projects.models import Criterion
 
 from .extractors import ENCODED_FEATURES, TEXT, TEXT_FEATURES, encoded_by
+from .habits import Habits
 from .judging import Judging
 from .models import Embedding, FeatureVector
 from .rows import CHUNK, Rows, among
+from .sides import Singles, differences_of, sided
 from .table import FeatureTable, Floats, Ints, joined
 
-Singles = npt.NDArray[np.float32]
 DOMAIN = "domain"
 
 
@@ -63,6 +63,7 @@ def feature_table(
     judge: Judge | None = None,
     criterion: Criterion | None = None,
     embeddings: bool = False,
+    habits: Habits | None = None,
 ) -> ProjectTable:
     """Stored text features, encoder features, tags and signals of judges of these instances.
 
@@ -74,12 +75,16 @@ def feature_table(
         judge: whose verdicts `judge_*` and `.judge` are; None: they are unknown.
         criterion: what the judges were asked; None is the project's main one.
         embeddings: read `.differences` too, 4·d bytes an instance.
+        habits: of `judge`; with them the signed columns of `evidence.directed` are there too.
     """
     about = _about(project, instance_ids)
     rows, encoder = Rows([each.pk for each in about]), encoder_of(project)
     stored = _stored(rows, encoder)
-    signals, p = Judging.of(project, judge, criterion).columns(rows)
+    signals, p, others = Judging.of(project, judge, criterion).columns(rows)
+    prompts = tuple(each.prompt_hash for each in about)
     columns = stored | signals
+    if habits is not None:
+        columns |= sided(rows, prompts, stored, others, habits)
     missing = {
         "text": int(np.isnan(stored[TEXT_FEATURES[0]]).sum()),
         "embedding": int(np.isnan(stored[ENCODED_FEATURES[0]]).sum()) if encoder else len(rows),
@@ -88,12 +93,12 @@ def feature_table(
     return ProjectTable(
         ids=rows.ids,
         keys=tuple(each.external_id for each in about),
-        prompts=tuple(each.prompt_hash for each in about),
+        prompts=prompts,
         table=FeatureTable(
             tuple(columns), np.column_stack(list(columns.values())), _categories(about)
         ),
         judge=p,
-        differences=_differences(rows, encoder) if embeddings and encoder else None,
+        differences=differences_of(rows, encoder) if embeddings and encoder else None,
         missing={name: count for name, count in missing.items() if count},
         extractors={"text": TEXT} | ({"embedding": encoder} if encoder else {}),
     )
@@ -126,23 +131,6 @@ def _stored(rows: Rows, encoder: str) -> dict[str, Floats]:
         vectors = FeatureVector.objects.filter(extractor=extractor)
         values = rows.fill(vectors, *(f"values__{place}" for place in range(len(names))))
         found |= dict(zip(names, values.T, strict=True))
-    return found
-
-
-def _differences(rows: Rows, encoder: str) -> Singles | None:
-    """(n, d) the first completion's vector minus the second's; None where nothing is stored."""
-    found: Singles | None = None
-    for chunk in rows.chunks():
-        stored = Embedding.objects.filter(instance__in=among(chunk), extractor=encoder)
-        held = list(stored.values_list("instance_id", "vectors", "dimensions"))
-        pairs = [(pk, kept) for pk, kept, size in held if len(kept) == 4 * size]
-        if not pairs:
-            continue
-        packed = b"".join(bytes(kept) for _, kept in pairs)
-        vectors = np.frombuffer(packed, "<f2").reshape(len(pairs), 2, -1).astype(np.float32)
-        if found is None:
-            found = np.full((len(rows), vectors.shape[2]), np.nan, np.float32)
-        found[rows.of([pk for pk, _ in pairs])] = vectors[:, 0] - vectors[:, 1]
     return found
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from core.exceptions import InvalidInput
+from routing.features.evidence import undirected
 from routing.features.table import FeatureTable
-from routing.lab.evidence import undirected
 from routing.lab.plan import Options
 from routing.strategies import registry
 from routing.strategies.judge_uncertainty import SIGNALS

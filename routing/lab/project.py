@@ -7,7 +7,7 @@ figures, never a label.
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -30,13 +30,15 @@ from annotation.projects.selectors import main_criterion
 from annotation.queue.models import Arm
 from core.exceptions import InvalidInput
 from routing.decisions.models import Decision
+from routing.features.evidence import with_evidence
 from routing.features.judging import FLIP, P
 from routing.features.project import ProjectTable, feature_table
 from routing.features.rows import CHUNK, Rows
-from routing.features.table import Bools, FeatureTable, Floats
+from routing.features.sides import completions_of
+from routing.features.table import Bools, Floats
+from routing.features.taught import habits_of
 from routing.features.text import token_count
 from routing.lab.dual import DualSet
-from routing.lab.evidence import with_evidence
 from routing.strategies import audit
 
 NO_PAIR = "do not have exactly two completions"
@@ -46,14 +48,6 @@ LEARNED_FROM = (Arm.SEED, Arm.EXPLORE, Arm.AUDIT)
 
 Votes = dict[int, list[float]]
 Said = dict[int, tuple[float, float]]
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """What is read of a pair's completions: their tokens and generators."""
-
-    tokens: tuple[float, float]
-    generators: tuple[str, str]
 
 
 def dual_of(
@@ -66,7 +60,7 @@ def dual_of(
 ) -> DualSet:
     """Every pair with a human label and one of the judge; `only` these instances.
 
-    `as_live`: with the features that live routing reads, instead of all evidence there is.
+    `as_live`: with the columns that live routing reads, instead of those of recorded verdicts.
 
     Raises:
         InvalidInput: there is none.
@@ -81,7 +75,10 @@ def dual_of(
         raise InvalidInput(
             f"No instance carries both a human label and one of {judge.name}: label some with both."
         )
-    table = feature_table(project, kept, judge=judge, criterion=criterion, embeddings=True)
+    habits = habits_of(project, judge, criterion) if as_live else None
+    table = feature_table(
+        project, kept, judge=judge, criterion=criterion, embeddings=True, habits=habits
+    )
     left_out = {NO_PAIR: len(votes) - len(ids) if only is None else 0}
     left_out[NO_VERDICT] = len(ids) - len(kept)
     dual = _dual(judge, table, votes, mine, panel, left_out)
@@ -97,9 +94,8 @@ def _dual(  # noqa: PLR0917
     left_out: Mapping[str, int],
 ) -> DualSet:
     ids = table.ids.tolist()
-    shapes = _shapes(ids)
-    tokens = np.array([shapes[pk].tokens for pk in ids])
-    generators = [shapes[pk].generators for pk in ids]
+    lengths = _tokens(ids)
+    tokens = np.array([lengths[pk] for pk in ids])
     p = np.array([mine[pk][0] for pk in ids])
     lacking = 0 if table.differences is None else int(np.isnan(table.differences).any(axis=1).sum())
     whole = table.differences is not None and not lacking
@@ -107,13 +103,14 @@ def _dual(  # noqa: PLR0917
     flips = np.array([mine[pk][1] for pk in ids])
     names = dict(Judge.objects.filter(pk__in=panel).values_list("pk", "name"))
     features = with_evidence(
-        _without_signals(table.table),
+        # The judges' columns are made again, from what is recorded too.
+        table.table.without_judge(),
         table.prompts,
         p,
         others={names[pk]: _column(said, ids) for pk, said in panel.items()},
         flip=None if np.isnan(flips).all() else flips,
-        lengths=tokens,
-        generators=generators if all(all(pair) for pair in generators) else None,
+        longer=np.log1p(tokens[:, 0]) - np.log1p(tokens[:, 1]),
+        generators=completions_of(Rows(ids))[0],
         differences=differences,
     )
     return DualSet(
@@ -250,20 +247,15 @@ def _recorded_verdicts(project: Project) -> dict[str, Said]:
     return found
 
 
-def _shapes(ids: Sequence[int]) -> dict[int, _Shape]:
-    found: dict[int, list[tuple[float, str]]] = defaultdict(list)
+def _tokens(ids: Sequence[int]) -> dict[int, list[float]]:
+    """By instance the tokens of its two completions."""
+    found: dict[int, list[float]] = defaultdict(list)
     for start in range(0, len(ids), CHUNK):
         rows = Completion.objects.filter(instance__in=ids[start : start + CHUNK])
         for each in rows.order_by("instance_id", "position").iterator(chunk_size=2000):
-            tokens = float(token_count(each.whole_text))
-            found[each.instance_id].append((tokens, each.generator))
-    return {pk: _Shape((a[0], b[0]), (a[1], b[1])) for pk, (a, b) in found.items()}
+            found[each.instance_id].append(float(token_count(each.whole_text)))
+    return found
 
 
 def _column(said: Said, ids: Sequence[int]) -> Floats:
     return np.array([said[pk][0] if pk in said else np.nan for pk in ids])
-
-
-def _without_signals(table: FeatureTable) -> FeatureTable:
-    """The judges' columns are made again from what is recorded too; reward signals stay."""
-    return table.without_judge()

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from core.exceptions import InvalidInput
+from routing.features.evidence import with_evidence
+from routing.features.habits import Pairs
 from routing.features.table import FeatureTable, Floats
 from routing.features.text import FEATURES, extract, token_count
 from routing.lab.dual import DualSet
-from routing.lab.evidence import with_evidence
 
 _NO_PAIR = "do not have exactly two completions"
 _NO_VOTE = "have no human label"
@@ -119,7 +120,6 @@ def _features(  # noqa: PLR0917
 ) -> FeatureTable:
     text = [extract(line.prompt, line.texts) for line in lines]
     table = FeatureTable(FEATURES, np.array([[row[name] for name in FEATURES] for row in text]))
-    generators = [line.generators for line in lines]
     flips = np.array([_number(line.verdicts[judge][1]) for line in lines])
     return with_evidence(
         table,
@@ -131,11 +131,17 @@ def _features(  # noqa: PLR0917
             if name != judge
         },
         flip=None if np.isnan(flips).all() else flips,
-        lengths=lengths,
-        generators=None if None in generators else [g for g in generators if g],
+        longer=np.log1p(lengths[:, 0]) - np.log1p(lengths[:, 1]),
+        generators=_known_generators(lines),
         differences=differences,
         sides=_sides(lines, judge),
     )
+
+
+def _known_generators(lines: Sequence[Line]) -> Pairs | None:
+    """None where a line does not say who wrote its completions."""
+    found = [line.generators for line in lines if line.generators is not None]
+    return found if len(found) == len(lines) else None
 
 
 def _sides(lines: Sequence[Line], judge: str) -> dict[str, Floats]:

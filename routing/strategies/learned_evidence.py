@@ -16,15 +16,18 @@ from typing import Any, Self
 
 import numpy as np
 
+from routing.features.evidence import (
+    HABITS,
+    JUDGE_GENERATORS,
+    JUDGE_TEXTS,
+    LENGTH,
+    PANEL_GENERATORS,
+    PANEL_SIDE,
+    PANEL_TEXTS,
+    is_directed,
+)
 from routing.features.table import Floats
 from routing.strategies.problem import Problem
-
-# Signed columns, first minus second. What judges have said is known only after they were asked.
-LENGTH, PANEL_SIDE = "side_length", "panel_side_"
-JUDGE_TEXTS, PANEL_TEXTS = "judge_side_texts", "panel_side_texts"
-JUDGE_GENERATORS, PANEL_GENERATORS = "judge_side_generators", "panel_side_generators"
-HABITS = frozenset({JUDGE_TEXTS, PANEL_TEXTS, JUDGE_GENERATORS, PANEL_GENERATORS})
-DIRECTED = ("side_", "judge_side_", "panel_side_")
 
 # In log-odds per standard deviation: one clear doubt about doubles the odds of an error, another
 # judge's verdict does more, and the judges' habits less.
@@ -122,11 +125,6 @@ def _spoken(name: str) -> tuple[str, str]:
     if is_directed(name):
         return f"{spoken} speaks for the other completion", f"{spoken} agrees with the judge"
     return f"{spoken} high", f"{spoken} low"
-
-
-def is_directed(name: str) -> bool:
-    """Whether a feature is signed: positive where it speaks for the first completion."""
-    return name.startswith(DIRECTED)
 
 
 def choices(judge: Floats) -> Floats:

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from core.exceptions import BudgetExceeded, InvalidInput
+from routing.features import habits
+from routing.features.evidence import JUDGE_TEXTS, directed, disagreement, with_evidence
+from routing.features.table import Floats
 from routing.lab import printing, reading
 from routing.lab.contestants import contestant
 from routing.lab.curves import replay, tabulate
 from routing.lab.dual import DualSet
-from routing.lab.evidence import disagreement, habit, parts, with_evidence
 from routing.lab.plan import Options, make_plan, most_folds
 from routing.lab.replay import CONSENSUS, Asked, Replayed, run
 from routing.lab.replicate import replicates
@@ -124,11 +126,15 @@ def test_routers_are_blind_to_the_truth_of_the_pool(dual: DualSet) -> None:
 def test_habits_of_judges_never_rest_on_the_same_prompt() -> None:
     rng = np.random.default_rng(0)
     X, judge = rng.normal(size=(60, 3)), rng.integers(0, 2, 60).astype(float)
-    part = parts([f"p{i % 12}" for i in range(60)])
+    prompts = [f"p{i % 12}" for i in range(60)]
+    part = habits.learn(prompts, judge, {}).part(prompts)
     mine = part == part[0]
 
-    before = habit(X, judge, part, ridge=1.0)
-    after = habit(X, np.where(mine, 1 - judge, judge), part, ridge=1.0)
+    def margins(said: Floats) -> Floats:
+        learned = habits.learn(prompts, said, {}, differences=X)
+        return directed(prompts, learned, others={}, differences=X)[JUDGE_TEXTS]
+
+    before, after = margins(judge), margins(np.where(mine, 1 - judge, judge))
 
     assert (before[mine] == after[mine]).all()
     assert (before[~mine] != after[~mine]).any()
@@ -144,7 +150,7 @@ def test_evidence_is_signed_and_disagreement_graded() -> None:
         list("abcd"),
         judge,
         others={"other": other},
-        lengths=np.array([[9.0, 0.0], [0.0, 9.0], [5.0, 5.0], [1.0, 2.0]]),
+        longer=np.array([2.3, -2.3, 0.0, -0.4]),
     )
 
     assert apart[:3].tolist() == [0, 0.5, 1]

@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from routing.features.evidence import LENGTH, PANEL_SIDE, is_directed
 from routing.features.table import FeatureTable
 from routing.strategies import learned, registry
-from routing.strategies.learned_evidence import LENGTH, PANEL_SIDE, columns_of, is_directed
+from routing.strategies.learned_evidence import columns_of
 from routing.strategies.problem import Problem, Seed
 
 NAMES = ("rouge1_f", "judge_flip", "panel_disagreement", f"{PANEL_SIDE}other", LENGTH)

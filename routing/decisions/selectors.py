@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from accounts.models import Project
 
@@ -13,11 +13,18 @@ def latest_router(project: Project) -> Router | None:
     return Router.objects.filter(project=project).order_by("-version").first()
 
 
+def replaced() -> Exists:
+    """Whether another decision has taken the place of a row.
+
+    `superseded_by__isnull` says the same by a join of which the planner expects one row at most: it
+    then sorts all decisions where an index has the newest in order.
+    """
+    return Exists(Decision.objects.filter(supersedes=OuterRef("pk")))
+
+
 def standing(project: Project) -> QuerySet[Decision]:
     """One for each instance: about it as a whole, and none has taken its place."""
-    return Decision.objects.filter(
-        project=project, criterion__isnull=True, superseded_by__isnull=True
-    )
+    return Decision.objects.filter(~replaced(), project=project, criterion__isnull=True)
 
 
 def split_of(project: Project) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from core.hashing import content_hash
 from jobs.context import JobContext
 from routing.budgets.spending import free
 from routing.decisions.models import Decision
+from routing.decisions.selectors import replaced
 from routing.decisions.services import Choice, write_decisions
 from routing.features.table import Floats, Ints
 from routing.rules.matching import DROP, VERIFIER
@@ -105,7 +106,7 @@ def _look(context: JobContext, work: Work, ids: Sequence[int]) -> int:
 
 def _standing(work: Work, ids: set[int]) -> dict[int, Decision]:
     rows = Decision.objects.filter(
-        project=work.project, instance__in=ids, arm=Arm.ROUTED, superseded_by__isnull=True
+        ~replaced(), project=work.project, instance__in=ids, arm=Arm.ROUTED
     )
     return {row.instance_id: row for row in rows.order_by("created_at")}
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from django.db.models import Count, Q
 
 from annotation.instances.models import Instance
 from annotation.judges.models import Judge
@@ -12,6 +13,7 @@ from annotation.queue.models import Arm, Destination
 from core.exceptions import ApplicationError, BudgetExceeded, InvalidInput
 from jobs.context import JobContext
 from routing.decisions.models import Decision, Router
+from routing.decisions.selectors import replaced
 from routing.features.table import Floats, Ints
 from routing.strategies import registry
 from routing.strategies.problem import STRONG, Problem, Scores, Strategy
@@ -165,15 +167,16 @@ def scores_about(work: Work, criterion: Criterion, rows: Sequence[Row]) -> Score
 def _credit(work: Work) -> float:
     """What the share of people left unspent in the batches before, in the currency."""
     rows = Decision.objects.filter(
+        ~replaced(),
         project=work.project,
         router=work.live.router,
         arm=Arm.ROUTED,
-        superseded_by__isnull=True,
         rules__isnull=True,
     )
-    people = rows.filter(destination__in=[Destination.HUMAN, Destination.BOTH]).count()
+    people = Q(destination__in=[Destination.HUMAN, Destination.BOTH])
+    count = rows.aggregate(all=Count("pk"), people=Count("pk", filter=people))
     price = work.live.human_price_micros * work.protocol.overlap / MICROS
-    return (work.live.people_share * rows.count() - people) * price
+    return (work.live.people_share * count["all"] - count["people"]) * price
 
 
 def _before(work: Work) -> Floats:

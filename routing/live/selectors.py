@@ -11,6 +11,7 @@ from accounts.models import Project
 from annotation.queue.models import Slot, SlotState
 from jobs.models import Job
 from routing.decisions.models import Decision
+from routing.decisions.selectors import replaced
 from routing.decisions.selectors import standing as once
 from routing.strategies.registry import SPECS, Spec
 
@@ -89,7 +90,7 @@ def _progress(work: Work) -> Progress | None:
 
 def standing(project: Project) -> Any:
     """The decisions in force, those about single criteria beside those about the instance."""
-    rows = Decision.objects.filter(project=project, superseded_by__isnull=True)
+    rows = Decision.objects.filter(~replaced(), project=project)
     return rows.select_related("instance", "router", "criterion")
 
 

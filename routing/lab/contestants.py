@@ -112,7 +112,7 @@ def _options(key: str, draw: Draw) -> dict[str, Any]:
         given = {"salt": draw.salt}
     elif key == ORACLE:
         given = {"gains": draw.gains}
-    return given
+    return given | dict(draw.options.given.get(key, {}))
 
 
 def choose_arms(table: FeatureTable, asked: Sequence[str], *, embeddings: bool) -> list[Contestant]:

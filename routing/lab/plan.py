@@ -1,8 +1,9 @@
 """One replicate of a comparison: who is test, seed, audit, pool, and what the budget pays."""
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,8 @@ class Options:
     `seed_share` is the part of it, after the audit arm, that may go into the seed; up to
     `SMALL_BUDGET_SHARE` where the seed would hold fewer than `seed_floor` instances, and never more
     than `seed_limit` of them, 0 for any number. Prompts outside the test are dealt into `folds`:
-    the router of a fold is fitted on the seed of all others.
+    the router of a fold is fitted on the seed of all others. `given` are options of strategies, by
+    key.
     """
 
     budget: float = 0.3
@@ -43,6 +45,7 @@ class Options:
     folds: int = 2
     seed_floor: int = 0
     seed_limit: int = 0
+    given: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

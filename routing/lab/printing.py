@@ -4,10 +4,13 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
-from routing.lab.replay import Point, Replayed, Stake
+from routing.lab.leave_one_out import LeftOut
+from routing.lab.replay import Lead, Point, Replayed, Stake
+from routing.lab.sensitivity import size
 from routing.lab.wording import share, whole_share
 
 _HEAD = ("", "label accuracy", "captured", "reward model", "human", "judge", "cost")
+_STANDING = ("base", "truth", "budget", "learned", "best single", "single", "difference")
 _COLUMNS = (
     "judge",
     "truth",
@@ -33,12 +36,7 @@ def text(replayed: Replayed) -> str:
     parts = [_title(replayed), replayed.verdict, *_told(replayed)]
     for stake in replayed.stakes:
         rows = _rows(replayed, stake.budget)
-        widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
-        parts += ["", _paid(replayed, stake)]
-        parts += [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
+        parts += ["", _paid(replayed, stake), _aligned(rows)]
         parts += [stake.verdict, *([stake.sensitivity.sentence] if stake.sensitivity else [])]
     return "\n".join([*parts, "", *_small_print(replayed)])
 
@@ -64,6 +62,50 @@ def table(replayed: Replayed) -> str:
     for point in replayed.points:
         writer.writerow([replayed.judge, replayed.truth, *_figures(point)])
     return out.getvalue()
+
+
+def tables(found: Sequence[tuple[str, Replayed]]) -> str:
+    """The rows of `table` of several replays, each behind the name of its source."""
+    rows = [line for name, each in found for line in _behind(name, table(each))]
+    return "\n".join([",".join(("source", *_COLUMNS)), *rows]) + "\n"
+
+
+def _behind(name: str, given: str) -> list[str]:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerows([name, *row] for row in list(csv.reader(io.StringIO(given)))[1:])
+    return out.getvalue().splitlines()
+
+
+def standing(found: Sequence[tuple[str, Replayed]]) -> str:
+    """Where the learned combination stands beside the best single signal, one line a budget."""
+    rows = [_STANDING]
+    for name, each in found:
+        rows += [(f"{name}, {each.judge}", each.truth, *_lead(lead)) for lead in each.leads]
+    return "Learned combination and best single signal\n" + _aligned(rows)
+
+
+def left_out(found: Sequence[LeftOut], budget: float) -> str:
+    """What was chosen on the other data sets, and how it did on the one left out."""
+    rows = [("left out", "spread ×", "belief ×", *_STANDING[2:], "difference as usual")]
+    for row in found:
+        chosen = (f"{row.spread:g}", f"{row.belief:g}")
+        usual = size(row.usual.difference)
+        rows.append((f"{row.source}, {row.judge}", *chosen, *_lead(row.lead), usual))
+    return f"Chosen on the others, {100 * budget:g} % of the budget\n" + _aligned(rows)
+
+
+def _lead(lead: Lead) -> Sequence[str]:
+    mine, theirs = whole_share(lead.captured), whole_share(lead.single_captured)
+    return f"{100 * lead.budget:g} %", mine, lead.single, theirs, size(lead.difference)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
 
 
 def _figures(point: Point) -> Iterator[str | float]:

@@ -22,12 +22,12 @@ def judge_sensitivity(difference: Interval | None, detectable: float | None) -> 
     if difference is None or detectable is None:
         return None
     can_tell = difference.low > 0
-    size = _size(difference)
+    shown = size(difference)
     if can_tell:
-        sentence = f"Reward models can tell mixes apart here: oracle minus all-judge is {size}."
+        sentence = f"Reward models can tell mixes apart here: oracle minus all-judge is {shown}."
     else:
         sentence = (
-            f"Cannot tell here: oracle minus all-judge is {size} in reward-model accuracy, "
+            f"Cannot tell here: oracle minus all-judge is {shown} in reward-model accuracy, "
             f"and only {100 * detectable:.1f} or more would show. More data or a larger proxy "
             "would help."
         )
@@ -46,7 +46,7 @@ def verdict(
     few = f" Few prompts ({prompts})." if prompts < FEW_PROMPTS else ""
     if not known:
         return f"Routing could not be tried here.{few}"
-    said = ", ".join(f"{names[arm]} {_size(d)}" for arm, d in known.items())
+    said = ", ".join(f"{names[arm]} {size(d)}" for arm, d in known.items())
     helping = [names[arm] for arm, d in known.items() if d.low > 0]
     if helping:
         return f"Routing helps here by {_and(helping)}; against a random mix: {said}.{few}"
@@ -60,7 +60,8 @@ def points(value: float) -> str:
     return f"{100 * value:+.1f} points"
 
 
-def _size(difference: Interval) -> str:
+def size(difference: Interval) -> str:
+    """A difference in percentage points with its interval."""
     low, high = 100 * difference.low, 100 * difference.high
     return f"{points(difference.value)} [{low:+.1f}, {high:+.1f}]"
 

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from core.exceptions import InvalidInput
 from routing.features.table import Floats
 from routing.strategies.learned_error import TIE, disagrees
 from routing.strategies.learned_evidence import Column, choices, columns_of
@@ -23,6 +24,8 @@ from routing.strategies.reasons import Phrases
 SPREAD = {"directed": 0.5, "doubt": 0.5, "side": 0.5, "text": 0.25, "tag": 0.5}
 # A judge is wrong a little less than two times in five, give or take much.
 INTERCEPT, INTERCEPT_SPREAD = -0.5, 3.0
+# Factors of the spreads and of the beliefs beyond this make no sense.
+_WIDEST = 100.0
 _STEPS = 50
 # A share of the score below this is not worth a word.
 _WORTH_SAYING = 0.1
@@ -98,20 +101,29 @@ class LearnedRouter:
         )
 
 
-def fit(seed: Seed) -> LearnedRouter:
-    """Fit on the seed; instances on which people or the judge tie carry nothing and are left out.
+def fit(seed: Seed, *, spread: float = 1.0, belief: float = 1.0) -> LearnedRouter:
+    """Fit on the seed; the priors' spreads and means are `spread` and `belief` times the usual.
+
+    Instances on which people or the judge tie carry nothing and are left out.
 
     A judge that always agrees, or never does, gives weights near their beliefs and an intercept
     that says so; where nothing is there to learn from, the beliefs are the weights.
+
+    Raises:
+        InvalidInput: a factor is no number, or the spread not above 0.
     """
+    if not (isinstance(spread, int | float) and 0 < spread <= _WIDEST):
+        raise InvalidInput(f"The spread of the priors is above 0 and at most {_WIDEST:g}.")
+    if not (isinstance(belief, int | float) and abs(belief) <= _WIDEST):
+        raise InvalidInput(f"The strength of the beliefs is at most {_WIDEST:g}.")
     columns = columns_of(seed.problem)
     decided = (seed.human != 0.5) & (seed.judge != 0.5)
     wrong = disagrees(seed.human, seed.judge)[decided]
     problem, judge = seed.problem.take(decided), seed.judge[decided]
     X = np.column_stack([_design(columns, problem, judge), np.ones(len(problem))])
-    mean = np.array([*(column.prior for column in columns), INTERCEPT])
-    spread = np.array([*(SPREAD[column.kind] for column in columns), INTERCEPT_SPREAD])
-    weights, errors = _mode(X, wrong.astype(np.float64), mean, spread)
+    mean = np.array([*(belief * column.prior for column in columns), INTERCEPT])
+    width = np.array([*(spread * SPREAD[column.kind] for column in columns), INTERCEPT_SPREAD])
+    weights, errors = _mode(X, wrong.astype(np.float64), mean, width)
     return LearnedRouter(
         columns,
         tuple(weights[:-1].tolist()),

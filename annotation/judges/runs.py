@@ -4,6 +4,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -49,13 +50,14 @@ def start_run(
     trial: bool = False,
     retry_unknown: bool = False,
     batch: bool = False,
+    decision_of: Mapping[int, UUID] | None = None,
     by: User | None = None,
 ) -> JudgeRun:
     """Ask a judge about instances, as a job; stored replies are used and never bought again.
 
     `criteria`: keys; `selection`: as `selecting.selected`; a `trial` writes no labels;
     `retry_unknown`: also ask again what may have been paid before; `batch`: through the
-    provider's batch endpoint.
+    provider's batch endpoint; `decision_of`: the routing decision behind the label of an instance.
 
     Raises:
         InvalidInput: the judge cannot be asked like this; the message says what to do.
@@ -72,7 +74,7 @@ def start_run(
         budget=budget,
         trial=trial,
         criteria=[criterion.key for criterion in asked],
-        selection=dict(selection),
+        selection=dict(selection) | _decided(decision_of),
         retry_unknown=retry_unknown,
         batch=batch,
         guideline=guideline_of(judge.project),
@@ -89,6 +91,16 @@ def start_run(
     )
     run.save(update_fields=["job"])
     return run
+
+
+def _decided(decision_of: Mapping[int, UUID] | None) -> dict[str, Any]:
+    named = {str(pk): str(decision) for pk, decision in (decision_of or {}).items()}
+    return {"decisions": named} if named else {}
+
+
+def _decision_of(run: JudgeRun) -> dict[int, UUID]:
+    named = run.selection.get("decisions", {})
+    return {int(pk): UUID(decision) for pk, decision in named.items()}
 
 
 def _criteria(judge: Judge, keys: Sequence[str]) -> list[Criterion]:
@@ -160,7 +172,7 @@ def _ask(run: JudgeRun, context: JobContext) -> None:
         run.total = labelled + left
         run.save(update_fields=["total"])
         recording = Recording(run, context, labelled=labelled)
-        label = labelling(judge) if labels(judge, trial=run.trial) else counting
+        label = labelling(judge, _decision_of(run)) if labels(judge, trial=run.trial) else counting
         engine: Engine | BatchEngine
         if run.batch:
             engine = batch_engine_for(run, sources, ids, label=label, look=recording.look)

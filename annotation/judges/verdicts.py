@@ -287,7 +287,7 @@ def _write_labels(
             # With what a hard verdict is worth by now, whatever it was worth then.
             heard[pk] = about.hear(pk, found.calls) or found
             row = about.annotation(pk, heard[pk], before)
-            row.decision_id = decision_of.get(pk)
+            row.decision_id = decision_of.get(pk, before.decision_id if before else None)
             rows.append(row)
     write_annotations(rows)
     announce(rows)

@@ -15,6 +15,7 @@ from annotation.queue.services import AssignmentItem, assign
 from jobs.models import Job
 
 from .models import Decision, Router
+from .naming import first_decision
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,10 @@ def decide(
     An instance that already has an assignment keeps it. `open_slots=False` is for replay, where
     recorded labels take the place of people.
     """
-    assigned = set(
-        project.instances.filter(
-            pk__in=[choice.instance_id for choice in choices], assignment__isnull=False
-        ).values_list("pk", flat=True)
-    )
+    rows_of = project.instances.filter(pk__in=[choice.instance_id for choice in choices])
+    # Of two who decide at once the second waits here, and then sees what the first wrote.
+    list(rows_of.select_for_update(no_key=True).order_by("pk").values_list("pk"))
+    assigned = set(rows_of.filter(assignment__isnull=False).values_list("pk", flat=True))
     fresh = [choice for choice in choices if choice.instance_id not in assigned]
     rows = write_decisions(project=project, choices=fresh, router=router)
     of = {choice.instance_id: choice for choice in fresh}
@@ -89,6 +89,7 @@ def write_decisions(
     return Decision.objects.bulk_create(
         [
             Decision(
+                id=_id_of(choice),
                 project=project,
                 instance_id=choice.instance_id,
                 router=router,
@@ -106,6 +107,12 @@ def write_decisions(
         ],
         batch_size=1000,
     )
+
+
+def _id_of(choice: Choice) -> uuid.UUID:
+    if choice.supersedes is None and choice.criterion_id is None:
+        return first_decision(choice.instance_id)
+    return uuid.uuid4()
 
 
 @transaction.atomic

@@ -28,6 +28,7 @@ from jobs.waiting import wait
 from routing.budgets.models import Purse
 from routing.budgets.purses import close_purse, purse
 from routing.decisions.models import Decision
+from routing.decisions.naming import decisions_about
 
 from .work import Work
 
@@ -87,6 +88,7 @@ def open_run(project: Project, planned: Planned) -> JudgeRun:
         criteria=[criterion.key for criterion in planned.criteria],
         selection={"of": INSTANCES, "instances": list(planned.instances)},
         budget=budget,
+        decision_of=decisions_about(planned.instances),
     )
 
 
@@ -130,6 +132,7 @@ def ask(context: JobContext, work: Work, planned: Planned) -> str:
                 judge=planned.judge,
                 instance_ids=planned.instances,
                 criterion=criterion,
+                decision_of=decisions_about(planned.instances),
                 progress=lambda done, total: context.progress(done, total, "asking the judge"),
             )
     settle_instances(planned.instances)

@@ -118,10 +118,7 @@ def propensity_bins(project: Project) -> list[dict[str, Any]]:
     """Standing decisions by propensity: `{"low", "high", "count", "percent"}`, ten equal bins."""
     place = Least(Floor(F("propensity") * BINS), BINS - 1, output_field=FloatField())
     rows = (
-        once(project)
-        .order_by()
-        .values(bin=Cast(place, FloatField()))
-        .annotate(count=Count("pk"))
+        once(project).order_by().values(bin=Cast(place, FloatField())).annotate(count=Count("pk"))
     )
     counts = {int(row["bin"]): row["count"] for row in rows}
     most = max(counts.values(), default=0)

@@ -167,8 +167,8 @@ def start(*, project: Project, by: User, refit: bool = False) -> Job:
     return job
 
 
-def run_here(*, project: Project, everything: bool = False, refit: bool = False) -> Job:
-    """Do in this process what a worker would do, to its end; the job with its result.
+def run_here(*, project: Project, everything: bool = False, refit: bool = False) -> list[Job]:
+    """Do in this process what a worker would do, to its end; the jobs with their results.
 
     What is queued already is done first.
 
@@ -178,12 +178,13 @@ def run_here(*, project: Project, everything: bool = False, refit: bool = False)
     """
     _require_judge(live_of(project))
     waiting = Job.objects.filter(kind=KIND, project=project, state=State.QUEUED).first()
-    if waiting is not None:
-        runner.run_queued(waiting)
+    done = [runner.run_queued(waiting)] if waiting is not None else []
+    if done and not (everything or refit):
+        return done
     job = ring(project, everything=everything, refit=refit)
     if job is None:
         raise Conflict(_("Routing is at work already: wait until it has ended."))
-    return runner.run_queued(job)
+    return [*done, runner.run_queued(job)]
 
 
 def _require_judge(row: LiveRouting) -> None:

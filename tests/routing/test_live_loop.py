@@ -7,6 +7,7 @@ import pytest
 
 from annotation.instances.reading import Line
 from annotation.instances.services import import_records
+from annotation.judges.models import Judge, JudgeRun
 from annotation.labels.models import Annotation
 from annotation.ledger.models import Entry
 from annotation.queue.models import Arm, Assignment, Destination, Slot
@@ -105,3 +106,20 @@ def test_a_strategy_without_what_it_reads_says_so() -> None:
         assert route(project)["stalled"] == Stall.FIT
     assert "verifier" in live_of(project).stall_reason
     assert not Decision.objects.exists()
+
+
+@pytest.mark.parametrize("strategy", ["judge-uncertainty", "random"])
+@pytest.mark.parametrize("price", [0, 5_500])
+def test_every_label_of_the_judge_traces_to_its_decision(strategy: str, price: int) -> None:
+    """Also where the judge was asked before the router decided; by a run, and directly."""
+    with endpoint() as server:
+        project = scene(server, 25, strategy=strategy)
+        Judge.objects.filter(project=project).update(
+            price_per_call_micros=price, price_per_1k_input_micros=0, price_per_1k_output_micros=0
+        )
+        route(project)
+    assert JudgeRun.objects.filter(project=project).exists() == bool(price)
+    decided = dict(Decision.objects.filter(project=project).values_list("instance_id", "pk"))
+    labels = Annotation.objects.filter(annotator__kind="judge")
+    assert labels.exists()
+    assert {(row.instance_id, row.decision_id) for row in labels} <= set(decided.items())

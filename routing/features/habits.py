@@ -19,6 +19,8 @@ from routing.predictor.proxy import fit_heads
 PARTS = 10
 # A generator's strength is a ridge estimate: one verdict on it moves it by less than one.
 GENERATOR_RIDGE, TEXT_RIDGE = 1.0, 5.0
+# Under this name they stand among the parameters of a router.
+KEPT = "habits"
 # Heads are kept to so many decimals: a router is read back exactly as it was fitted.
 _DECIMALS = 6
 
@@ -80,6 +82,12 @@ class Habits:
             "by_text": self.by_text and self.by_text.to_json(),
             "encoder": self.encoder,
         }
+
+    @classmethod
+    def kept_in(cls, parameters: Mapping[str, Any]) -> Self | None:
+        """What a router was stored with; None where it reads no habits."""
+        stored = parameters.get(KEPT)
+        return None if stored is None else cls.from_json(stored)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:

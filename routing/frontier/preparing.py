@@ -13,6 +13,7 @@ from annotation.projects.selectors import main_criterion
 from core.exceptions import InvalidInput
 from core.hashing import unit_interval
 from routing.decisions.models import Router
+from routing.features.habits import Habits
 from routing.features.project import ProjectTable, feature_table
 from routing.features.table import Bools, FeatureTable, Floats, Ints
 from routing.live.features import with_tiers
@@ -95,12 +96,18 @@ class Scoring:
             judge=self.judge,
             criterion=self.row.criterion,
             embeddings=embeddings,
+            habits=self.habits,
         )
+
+    @cached_property
+    def habits(self) -> Habits | None:
+        """What the judges' habits were when the router was fitted, where it reads them."""
+        return Habits.kept_in(self.row.parameters)
 
     @property
     def embeds(self) -> bool:
         """Whether scoring reads embeddings; HyPER reads them in its fit only."""
-        reads = registry.EMBEDDINGS in registry.spec_of(self.row.strategy).needs
+        reads = registry.EMBEDDINGS in registry.needed_by(self.row.parameters)
         return reads and not isinstance(self.router, HyperRouter)
 
     @cached_property

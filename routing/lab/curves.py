@@ -164,6 +164,7 @@ def _lead(budget: _Budget, names: dict[str, str], draws: Resampler) -> Lead | No
         difference,
         draws.captured(budget.label[LEARNED], chance, ceiling),
         draws.captured(budget.label[best], chance, ceiling),
+        best,
     )
 
 

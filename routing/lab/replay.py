@@ -88,13 +88,17 @@ class Point:
 
 @dataclass(frozen=True)
 class Lead:
-    """Learned combination minus the best single signal at a budget, in label accuracy, paired."""
+    """Learned combination minus the best single signal at a budget, in label accuracy, paired.
+
+    `single` is the signal's name and `single_key` its key.
+    """
 
     budget: float
     single: str
     difference: Interval
     captured: Interval | None
     single_captured: Interval | None
+    single_key: str = ""
 
 
 @dataclass(frozen=True)

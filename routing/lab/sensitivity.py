@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from routing.lab.statistics import FEW_PROMPTS, Interval
+from routing.lab.facts import against
+from routing.lab.statistics import Interval
 
 
 @dataclass(frozen=True)
@@ -42,16 +43,18 @@ def verdict(
     `against_random` maps an arm to its paired difference from the random mix; a router helps
     when the whole interval lies above 0, and hurts when it lies below.
     """
-    known = {arm: d for arm, d in against_random.items() if d is not None}
-    few = f" Few prompts ({prompts})." if prompts < FEW_PROMPTS else ""
-    if not known:
+    facts = against(against_random, prompts)
+    few = f" Few prompts ({facts.few})." if facts.few is not None else ""
+    if not facts.known:
         return f"Routing could not be tried here.{few}"
-    said = ", ".join(f"{names[arm]} {size(d)}" for arm, d in known.items())
-    helping = [names[arm] for arm, d in known.items() if d.low > 0]
-    if helping:
-        return f"Routing helps here by {_and(helping)}; against a random mix: {said}.{few}"
-    hurting = [names[arm] for arm, d in known.items() if d.high < 0]
-    worse = f" {_and(hurting).capitalize()} does worse than chance." if hurting else ""
+    said = ", ".join(f"{names[arm]} {size(d)}" for arm, d in facts.known.items())
+    if facts.helping:
+        helping = _and([names[arm] for arm in facts.helping])
+        return f"Routing helps here by {helping}; against a random mix: {said}.{few}"
+    worse = ""
+    if facts.hurting:
+        hurting = _and([names[arm] for arm in facts.hurting]).capitalize()
+        worse = f" {hurting} does worse than chance."
     return f"Routing is not helping here; against a random mix: {said}.{worse}{few}"
 
 

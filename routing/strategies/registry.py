@@ -17,6 +17,7 @@ from routing.strategies import (
     reward_uncertainty,
     verifier_first,
 )
+from routing.strategies.active_preference import ActivePreference
 from routing.strategies.allocated import Allocated
 from routing.strategies.cascade import Cascade
 from routing.strategies.d_optimal import DOptimal
@@ -29,13 +30,18 @@ from routing.strategies.learned_error import LearnedErrorRouter
 from routing.strategies.oracle import Oracle
 from routing.strategies.problem import Seed, Strategy
 from routing.strategies.random import Random
-from routing.strategies.small_margin import SmallMargin
+from routing.strategies.small_margin import REWARD_MARGIN, SmallMargin
 from routing.strategies.sources import AllHuman, AllJudge
 
 Options = Mapping[str, Any]
 # What a strategy needs before it can be fitted or can score.
 SEED, JUDGE_SIGNALS, EMBEDDINGS = "dual-labelled seed", "judge signals", "embeddings"
+# Signed columns, which live routing makes with what judges' habits are at the time of the fit.
+SIDES = "evidence that takes a side"
 REWARD, VERIFIER_NEED = "reward-model signals", "verifier"
+POLICY = "signals of the policy"
+# Strategies that stand around another one, with the one they take unless told.
+INNER = {"verifier-first": "small-margin", "allocated": "learned-error"}
 
 
 @dataclass(frozen=True)
@@ -128,6 +134,13 @@ SPECS: dict[str, Spec] = {
             frozenset({JUDGE_SIGNALS}),
         ),
         Spec(
+            "active-preference",
+            "Active preference",
+            lambda seed, options: ActivePreference(**options),
+            ActivePreference.from_json,
+            frozenset({POLICY}),
+        ),
+        Spec(
             "d-optimal",
             "D-optimal design",
             lambda seed, options: d_optimal.fit(needed(seed), **options),
@@ -180,6 +193,32 @@ def spec_of(key: str) -> Spec:
     if key not in SPECS:
         raise InvalidInput(f"There is no strategy {key!r}: choose one of {', '.join(SPECS)}.")
     return SPECS[key]
+
+
+def needs_of(key: str, options: Options) -> frozenset[str]:
+    """What the strategy needs with these options: those of its inner strategy too.
+
+    Raises:
+        InvalidInput: there is no such strategy, or no such inner one.
+    """
+    found = spec_of(key).needs | ({SIDES} if key == "learned" else set())
+    if key == "reward-uncertainty" and options.get("source") == reward_uncertainty.LAPLACE:
+        return frozenset({SEED, EMBEDDINGS})
+    if key == "small-margin" and options.get("of") == REWARD_MARGIN:
+        return frozenset({REWARD})
+    if key in INNER:
+        inner, of_inner = options.get("inner", INNER[key]), options.get("options") or {}
+        if not isinstance(of_inner, Mapping):
+            raise InvalidInput("The options of the inner strategy are an object of names.")
+        found |= needs_of(str(inner), of_inner)
+    return found
+
+
+def needed_by(stored: Mapping[str, Any]) -> frozenset[str]:
+    """What a strategy that `to_json` wrote needs."""
+    inner = stored.get("inner")
+    given = {**stored, "inner": inner["strategy"], "options": inner} if inner else stored
+    return needs_of(str(stored["strategy"]), given)
 
 
 def fit(key: str, seed: Seed | None, options: Options) -> Strategy:

@@ -54,9 +54,13 @@ def _replay(context: JobContext) -> dict[str, Any]:
 
 
 def _live(context: JobContext) -> dict[str, Any]:
+    from routing.frontier.services import prepare_again
     from routing.live.loop import run_live
 
-    return run_live(context)
+    found = run_live(context)
+    if found.get("fitted") and context.job.project is not None:
+        prepare_again(context.job.project)
+    return found
 
 
 def _on_instances(**sent: Any) -> None:

@@ -1,5 +1,6 @@
 """Live routing: its state and settings, and the decisions it has made."""
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ from frontend.routing_words import strategies
 from routing.decisions.selectors import latest_router
 from routing.live import selectors, services
 from routing.live.models import Mode
+from routing.live.options import OPTIONS
 
 MICROS = 1_000_000
 WHOLE = ("batch_size", "seed_size", "refit_after", "seconds_per_label")
@@ -140,6 +142,7 @@ def _page(
         judges=judges,
         strategies=strategies(),
         modes=_modes(),
+        options=[(key, known.items()) for key, known in OPTIONS.items()],
         percents={name: f"{100 * getattr(view.live, name):g}" for name in SHARES},
     )
     response.status_code = error.status if error else 200
@@ -163,6 +166,7 @@ def _form(row: Any) -> dict[str, str]:
         "judge": str(row.judge_id or ""),
         "strong_judge": str(row.strong_judge_id or ""),
         "per_criterion": "on" if row.per_criterion else "",
+        "options": json.dumps(row.options, ensure_ascii=False) if row.options else "",
         **{name: str(getattr(row, name)) for name in WHOLE},
         **{name: f"{100 * getattr(row, name):g}" for name in SHARES},
         **{name: f"{getattr(row, field) / MICROS:g}" for name, field in PRICES.items()},
@@ -187,10 +191,23 @@ def _values(request: HttpRequest, project: Project) -> dict[str, Any]:
         "judge": _judge(project, form.get("judge", "")),
         "strong_judge": _judge(project, form.get("strong_judge", "")),
         "per_criterion": form.get("per_criterion") == "on",
+        "options": _options(form.get("options", "")),
         **{name: _whole(form.get(name, "")) for name in WHOLE},
         **{name: _number(form.get(name, "")) / 100 for name in SHARES},
         **{field: round(_number(form.get(name, "")) * MICROS) for name, field in PRICES.items()},
     }
+
+
+def _options(text: str) -> Any:
+    """Raises InvalidInput for what is no JSON."""
+    if len(text) > 2000:
+        raise InvalidInput(_("Options are an object, like {}."))
+    try:
+        return json.loads(text) if text.strip() else {}
+    except ValueError as error:
+        raise InvalidInput(
+            _("The options of the strategy are no JSON: %(what)s.") % {"what": error}
+        ) from error
 
 
 def _judge(project: Project, text: str) -> Judge | None:

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
 from annotation.ledger.several import quantity
-from core.exceptions import InvalidInput
+from core.exceptions import Conflict, InvalidInput
 from jobs import services as jobs
 from jobs.context import JobContext
 from jobs.models import Job
@@ -38,6 +39,15 @@ def prepare_frontier(*, project: Project, by: User | None = None) -> Job:
         created_by=by,
         unique_key=f"frontier:{project.pk}",
     )
+
+
+def prepare_again(project: Project) -> Job | None:
+    """After a new router: None where it is being scored already, or there is none."""
+    try:
+        with transaction.atomic():
+            return prepare_frontier(project=project)
+    except (Conflict, InvalidInput):
+        return None
 
 
 def run_prepare(context: JobContext) -> dict[str, Any]:

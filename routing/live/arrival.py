@@ -7,9 +7,9 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from jobs.models import Job
+from jobs.models import Job, State
 from routing.budgets.models import Allowance
-from routing.features.services import is_computing
+from routing.features.services import features_job, is_computing
 
 from .loop import KIND, something_to_do
 from .models import LiveRouting, Mode, Stall
@@ -57,14 +57,21 @@ def _ring_if_due(work: Work) -> bool:
     if work.live.judge is None:
         return False
     if work.live.stall == Stall.FEATURES:
-        if is_computing(work.project):
+        if is_computing(work.project) or (_computing_failed(work) and _rung_lately(work)):
             return False
     elif work.live.stall:
-        lately = Job.objects.filter(
-            kind=KIND, project=work.project, created_at__gt=timezone.now() - AGAIN
-        )
-        if lately.exists():
+        if _rung_lately(work):
             return False
     elif not something_to_do(work):
         return False
     return ring(work.project) is not None
+
+
+def _rung_lately(work: Work) -> bool:
+    since = timezone.now() - AGAIN
+    return Job.objects.filter(kind=KIND, project=work.project, created_at__gt=since).exists()
+
+
+def _computing_failed(work: Work) -> bool:
+    job = features_job(work.project)
+    return job is not None and job.state == State.FAILED

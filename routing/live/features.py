@@ -10,11 +10,12 @@ from annotation.judges.models import Judge
 from annotation.judges.verdicts import signal_name
 from annotation.projects.models import Criterion
 from routing.features.project import ProjectTable, feature_table
-from routing.features.services import compute_features
+from routing.features.services import compute_features, last_encoder
 from routing.features.store import text_features
 from routing.features.table import FeatureTable, Floats
 from routing.strategies.problem import Problem
 from routing.strategies.registry import EMBEDDINGS
+from training.runs.encoders import INCLUDED, can_encode
 
 from .asking import verifier_of
 from .models import Stall
@@ -29,18 +30,30 @@ def features_of(work: Work, ids: Sequence[int], criterion: Criterion | None = No
     the one that is given.
 
     Raises:
-        Stalled: the strategy reads embeddings, and some are being computed.
+        Stalled: the strategy reads embeddings, and some are being computed or cannot be.
     """
     about = criterion or work.criterion
-    wanted = EMBEDDINGS in work.spec.needs
+    wanted = EMBEDDINGS in work.needs
     table = _read(work, ids, about, embeddings=wanted)
     if table.missing.get("text"):
         _compute(ids)
         table = _read(work, ids, about, embeddings=wanted)
     if wanted and table.missing.get("embedding"):
-        compute_features(project=work.project)
-        raise Stalled(Stall.FEATURES, "Embeddings of new instances are being computed.")
+        _embed(work)
     return table
+
+
+def _embed(work: Work) -> None:
+    """Raises Stalled: until they are computed, or for good where nothing can compute them."""
+    chosen = last_encoder(work.project)
+    if not can_encode(None if chosen == INCLUDED else chosen):
+        raise Stalled(
+            Stall.FIT,
+            "The strategy reads embeddings, and no encoder is installed here: install one, or "
+            "choose a strategy that reads signals and texts alone.",
+        )
+    compute_features(project=work.project)
+    raise Stalled(Stall.FEATURES, "Embeddings of new instances are being computed.")
 
 
 def with_tiers(work: Work, table: ProjectTable) -> FeatureTable:

@@ -45,7 +45,7 @@ class Due:
 
 
 def needs_seed(work: Work) -> bool:
-    return registry.SEED in work.spec.needs
+    return registry.SEED in work.needs
 
 
 def dual_labelled(work: Work) -> list[int]:

@@ -24,6 +24,7 @@ from .asking import ask, plan, unasked
 from .choosing import Arms, wanted_of
 from .features import MICROS, features_of, problem_of
 from .models import Stall
+from .rewards import unscored
 from .ruling import laid_over, unruled
 from .work import Row, Work
 from .writing import Stalled, said
@@ -114,6 +115,8 @@ def score(context: JobContext, work: Work, rows: Sequence[Row]) -> Scored:
     Where the strategy wants a stronger judge first, that one is asked, and all is scored again.
     """
     strategy = strategy_of(work)
+    for reward, fresh in unscored(work, rows):
+        ask_or_stall(context, work, reward, fresh, [work.criterion])
     problem, scores = _scores(work, strategy, rows)
     if scores.rest is not None and work.live.strong_judge is not None:
         ids = [

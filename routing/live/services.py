@@ -17,6 +17,7 @@ from routing.strategies.registry import SPECS
 from .fitting import FEWEST
 from .loop import KIND
 from .models import LiveRouting, Mode
+from .options import check_options
 
 # What the settings form may change.
 FIELDS = (
@@ -92,6 +93,7 @@ def _check(row: LiveRouting) -> None:
     """Raises InvalidInput for what cannot be routed by."""
     if row.strategy not in SPECS or row.strategy in NOT_LIVE:
         raise InvalidInput(_("Choose one of the strategies."))
+    check_options(row.strategy, row.options)
     if row.mode not in Mode.values:
         raise InvalidInput(_("Choose whether routing is off, streams or goes by batches."))
     if row.mode != Mode.OFF and row.judge is None:

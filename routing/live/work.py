@@ -17,7 +17,7 @@ from core.exceptions import InvalidInput
 from core.hashing import unit_interval
 from routing.rules.matching import EXPERTS, Rule
 from routing.rules.selectors import InForce, in_force, matched
-from routing.strategies.registry import Spec, spec_of
+from routing.strategies.registry import needs_of
 
 from .models import LiveRouting
 
@@ -86,8 +86,9 @@ class Work:
         return str(self.protocol.salt)
 
     @property
-    def spec(self) -> Spec:
-        return spec_of(self.live.strategy)
+    def needs(self) -> frozenset[str]:
+        """What the strategy needs with its options."""
+        return needs_of(self.live.strategy, self.live.options)
 
     @property
     def judge(self) -> Judge:

@@ -24,6 +24,7 @@ def report_of(strategy: Strategy, seed: Seed | None = None) -> dict[str, Any]:
     * `models`: by kind `{rmse, r2, spearman, mixes, learning_curve: [{mixes, rmse, r2,
       spearman}]}` on the same held-out mixes; `model` is the one in use, `best` the one with the
       smallest held-out RMSE; its figures stand at the top level too;
+    * `promise`: the certificate of an escalation or a cascade, as a sentence;
     * `gains`: `{share, zero, positive, mean}` over the seed (shares of instances in 0..1).
     """
     found: dict[str, Any] = {"strategy": str(strategy.to_json()["strategy"])}

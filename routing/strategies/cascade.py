@@ -65,6 +65,9 @@ class Cascade:
         rest = np.where(asked, STRONG, JUDGE)
         return scores(problem, gain, Phrases(code[:, None], WORDS), rest=rest)
 
+    def report(self) -> dict[str, Any]:
+        return {"promise": self.sentence}
+
     def to_json(self) -> dict[str, Any]:
         return {
             "strategy": "cascade",

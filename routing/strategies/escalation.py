@@ -42,6 +42,9 @@ class Escalation:
         gain = np.where(alone, -np.inf, doubts(confidence))
         return scores(problem, gain, Phrases(code[:, None], WORDS))
 
+    def report(self) -> dict[str, Any]:
+        return {"promise": self.certificate.sentence}
+
     def to_json(self) -> dict[str, Any]:
         return {"strategy": "escalation", "certificate": self.certificate.to_json()}
 

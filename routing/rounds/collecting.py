@@ -22,7 +22,6 @@ from training.runs.commands import embed_texts
 from .deciding import fit_router, result_of
 from .deciding import route as route_pool
 from .models import Round
-from .options import LEARNED_ERROR
 from .population import POOL, SEED, TEST, Member
 from .work import EVALUATION, JUDGES, PEOPLE, Waiting, Work, budget_name, texts_of
 
@@ -125,7 +124,7 @@ def fit(work: Work) -> dict[str, Any]:
 def route(work: Work) -> dict[str, Any]:
     """Decide where every pool instance goes, inside the budget."""
     pool = work.population.of(POOL)
-    if work.options.strategy == LEARNED_ERROR:
+    if work.options.judge_first:
         # It reads what the judge says of each instance, so the judge labels all of them first.
         _label(work, pool, people=False, judge=True, budget=PEOPLE)
     decided = Decision.objects.filter(project=work.project, instance__in=[m.pk for m in pool])

@@ -1,6 +1,5 @@
 """Fitting the round's router on its seed, and sending the pool to people or to the judge."""
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -17,20 +16,14 @@ from routing.decisions.models import Router
 from routing.decisions.services import Choice, save_router
 from routing.features.signals import with_judge
 from routing.features.table import FeatureTable, Floats
-from routing.predictor.performance import contrasts, explain
-from routing.strategies import audit, hyper, learned_error
+from routing.predictor.report import report_of
+from routing.strategies import audit, registry
 from routing.strategies.problem import Problem, Seed
-from routing.strategies.selection import choose
+from routing.strategies.propensity import propensities
+from routing.strategies.selecting import select
 
-from .options import HYPER
 from .population import SEED, Member
 from .work import MICROS, PEOPLE, Work
-
-STORED: dict[str, type[hyper.HyperRouter] | type[learned_error.LearnedErrorRouter]] = {
-    "hyper-linear": hyper.HyperRouter,
-    "learned-error": learned_error.LearnedErrorRouter,
-}
-Fitted = hyper.HyperRouter | learned_error.LearnedErrorRouter
 
 
 def result_of(job: Job) -> dict[str, Any]:
@@ -51,16 +44,19 @@ def seed_of(work: Work, table: FeatureTable, members: list[Member]) -> Seed:
     if not both.any():
         raise InvalidInput("No seed instance carries a human and a judge label: label the seed.")
     chosen = [member for member, labelled in zip(members, both, strict=True) if labelled]
+    differences = work.differences(chosen)
     return Seed(
         problem=Problem(
             tuple(m.external_id for m in chosen),
             table.take(both),
             np.full(len(chosen), work.human_price / MICROS),
+            judge[both],
+            differences,
         ),
         prompts=tuple(m.prompt_hash for m in chosen),
         human=human[both],
         judge=judge[both],
-        differences=work.differences(chosen),
+        differences=differences,
     )
 
 
@@ -78,26 +74,29 @@ def fit_router(work: Work) -> Router:
     """Fit the round's strategy on the seed and store it as numbers."""
     members = work.population.of(SEED)
     seed = seed_of(work, _features(work, members), members)
-    fitted, report = _fit_hyper(work, seed) if _is_hyper(work) else _fit_error(seed)
-    parameters = fitted.to_json()
+    key = work.options.spec.key
+    fitted = registry.fit(key, seed, _told(work, key))
     return save_router(
         project=work.project,
-        strategy=parameters["strategy"],
-        parameters=parameters,
-        report=report | {"prompts": len(set(seed.prompts))},
+        strategy=key,
+        parameters=dict(fitted.to_json()),
+        report=report_of(fitted, seed),
         dual_labelled=len(seed),
         job=work.context.job,
     )
 
 
-def _is_hyper(work: Work) -> bool:
-    return work.options.strategy == HYPER
+def _told(work: Work, key: str) -> dict[str, Any]:
+    """The options of the fit."""
+    if key.startswith("hyper-"):
+        return {"salt": work.project.protocol.salt, "mixes": work.options.mixes}
+    return {"salt": work.project.protocol.salt} if key == "escalation" else {}
 
 
 def _features(work: Work, members: list[Member]) -> FeatureTable:
     """Text features; the judge's confidence and flips too where the strategy reads them."""
     table = work.features(members)
-    if _is_hyper(work):
+    if not work.options.judge_first:
         return table
     return with_judge(
         table,
@@ -114,29 +113,6 @@ def _signal(work: Work, members: list[Member], kind: str) -> Floats:
     return np.array([stored.get(m.pk, np.nan) for m in members], dtype=np.float64)
 
 
-def _fit_hyper(work: Work, seed: Seed) -> tuple[Fitted, dict[str, Any]]:
-    fitted = hyper.fit(seed, salt=work.project.protocol.salt, mixes=work.options.mixes)
-    held_out = fitted.predictor.held_out
-    return fitted, {
-        "mixes": fitted.predictor.mixes,
-        "rmse": held_out.rmse,
-        "r2": held_out.r2,
-        "spearman": held_out.spearman,
-        "explanation": fitted.to_json()["explanation"],
-    }
-
-
-def _fit_error(seed: Seed) -> tuple[Fitted, dict[str, Any]]:
-    fitted = learned_error.fit(seed)
-    columns = fitted.binning.columns
-    _, contrast = contrasts(np.array(fitted.coefficients), fitted.binning.groups)
-    counts = fitted.binning.one_hot(seed.problem.features).sum(axis=0, dtype=np.int64)
-    return fitted, {
-        "disagreements": fitted.disagreements,
-        "explanation": [asdict(row) for row in explain(columns, contrast, counts)],
-    }
-
-
 def route(work: Work, pool: list[Member]) -> list[Choice]:
     """Where every pool instance goes: audit arm first, then the best gain for the money.
 
@@ -151,12 +127,12 @@ def route(work: Work, pool: list[Member]) -> list[Choice]:
     cost = np.full(len(pool), work.human_price / MICROS)
     audited = audit.draw(keys, salt, share)
     rest = audit.reserve(audited, cost, state(work.budget(PEOPLE)).free / MICROS)
-    router = STORED[work.row.router.strategy].from_json(work.row.router.parameters)
-    scores = router.score(Problem(keys, _features(work, pool), cost))
-    gain = np.where(audited, -np.inf, scores.gain)
-    chosen = choose(gain, cost, rest, keys=keys, salt=salt)
+    router = registry.load(work.row.router.parameters)
+    problem = _problem(work, pool, keys, cost)
+    scores = router.score(problem)
+    chosen = select(router, problem, scores, rest, salt=salt, closed=audited)
     # The audited ones too: had they not been drawn, the router would have sent them by this rule.
-    wanted = chosen | (scores.gain >= gain[chosen].min(initial=np.inf))
+    wanted = propensities(router, problem, scores, chosen, closed=audited)
     propensity = audit.propensities(wanted, share)
     return [
         _choice(
@@ -170,6 +146,12 @@ def route(work: Work, pool: list[Member]) -> list[Choice]:
         )
         for i, member in enumerate(pool)
     ]
+
+
+def _problem(work: Work, pool: list[Member], keys: tuple[str, ...], cost: Floats) -> Problem:
+    """The pool as strategies read it; what the judge says only where it was asked before."""
+    judge = _signal(work, pool, "judge_p") if work.options.judge_first else None
+    return Problem(keys, _features(work, pool), cost, judge, work.differences(pool))
 
 
 def _choice(
@@ -186,7 +168,7 @@ def _choice(
         destination, arm, why = Destination.BOTH, Arm.AUDIT, "drawn at random for the audit arm"
     elif chosen:
         # A strategy that reads the judge has had its label: such an instance carries both.
-        destination = Destination.HUMAN if _is_hyper(work) else Destination.BOTH
+        destination = Destination.BOTH if work.options.judge_first else Destination.HUMAN
         arm, why = Arm.ROUTED, reason
     else:
         destination, arm = Destination.JUDGE, Arm.ROUTED

@@ -15,15 +15,20 @@ from annotation.judges.models import JudgeCall
 from annotation.labels.models import Annotation
 from annotation.ledger.models import Budget
 from annotation.projects.services import create_project
-from annotation.queue.models import Assignment, Destination, Slot
+from annotation.queue.models import Arm, Assignment, Destination, Slot
 from core.exceptions import Conflict, InvalidInput
+from jobs.context import JobContext
 from jobs.runner import run_queued
 from routing.decisions.models import Decision
 from routing.rounds import services
+from routing.rounds.deciding import fit_router, route
 from routing.rounds.demo import embedded_lines
 from routing.rounds.models import Round
+from routing.rounds.options import STRATEGIES
+from routing.rounds.population import POOL
 from routing.rounds.selectors import stages_of, waiting_for
 from routing.rounds.summary import render
+from routing.rounds.work import PEOPLE, Work
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
@@ -237,3 +242,22 @@ def test_one_round_at_a_time(project: Project) -> None:
     with pytest.raises(Conflict):
         start(project, replay=True)
     assert Round.objects.count() == 1
+
+
+def test_a_round_takes_every_strategy_whose_needs_it_meets(project: Project) -> None:
+    """Labelled through, it is routed again by each of them inside the same budget."""
+    row = start(project, replay=True, reward={"steps": 3, "preset": "bt", "max_length": 0})
+    assert row.job is not None
+    assert run_queued(row.job).state == "failed"
+    row.refresh_from_db()
+    Budget.objects.filter(name="people, round 1").update(settled=0)
+    for key in STRATEGIES:
+        row.options |= {"strategy": key}
+        work = Work(JobContext(row.job), row)
+        row.router = fit_router(work)
+        choices = route(work, work.population.of(POOL))
+        people = [each for each in choices if each.destination != Destination.JUDGE]
+        spent = sum(work.human_price for _ in people)
+        assert spent <= work.budget(PEOPLE).limit, key
+        assert len(people) > sum(each.arm == Arm.AUDIT for each in choices) or key == "all-judge"
+        assert all(0 < each.propensity <= 1 and each.reason for each in choices), key

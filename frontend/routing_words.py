@@ -18,6 +18,9 @@ SENTENCES = {
     "judge-uncertainty": _("People get what the judge is unsure of or flips on."),
     "reward-uncertainty": _("People get what reward models disagree about."),
     "small-margin": _("People get the pairs that are nearly equal to the judge."),
+    "active-preference": _(
+        "People get sure bets of the policy on prompts about which it is unsure."
+    ),
     "d-optimal": _("People get the pairs that say most about what is not known yet."),
     "escalation": _("The judge decides where its agreement is guaranteed; people get the rest."),
     "cascade": _(

@@ -9,12 +9,13 @@ from annotation.instances.models import Instance, Signal
 from annotation.judges.models import Judge
 from annotation.judges.verdicts import signal_name
 from annotation.projects.models import Criterion
+from routing.features.policy import policy_columns
 from routing.features.project import ProjectTable, feature_table
 from routing.features.services import compute_features, last_encoder
 from routing.features.store import text_features
 from routing.features.table import FeatureTable, Floats
 from routing.strategies.problem import Problem
-from routing.strategies.registry import EMBEDDINGS
+from routing.strategies.registry import EMBEDDINGS, POLICY
 from training.runs.encoders import INCLUDED, can_encode
 
 from .asking import verifier_of
@@ -61,7 +62,7 @@ def with_tiers(work: Work, table: ProjectTable) -> FeatureTable:
 
     `strong_p` is the strong judge's P(first preferred); `verifier_exists` 1 where a program checks
     the project's completions, `verifier_known` 1 where it preferred one, 0 where it tied, NaN
-    where it did not run.
+    where it did not run; with a strategy that reads them `policy_entropy` and `implicit_margin`.
     """
     found: dict[str, Floats] = {}
     ids = table.ids.tolist()
@@ -72,6 +73,8 @@ def with_tiers(work: Work, table: ProjectTable) -> FeatureTable:
         p = _p_of(work, program, ids)
         found["verifier_exists"] = np.ones(len(ids))
         found["verifier_known"] = np.where(np.isnan(p), np.nan, (p != 0.5).astype(np.float64))
+    if POLICY in work.needs:
+        found |= policy_columns(ids)
     # Where a column is there already the one of the chosen judge takes its place.
     kept = [i for i, name in enumerate(table.table.names) if name not in found]
     values = [table.table.values[:, i] for i in kept]

@@ -24,6 +24,7 @@ OWN = (
     "judge-uncertainty",
     "reward-uncertainty",
     "small-margin",
+    "active-preference",
     "d-optimal",
     "escalation",
     "cascade",
@@ -61,6 +62,8 @@ def signalled(
         "strong_p": np.where(human > 0.5, 0.95, 0.05),
         "verifier_exists": (np.arange(n) % 4 == 0).astype(float),
         "verifier_known": np.where(np.arange(n) % 8 == 0, 1.0, np.nan),
+        "policy_entropy": rng.gamma(2, size=n),
+        "implicit_margin": rng.normal(size=n),
     }
     values = np.column_stack([table.values, *more.values()])
     features = FeatureTable((*table.names, *more), values, table.categories)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from accounts.models import Project
 from annotation.judges.models import Judge
 from annotation.projects.models import Criterion
-from annotation.queue.services import AssignmentItem, assign
+from annotation.queue.services import NEVER, AssignmentItem, assign
 from jobs.models import Job
 
 from .models import Decision, Router
@@ -51,13 +51,15 @@ def decide(
 ) -> dict[int, uuid.UUID]:
     """Write the decisions with their assignments; returns the decision of each instance.
 
-    An instance that already has an assignment keeps it. `open_slots=False` is for replay, where
+    An instance that already has an assignment keeps it; gold and flagged ones are passed over.
+    `open_slots=False` is for replay, where
     recorded labels take the place of people.
     """
     rows_of = project.instances.filter(pk__in=[choice.instance_id for choice in choices])
     # Of two who decide at once the second waits here, and then sees what the first wrote.
     list(rows_of.select_for_update(no_key=True).order_by("pk").values_list("pk"))
-    assigned = set(rows_of.filter(assignment__isnull=False).values_list("pk", flat=True))
+    passed = Q(assignment__isnull=False) | Q(state__in=NEVER)
+    assigned = set(rows_of.filter(passed).values_list("pk", flat=True))
     fresh = [choice for choice in choices if choice.instance_id not in assigned]
     rows = write_decisions(project=project, choices=fresh, router=router)
     of = {choice.instance_id: choice for choice in fresh}

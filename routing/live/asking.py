@@ -5,7 +5,7 @@ so that after a kill either both are there or none; the next step then waits for
 its purse.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -72,10 +72,13 @@ def open_run(project: Project, planned: Planned) -> JudgeRun:
         BudgetExceeded: a window cannot pay for it.
         Conflict: somebody is asking this judge.
     """
+    # Of two at once the second waits here, and then finds the judge asked.
+    Judge.objects.select_for_update(no_key=True).only("pk").get(pk=planned.judge.pk)
     number = JudgeRun.objects.filter(judge=planned.judge).count() + 1
     budget = None
     if costs(planned.judge):
-        name = f"{planned.judge.name[:50]}, live run {number}"
+        # With its number: two judges may share the beginning of a long name.
+        name = f"{planned.judge.name[:40]} ({planned.judge.pk}), live run {number}"
         budget = purse(
             project=project,
             name=name,
@@ -115,17 +118,26 @@ def finish_open(context: JobContext, project: Project) -> int:
     return len(runs)
 
 
-def ask(context: JobContext, work: Work, planned: Planned) -> str:
+def ask(
+    context: JobContext, work: Work, planned: Planned, *, first: Callable[[], None] | None = None
+) -> str:
     """Ask now; returns why it stopped before the end, blank where it did not.
+
+    `first` is done in one transaction with taking the judge's purse, before anything is asked.
 
     Raises:
         BudgetExceeded, Conflict, InvalidInput: it could not begin.
     """
     if not planned.instances:
         return ""
-    stopped = ""
-    if through_run(planned.judge):
-        stopped = finish_run(context, open_run(work.project, planned)).stop_reason
+    stopped, run = "", None
+    with transaction.atomic():
+        if first is not None:
+            first()
+        if through_run(planned.judge):
+            run = open_run(work.project, planned)
+    if run is not None:
+        stopped = finish_run(context, run).stop_reason
     else:
         for criterion in planned.criteria:
             judges.ask(

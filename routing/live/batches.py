@@ -7,11 +7,12 @@ import numpy as np
 
 from annotation.queue.models import Arm, Destination
 from jobs.context import JobContext
+from routing.budgets.spending import Purchase
 from routing.decisions.models import Decision
 from routing.decisions.services import Choice
 from routing.features.table import Bools, Floats, Ints
 from routing.rules.matching import DROP
-from routing.strategies.problem import VERIFIER, Scores
+from routing.strategies.problem import VERIFIER
 from routing.strategies.selection import worth
 
 from . import money
@@ -134,42 +135,53 @@ def route_batch(context: JobContext, work: Work, rows: Sequence[Row]) -> Written
 def choose_people(work: Work, rows: Sequence[Row], arms: Arms, scored: Scored) -> Chosen:
     """Who is wanted, as far as the money goes: best gain for the money first.
 
-    Where not all of the exploration can be paid none of it is: then x = 0 for this batch.
+    Where not all of the exploration can be paid none of it is: then x = 0 for this batch, and the
+    router decides about those who were drawn for it.
     """
-    drawn = draw_wanted([row.key for row in rows], scored.wanted, work.salt) & ~arms.drawn
-    order = _by_worth(scored.scores, drawn)
-    audit, explore = np.flatnonzero(arms.audit), np.flatnonzero(arms.explore)
     asked = plan_judge(work, [row.pk for row in rows])
-    first = (
-        money.of_judge(work.judge, asked.most, len(rows) * len(asked.criteria))
-        if asked.most
-        else []
-    )
-    buying = [rows[i] for i in (*audit, *explore, *order)]
-    fits = money.how_many(work, buying, first=first)
-    explored = arms.explore if fits >= len(audit) + len(explore) else np.zeros_like(arms.explore)
-    paid = order[: max(0, fits - len(audit) - len(explore))]
+    labels = len(rows) * len(asked.criteria)
+    first = money.of_judge(work.judge, asked.most, labels) if asked.most else []
+    exploring = _can_explore(work, rows, arms, first)
+    explored = arms.explore if exploring else np.zeros_like(arms.explore)
+    drawn = draw_wanted([row.key for row in rows], scored.wanted, work.salt)
+    drawn &= ~(arms.audit | explored)
+    by_worth = np.argsort(-worth(scored.scores.gain, scored.scores.cost), kind="stable")
+    order = by_worth[drawn[by_worth]]
+    drawn_first = [*np.flatnonzero(arms.audit), *np.flatnonzero(explored)]
+    fits = money.how_many(work, [rows[i] for i in (*drawn_first, *order)], first=first)
     people = np.zeros(len(rows), dtype=bool)
-    people[paid] = True
-    return Chosen(
-        people=people,
-        unpaid=drawn & ~people,
-        propensity=_propensities(work, scored, drawn & ~people, exploring=bool(explored.any())),
-        explored=explored,
+    people[order[: max(0, fits - len(drawn_first))]] = True
+    unpaid = drawn & ~people
+    e = propensities(
+        _paid(scored.wanted, unpaid, by_worth),
+        audit_share=work.live.audit_share,
+        explore_share=work.live.explore_share if exploring else 0.0,
     )
+    return Chosen(people=people, unpaid=unpaid, propensity=e, explored=explored)
 
 
-def _by_worth(scores: Scores, drawn: Bools) -> Ints:
-    values = worth(scores.gain, scores.cost)
-    order = np.argsort(-values, kind="stable")
-    return np.asarray(order[drawn[order]], dtype=np.int64)
+def _can_explore(
+    work: Work, rows: Sequence[Row], arms: Arms, first: Sequence[Purchase]
+) -> bool:
+    """Whether the exploration can be paid; where nobody is drawn, whether anybody could be."""
+    explore = np.flatnonzero(arms.explore)
+    if not len(explore):
+        explore = np.flatnonzero(~arms.audit)[:1]
+    drawn = [rows[i] for i in (*np.flatnonzero(arms.audit), *explore)]
+    return money.how_many(work, drawn, first=first) >= len(drawn)
 
 
-def _propensities(work: Work, scored: Scored, unpaid: Bools, *, exploring: bool) -> Floats:
-    """Nobody buys a label of what could not be paid: its π is 0."""
-    share = work.live.explore_share if exploring or not unpaid.any() else 0.0
-    wanted = np.where(unpaid, 0.0, scored.wanted)
-    return propensities(wanted, audit_share=work.live.audit_share, explore_share=share)
+def _paid(wanted: Floats, unpaid: Bools, by_worth: Ints) -> Floats:
+    """π (n,) with the money: 0 for whoever comes where it has ended or behind, whatever their arm.
+
+    Those in the arms would not have been bought there either: their labels speak for the unpaid.
+    """
+    if not unpaid.any():
+        return wanted
+    ended = int(np.argmax(unpaid[by_worth]))
+    found = wanted.copy()
+    found[by_worth[ended:]] = 0.0
+    return found
 
 
 @dataclass(frozen=True, eq=False)

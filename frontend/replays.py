@@ -19,6 +19,7 @@ from routing.lab.services import Wanted
 
 from .charts import Chart, both_widths
 from .numbers import local
+from .replay_words import sensitivity_of, stake_verdicts
 
 NAMES: Mapping[str, str | Promise] = {
     ALL_HUMAN: gettext_lazy("All human"),
@@ -84,20 +85,20 @@ def levels(figures: Mapping[str, Any]) -> list[Level]:
     can_tell = sensitivity["can_tell"]
     y = _("accuracy of the reward model, %")
     chart = _curves(figures, "model_accuracy", y) if can_tell else None
-    return [*found, Level("model", chart, sensitivity["sentence"])]
+    return [*found, Level("model", chart, sensitivity_of(figures))]
 
 
 def tables(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One table a budget: what it pays, its rows in order of label accuracy, its verdict."""
-    found = []
-    for stake in figures["stakes"]:
+    found, verdicts = [], stake_verdicts(figures, name_of)
+    for stake, verdict in zip(figures["stakes"], verdicts, strict=True):
         rows = [
             row | {"title": name_of(row["key"])}
             for row in figures["points"]
             if row["budget"] == stake["budget"]
         ]
         rows.sort(key=lambda row: -(row["label_accuracy"] or {"value": 0})["value"])
-        found.append({"stake": stake, "rows": rows})
+        found.append({"stake": stake, "rows": rows, "verdict": verdict})
     return found
 
 

@@ -1,7 +1,6 @@
 """Reading tags: what counts on instances, who said so, and how far a project is covered."""
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import connection
@@ -11,7 +10,7 @@ from accounts.models import Project
 from annotation.instances.models import Instance, InstanceState
 
 from .models import InstanceTag, TagSource
-from .vocabulary import NAMES, TAGS, by_name
+from .vocabulary import NAMES, TAGS
 
 COVERED = """
 SELECT split_part(tag, ':', 1) AS name, substr(tag, strpos(tag, ':') + 1) AS value,
@@ -44,12 +43,6 @@ class Coverage:
     @property
     def unlisted(self) -> list[str]:
         return [value for value in self.values if value not in TAGS[self.name]]
-
-
-def tags_of(project: Project, ids: Sequence[int]) -> dict[int, dict[str, tuple[str, ...]]]:
-    """The tags that count, by name, by instance id. One query."""
-    rows = Instance.objects.filter(project=project, pk__in=ids).values_list("pk", "tags")
-    return {pk: by_name(tags) for pk, tags in rows}
 
 
 def given_tags(instance: Instance) -> QuerySet[InstanceTag]:

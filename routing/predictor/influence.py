@@ -37,11 +37,5 @@ def swap_effects(v: Floats, D: Floats, old: Floats, new: Floats) -> Floats:
     return np.asarray(-(D @ v) * (old - new))
 
 
-def mean_loss(w: Floats, D: Floats, P: Floats) -> float:
-    """Mean Bradley–Terry loss of a head on labels P (n,), in nats."""
-    margin = D @ w
-    return float((np.logaddexp(0, margin) - P * margin).mean())
-
-
 def _sigmoid(x: Floats) -> Floats:
     return np.asarray(0.5 * (1 + np.tanh(x / 2)))

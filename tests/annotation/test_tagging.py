@@ -8,7 +8,7 @@ from annotation.judges.models import Judge, Provider
 from annotation.judges.services import create_judge
 from annotation.tagging.importing import recognised
 from annotation.tagging.models import InstanceTag, TagSource
-from annotation.tagging.selectors import coverage, tags_of
+from annotation.tagging.selectors import coverage
 from annotation.tagging.services import imported, tag_by_judge, tag_by_person
 from annotation.tagging.vocabulary import MEANINGS, NAMES, TAGS, by_name, problem
 from core.exceptions import InvalidInput
@@ -69,9 +69,6 @@ def test_a_person_counts_before_an_import_and_that_before_a_judge(
         ("import", "domain", "coding"),
         ("judge", "domain", "law"),
         ("judge", "safety", "safe"),
-    }
-    assert tags_of(project, [instance.pk]) == {
-        instance.pk: {"domain": ("coding",), "safety": ("safe",)}
     }
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from core.exceptions import InvalidInput
 from routing.predictor import proxy
-from routing.predictor.influence import direction, mean_loss, swap_effects
+from routing.predictor.influence import direction, swap_effects
 from routing.predictor.performance import spearman
 from routing.strategies import influence
 from routing.strategies.problem import Problem
@@ -23,6 +23,12 @@ def scene(n: int, d: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     chance = 1 / (1 + np.exp(-D @ rng.normal(size=d) * 3))
     human = (rng.random(2 * n) < chance).astype(float)
     return D, human, np.where(rng.random(2 * n) < 0.25, 1 - human, human)
+
+
+def mean_loss(w: np.ndarray, D: np.ndarray, P: np.ndarray) -> float:
+    """Mean Bradley–Terry loss of a head on labels P (n,), in nats."""
+    margin = D @ w
+    return float((np.logaddexp(0, margin) - P * margin).mean())
 
 
 # With n instances a swap is a step of about 1/n: the error of the first order falls with it.

@@ -9,6 +9,7 @@ from annotation.instances.models import Instance, Signal
 from annotation.judges.models import Judge
 from annotation.judges.verdicts import signal_name
 from annotation.projects.models import Criterion
+from routing.features.habits import Habits
 from routing.features.policy import policy_columns
 from routing.features.project import ProjectTable, feature_table
 from routing.features.services import compute_features, last_encoder
@@ -26,19 +27,24 @@ from .writing import Stalled
 MICROS = 1_000_000
 
 
-def features_of(work: Work, ids: Sequence[int], criterion: Criterion | None = None) -> ProjectTable:
+def features_of(
+    work: Work,
+    ids: Sequence[int],
+    criterion: Criterion | None = None,
+    habits: Habits | None = None,
+) -> ProjectTable:
     """The features of these instances, in this order; judges' signals on the main criterion or
-    the one that is given.
+    the one that is given, and with `habits` the evidence that takes a side.
 
     Raises:
         Stalled: the strategy reads embeddings, and some are being computed or cannot be.
     """
     about = criterion or work.criterion
     wanted = EMBEDDINGS in work.needs
-    table = _read(work, ids, about, embeddings=wanted)
+    table = _read(work, ids, about, habits, embeddings=wanted)
     if table.missing.get("text"):
         _compute(ids)
-        table = _read(work, ids, about, embeddings=wanted)
+        table = _read(work, ids, about, habits, embeddings=wanted)
     if wanted and table.missing.get("embedding"):
         _embed(work)
     return table
@@ -95,10 +101,20 @@ def _p_of(work: Work, judge: Judge, ids: Sequence[int]) -> Floats:
 
 
 def _read(
-    work: Work, ids: Sequence[int], criterion: Criterion, *, embeddings: bool
+    work: Work,
+    ids: Sequence[int],
+    criterion: Criterion,
+    habits: Habits | None,
+    *,
+    embeddings: bool,
 ) -> ProjectTable:
     return feature_table(
-        work.project, ids, judge=work.judge, criterion=criterion, embeddings=embeddings
+        work.project,
+        ids,
+        judge=work.judge,
+        criterion=criterion,
+        embeddings=embeddings,
+        habits=habits,
     )
 
 

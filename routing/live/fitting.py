@@ -20,7 +20,9 @@ from core.exceptions import InvalidInput
 from jobs.models import Job
 from routing.decisions.models import Decision, Router
 from routing.decisions.services import save_router
+from routing.features.habits import KEPT, Habits
 from routing.features.table import Bools, Floats
+from routing.features.taught import habits_of
 from routing.predictor.report import report_of
 from routing.strategies import audit, registry
 from routing.strategies.problem import Problem, Seed
@@ -137,12 +139,14 @@ def fit(work: Work, why: Due, job: Job) -> Router:
 
 def _fit_one(work: Work, why: Due, job: Job, criterion: Criterion | None) -> Router:
     """A router that speaks of one criterion; None: of the main one."""
-    seed = seed_of(work, criterion or work.criterion) if needs_seed(work) else None
+    about = criterion or work.criterion
+    habits = habits_of(work.project, work.judge, about) if registry.SIDES in work.needs else None
+    seed = seed_of(work, about, habits) if needs_seed(work) else None
     fitted = registry.fit(work.live.strategy, seed, options_of(work))
     return save_router(
         project=work.project,
         strategy=work.live.strategy,
-        parameters=dict(fitted.to_json()),
+        parameters=dict(fitted.to_json()) | ({KEPT: habits.to_json()} if habits else {}),
         report=report_of(fitted, seed) | {"why": asdict(why)},
         dual_labelled=len(seed) if seed else 0,
         judge=work.judge,
@@ -158,15 +162,15 @@ def options_of(work: Work) -> dict[str, Any]:
     return {"salt": work.salt} | options if work.live.strategy == "random" else options
 
 
-def seed_of(work: Work, criterion: Criterion) -> Seed:
-    """What the router of a criterion is fitted on.
+def seed_of(work: Work, criterion: Criterion, habits: Habits | None = None) -> Seed:
+    """What the router of a criterion is fitted on; with `habits` it reads what takes a side too.
 
     Raises:
         InvalidInput: fewer than 50 instances carry both labels.
     """
     ids = dual_labelled(work)
     consensus.update(project=work.project, instance_ids=ids)
-    table = features_of(work, ids, criterion)
+    table = features_of(work, ids, criterion, habits)
     human = _people(criterion, table.ids.tolist())
     both = ~(np.isnan(human) | np.isnan(table.judge))
     if both.sum() < FEWEST:

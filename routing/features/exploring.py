@@ -14,6 +14,8 @@ CLIPPED = 0.99
 RESAMPLES = 400
 LEVEL = 0.95
 FEW_PROMPTS = 20
+# Beyond so many prompts groups of them are resampled.
+MOST_UNITS = 2000
 # Two features whose ranks go together less than this say different things.
 NOTABLE, MOST_ALIKE = 0.3, 3
 MOST_VALUES = 60
@@ -197,8 +199,13 @@ class _Resampled:
         self.dual = dual
         self.few = dual.prompt_count < FEW_PROMPTS
         rng = np.random.default_rng(0)
-        size = max(1, dual.prompt_count)
-        self.draws = rng.multinomial(size, np.full(size, 1 / size), size=RESAMPLES)
+        size = min(max(1, dual.prompt_count), MOST_UNITS)
+        # Prompts are numbered by their hash, so these are groups at random of whole prompts: the
+        # intervals are as wide, and the work no longer grows with the prompts.
+        self.units = dual.prompts % size
+        # (units, draws), floats as the sums are: no figure converts them again.
+        drawn = rng.multinomial(size, np.full(size, 1 / size), size=RESAMPLES)
+        self.draws: Floats = np.ascontiguousarray(drawn.T, dtype=np.float64)
 
     def share(self, chosen: Bools) -> Estimate | None:
         """How often judge and people differ among the chosen; None where nobody is chosen."""
@@ -219,22 +226,21 @@ class _Resampled:
     ) -> Estimate | None:
         if not chosen.any():
             return None
-        prompts = self.dual.prompts[chosen]
-        size = self.draws.shape[1]
+        units, size = self.units[chosen], len(self.draws)
         sums: Floats = np.array(
             [
-                np.bincount(prompts, weights=column[chosen], minlength=size)
+                np.bincount(units, weights=column[chosen], minlength=size)
                 for column in (np.ones(len(chosen)), *columns)
             ],
             dtype=np.float64,
         )
         with np.errstate(invalid="ignore", divide="ignore"):
             value = float(figure(sums.sum(axis=1)))
-            drawn = figure(np.asarray(sums @ self.draws.T, dtype=np.float64))
+            drawn = figure(np.asarray(sums @ self.draws, dtype=np.float64))
         drawn = drawn[np.isfinite(drawn)]
         low: float | None = None
         high: float | None = None
-        if len(np.unique(prompts)) >= FEW_PROMPTS and len(drawn):
+        if len(np.unique(self.dual.prompts[chosen])) >= FEW_PROMPTS and len(drawn):
             low, high = (float(q) for q in np.quantile(drawn, ((1 - LEVEL) / 2, (1 + LEVEL) / 2)))
         return Estimate(value, low, high, int(chosen.sum()))
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from django.core.cache import cache
 from django.db.models import F
 
 from accounts.models import Project
@@ -18,7 +19,9 @@ from .project import feature_table
 from .table import Floats
 
 # A distribution is as plain on this many; the page says so where there are more.
-MOST = 20_000
+MOST = 10_000
+# The figures of more than that are made again after so many seconds.
+KEPT = 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +52,21 @@ def readers(project: Project) -> list[Judge]:
 
 
 def exploration(project: Project, judge: Judge | None) -> Exploration:
-    """The figures of a project's features, with the disagreement of people and `judge`."""
+    """The figures of a project's features, with the disagreement of people and `judge`.
+
+    Where there are too many instances to read them all, figures are up to a minute old.
+    """
+    key = f"exploration:{project.pk}:{judge.pk if judge else 0}"
+    kept = cache.get(key)
+    if isinstance(kept, Exploration):
+        return kept
+    found = _explored(project, judge)
+    if found.instances > MOST:
+        cache.set(key, found, KEPT)
+    return found
+
+
+def _explored(project: Project, judge: Judge | None) -> Exploration:
     instances = comparable(project)
     newest = list(instances.order_by("-pk").values_list("pk", flat=True)[:MOST])
     table = feature_table(project, newest, judge=judge)

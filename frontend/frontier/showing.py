@@ -111,14 +111,6 @@ class Shown:
         return parse_datetime(self.sheet.facts["prepared"])
 
     @property
-    def first_group(self) -> tuple[str, list[GroupRow]] | None:
-        return self.groups[0] if self.groups else None
-
-    @property
-    def others(self) -> list[tuple[str, list[GroupRow]]]:
-        return self.groups[1:]
-
-    @property
     def is_saved(self) -> bool:
         return self.saved is not None and self.saved.limit == self.plan.limit
 
@@ -245,16 +237,12 @@ def notes_of(sheet: Sheet) -> list[str]:
         notes = [
             _(
                 "Expected share of right labels in the mix, people’s counted as right. How often "
-                "the judge is wrong at each score was learned from %(n)s dual-labelled instances; "
-                "the band is 95 %% of resampled prompts. Random and oracle follow from how often "
-                "the judge is wrong."
+                "the judge is wrong at each score was learned from %(n)s dual-labelled instances "
+                "on which people do not tie; the band is 95 %% of resampled prompts. Random and "
+                "oracle follow from how often the judge is wrong."
             )
             % {"n": local(f"{facts['used']:,}")}
         ]
-        if not facts["unseen"]:
-            notes.append(
-                _("The router was fitted on these instances too, so its line is flattering.")
-            )
     if "judge-uncertainty" not in keys and facts["strategy"] != "judge-uncertainty":
         notes.append(
             _("Judge uncertainty is not drawn: the judge has not labelled most open instances.")
@@ -265,7 +253,7 @@ def notes_of(sheet: Sheet) -> list[str]:
 def cautions_of(sheet: Sheet) -> list[str]:
     """Where the lines are not to be believed: no signal, no room for an oracle, another world."""
     if sheet.kind != MODEL:
-        return []
+        return _flattering(sheet)
     found = []
     if no_signal(sheet):
         found.append(
@@ -280,6 +268,18 @@ def cautions_of(sheet: Sheet) -> list[str]:
     if oracle is not None:
         found += _measured(sheet, oracle)
     return found
+
+
+def _flattering(sheet: Sheet) -> list[str]:
+    """How often the judge is wrong is measured where the router was fitted."""
+    if sheet.facts["unseen"]:
+        return []
+    return [
+        _(
+            "The router was fitted on the instances that say how often the judge is wrong, so "
+            "its line is flattering until the audit arm holds more labels."
+        )
+    ]
 
 
 def _measured(sheet: Sheet, oracle: Line) -> list[str]:

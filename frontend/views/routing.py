@@ -3,20 +3,22 @@
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.views.decorators.http import require_safe
 
 from accounts.policies import Action, project_for
 from frontend.comparison import arm_in_use, comparison_chart, comparison_of
 from frontend.frontier.doors import rooms
+from frontend.frontier.showing import shown
 from frontend.pages import project_page, user_of
 from frontend.reads import budgets_of, has_simulated
 from routing.decisions.models import Router
-from routing.decisions.selectors import split_by_domain, split_of
+from routing.decisions.selectors import split_by_domain
 from routing.frontier.explanation import ACCURACY, Effect, effects_of, unit_of
 from routing.frontier.selectors import router_in_use
 from routing.lab.selectors import standing_of
 from routing.live.models import LiveRouting
+from routing.live.selectors import split
 from routing.rounds.selectors import latest_round
 
 MOST_REASONS = 8
@@ -38,7 +40,8 @@ def routing(request: HttpRequest, slug: str) -> HttpResponse:
         round=row,
         router=router,
         rooms=rooms(project, router, live),
-        arms=split_of(project),
+        shown=shown(project, router, QueryDict()),
+        went={"split": split(project)},
         domains=_percent(split_by_domain(project)),
         budgets=budgets,
         why=_why(router) if router else [],

@@ -27,17 +27,6 @@ def standing(project: Project) -> QuerySet[Decision]:
     return Decision.objects.filter(~replaced(), project=project, criterion__isnull=True)
 
 
-def split_of(project: Project) -> list[dict[str, Any]]:
-    """Counts by destination and arm: `{"destination", "arm", "count"}`, largest first."""
-    counts = (
-        standing(project)
-        .values("destination", "arm")
-        .annotate(count=Count("id"))
-        .order_by("-count")
-    )
-    return [dict(row) for row in counts]
-
-
 def split_by_domain(project: Project) -> list[dict[str, Any]]:
     """Routed instances by domain: `{"domain", "people", "judges", "share"}`, most people first.
 

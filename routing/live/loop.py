@@ -18,7 +18,7 @@ from django.utils import timezone
 from core.exceptions import InvalidInput
 from jobs.context import JobContext
 
-from . import again, asking, drift, fitting
+from . import again, asking, drift, fitting, setaside
 from .batches import MOST, collect_seed, route_batch, seed_missing
 from .by_criterion import route_by_criterion
 from .models import LiveRouting, Mode, Stall
@@ -55,8 +55,10 @@ class Loop:
         except Stalled as stalled:
             _note_stall(self.work().live, stalled.stall, stalled.reason)
             self.context.log(stalled.reason, "warning")
+            setaside.give_up(self.work().project)
             return dict(self.done) | {"stalled": str(stalled.stall), "reason": stalled.reason}
         live = self.work().live
+        setaside.give_back(live.project)
         if live.stall != Stall.FIT or self.done["routed"] or self.done["fitted"]:
             _note_stall(live, Stall.NONE, "")
         return dict(self.done)

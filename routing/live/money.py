@@ -6,8 +6,10 @@ from django.db import transaction
 
 from annotation.judges.models import Judge
 from annotation.judges.runs import costs
+from annotation.ledger.models import Entry, EntryState
 from annotation.queue.models import Slot
 from annotation.queue.money import subject_of
+from annotation.queue.pools import cohorts_of
 from core.exceptions import BudgetExceeded
 from routing.budgets.models import Spender
 from routing.budgets.spending import Purchase, affordable, reserve_purchases
@@ -16,6 +18,8 @@ from .models import LiveRouting
 from .work import Row, Work
 
 LABEL = 1_000_000
+# Subjects of what is set aside for the audit arm: "audit:<instance>:<place>".
+AUDIT = "audit:"
 # Of the price of one criterion asked alone.
 READING = 0.5
 
@@ -71,17 +75,48 @@ def _planned(work: Work, rows: Iterable[Row]) -> list[Purchase]:
     ]
 
 
+def of_audit(work: Work, rows: Iterable[Row]) -> list[Purchase]:
+    """What is set aside for places of the audit arm until they are there."""
+    return [
+        _purchase(work.live, subject, expert=row.expert)
+        for row in rows
+        for subject in audit_subjects(work, [row.pk])
+    ]
+
+
+def audit_subjects(work: Work, instances: Iterable[int]) -> list[str]:
+    """The subjects of `of_audit` of these instances."""
+    places = len(cohorts_of(work.protocol, work.protocol.overlap))
+    return [f"{AUDIT}{pk}:{place}" for pk in instances for place in range(places)]
+
+
+def audited_in(subject: str) -> int:
+    """The instance that a subject of `of_audit` is about."""
+    return int(subject.split(":")[1])
+
+
+def _set_aside(work: Work, rows: Iterable[Row]) -> set[int]:
+    """Those of the rows whose places are paid for already. One query."""
+    subjects = audit_subjects(work, [row.pk for row in rows])
+    held = Entry.objects.filter(
+        budget__project=work.project, state=EntryState.RESERVED, subject__in=subjects
+    )
+    return {audited_in(subject) for subject in held.values_list("subject", flat=True).distinct()}
+
+
 def how_many(work: Work, rows: Sequence[Row], *, first: Sequence[Purchase] = ()) -> int:
     """How many of the rows, in this order, can be paid after what comes `first`.
 
-    −1: not even that.
+    What was set aside for rows of the audit arm is theirs. −1: not even what comes first.
     """
-    left = affordable(work.project, [*first, *_planned(work, rows)]) - len(first)
+    paid = _set_aside(work, rows)
+    buying = [row for row in rows if row.pk not in paid]
+    left = affordable(work.project, [*first, *_planned(work, buying)]) - len(first)
     if left < 0:
         return -1
     count = 0
     for row in rows:
-        left -= row.places
+        left -= 0 if row.pk in paid else row.places
         if left < 0:
             break
         count += 1

@@ -1,6 +1,6 @@
 """Scoring a batch with the router in use; the judge is asked first where the strategy reads it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,13 +19,13 @@ from routing.strategies import registry
 from routing.strategies.problem import STRONG, Problem, Scores, Strategy
 from routing.strategies.selection import worth
 
-from . import money
 from .asking import ask, plan, unasked
 from .choosing import Arms, wanted_of
 from .features import MICROS, features_of, problem_of
 from .models import Stall
 from .rewards import unscored
 from .ruling import laid_over, unruled
+from .setaside import set_aside
 from .work import Row, Work
 from .writing import Stalled, said
 
@@ -67,22 +67,27 @@ def strategy_of(work: Work) -> Strategy:
 def ask_first(context: JobContext, work: Work, rows: Sequence[Row], arms: Arms) -> None:
     """Ask the judge about the whole batch where the strategy reads it.
 
-    Before that it is made sure that the audit arm can be paid after it.
+    The audit arm's places and the judge's labels are set aside before anything is asked.
 
     Raises:
-        Stalled: it cannot, or the judge cannot be asked.
+        Stalled: the audit arm cannot be paid, or the judge cannot be asked.
     """
     if not strategy_of(work).reads_judge:
         return
-    ids = [row.pk for row in rows if row.rule is None]
-    new = Instance.objects.filter(unasked(work.judge, work.criteria, ids)).order_by("pk")
-    planned = plan(work.judge, work.criteria, list(new.values_list("pk", flat=True)))
     audited = [row for row, drawn in zip(rows, arms.audit, strict=True) if drawn]
-    labels = len(planned.instances) * len(planned.criteria)
-    first = money.of_judge(planned.judge, planned.most, labels)
-    if audited and money.how_many(work, audited, first=first) < len(audited):
-        raise Stalled(Stall.AUDIT, money.missing(work, audited, first))
-    ask_or_stall(context, work, planned.judge, planned.instances, work.criteria)
+    asked = [row.pk for row, drawn in zip(rows, arms.audit, strict=True) if drawn or not row.rule]
+    new = Instance.objects.filter(unasked(work.judge, work.criteria, asked)).order_by("pk")
+    ids = list(new.values_list("pk", flat=True))
+    drawn = {row.pk for row in audited}
+    judged = plan(work.judge, work.criteria, [pk for pk in ids if pk in drawn])
+    ask_or_stall(
+        context,
+        work,
+        work.judge,
+        ids,
+        work.criteria,
+        first=lambda: set_aside(work, audited, judged),
+    )
 
 
 def ask_or_stall(
@@ -91,14 +96,16 @@ def ask_or_stall(
     judge: Judge,
     ids: Sequence[int],
     criteria: Sequence[Criterion],
+    *,
+    first: Callable[[], None] | None = None,
 ) -> None:
-    """Ask the judge about these instances.
+    """Ask the judge about these instances; `first` is done before, with its purse or not at all.
 
     Raises:
         Stalled: it cannot be paid or asked, or stopped before the end; the reason says which.
     """
     try:
-        stopped = ask(context, work, plan(judge, criteria, ids))
+        stopped = ask(context, work, plan(judge, criteria, ids), first=first)
     except BudgetExceeded as error:
         raise Stalled(Stall.JUDGE, said(Stall.JUDGE, error)) from error
     except ApplicationError as error:

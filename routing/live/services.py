@@ -18,6 +18,7 @@ from .fitting import FEWEST
 from .loop import KIND
 from .models import LiveRouting, Mode
 from .options import check_options
+from .setaside import give_back
 
 # What the settings form may change.
 FIELDS = (
@@ -84,7 +85,9 @@ def change_settings(
         target=f"live:{row.pk}",
         **{name: str(value) for name, value in changes.items()},
     )
-    if row.mode != Mode.OFF:
+    if row.mode == Mode.OFF:
+        give_back(project)
+    else:
         ring(project, by=by)
     return row
 

@@ -13,7 +13,7 @@ from django.db import transaction
 from annotation.judges.models import JudgeRun
 from annotation.queue.models import Arm, Slot
 from core.exceptions import BudgetExceeded, Conflict
-from routing.budgets.spending import reserve_purchases
+from routing.budgets.spending import release_purchases, reserve_purchases
 from routing.decisions.services import Choice, decide
 
 from . import money
@@ -74,6 +74,9 @@ def _write_arm(work: Work, choices: Sequence[Choice], stall: Stall) -> None:
         router=work.live.router,
         overlap=work.protocol.overlap,
     )
+    if stall == Stall.AUDIT:
+        # Their places take over, in this transaction, what was set aside for them.
+        release_purchases(project=work.project, subjects=money.audit_subjects(work, decided))
     reserve_slots(work, decided, stall)
 
 

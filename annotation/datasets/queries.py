@@ -18,7 +18,11 @@ KEYS = (
     "exclude_ties",
     "include_excluded",
     "pairs_from_ratings",
+    "band",
 )
+# What a band of pairs from ratings may say: the largest difference of the two mean scores, the
+# least mean score of the better one, and the least variance over the instance's completions.
+BAND = ("at_most", "least_score", "least_variance")
 FILTERS: dict[str, tuple[str, ...] | None] = {
     "arms": tuple(Arm.values),
     "destinations": tuple(Destination.values),
@@ -35,7 +39,7 @@ def normalise(query: Mapping[str, Any], *, default_criterion: str) -> dict[str, 
     _known("key", query, KEYS)
     scope = query.get("scope", Scope.MIXED)
     _known("scope", [scope], Scope.values)
-    return {
+    checked = {
         "criterion": str(query.get("criterion", default_criterion)),
         "scope": str(scope),
         "instances": _filters(query.get("instances") or {}),
@@ -44,6 +48,9 @@ def normalise(query: Mapping[str, Any], *, default_criterion: str) -> dict[str, 
         "include_excluded": bool(query.get("include_excluded", False)),
         "pairs_from_ratings": _gap(query.get("pairs_from_ratings")),
     }
+    # Named only where it is asked for: queries of before keep their hash.
+    band = _band(query.get("band") or {}, checked["pairs_from_ratings"])
+    return checked | ({"band": band} if band else {})
 
 
 def _gap(value: Any) -> float | None:
@@ -53,6 +60,18 @@ def _gap(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 10:
         raise InvalidInput("Pairs from ratings need the least difference: above 0, at most 10.")
     return float(value)
+
+
+def _band(given: Mapping[str, Any], gap: float | None) -> dict[str, float]:
+    _known("part of the band", given, BAND)
+    if given and gap is None:
+        raise InvalidInput("A band is one of pairs from ratings: give pairs_from_ratings too.")
+    for name, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 100:
+            raise InvalidInput(f"The band's {name} is a number from 0 to 100.")
+    if gap is not None and given.get("at_most", gap) < gap:
+        raise InvalidInput("The largest difference of a band is below its least difference.")
+    return {name: float(given[name]) for name in BAND if name in given}
 
 
 def _filters(filters: Mapping[str, Any]) -> dict[str, list[str]]:

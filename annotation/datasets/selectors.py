@@ -85,7 +85,7 @@ def _rated(
         "annotators": len({label["annotator"] for label in counted}),
         "unranked": [],
     }
-    for pair in pairs(score, query["pairs_from_ratings"], steps):
+    for pair in pairs(score, query["pairs_from_ratings"], steps, query.get("band")):
         content = _content(instance, split_of, pair.pop("places"))
         yield content | shared | pair
 

@@ -40,7 +40,8 @@ def build_snapshot(
     external_ids), splits (`{"test": 0.2}` by salted prompt hash, or `{"assigned": {prompt hash:
     split}}`, which leaves other prompts out), exclude_ties, include_excluded (labels of excluded
     annotators), pairs_from_ratings (the least difference of mean scores that makes a pair; a
-    criterion that is scored has no rows for training without it).
+    criterion that is scored has no rows for training without it), band (of those pairs: `at_most`,
+    `least_score`, `least_variance`).
     The folder has `<split>.parquet` for training, `annotations.parquet` with every label on every
     criterion, `instances.parquet` with what they are about, and `manifest.json`. The hash covers
     query, rows, splits and labels, not their order; what is there already is returned.

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.policies import Action, project_for
 from annotation.consensus.models import Scope
 from annotation.datasets.exporters import FORMATS, NAMES
+from annotation.datasets.queries import BAND
 from annotation.datasets.selectors import exports_of, snapshots_of
 from annotation.labels.answers import SCORED
 from annotation.projects.selectors import criteria_of, protocol_of
@@ -60,6 +61,12 @@ def snapshot_build(request: HttpRequest, slug: str) -> HttpResponse:
         query["criterion"] = criterion
     if gap := decimal(request.POST.get("pairs_from_ratings", ""), _("least difference")):
         query["pairs_from_ratings"] = gap
+    if band := {
+        name: value
+        for name in BAND
+        if (value := decimal(request.POST.get(f"band_{name}", ""), _("band"))) is not None
+    }:
+        query["band"] = band
     job = jobs.submit(
         kind="annotation.snapshot",
         project=project,

@@ -246,6 +246,40 @@ def test_a_project_of_ratings_alone_has_labels_and_no_pairs_unless_asked(media: 
     assert (first["chosen"][0]["content"], first["score_chosen"]) == ("c", 5)
 
 
+def test_pairs_from_ratings_within_a_band(media: Path) -> None:
+    project = make_project(kind="rating", criteria=[("good", "Good", "How good?")])
+    person = make_annotator(project)
+    label(
+        make_instance(project, ("a", "b", "c"), external_id="r1"), person, "good", scores=[1, 3, 5]
+    )
+    label(
+        make_instance(project, ("d", "e", "f"), external_id="r2"), person, "good", scores=[1, 2, 2]
+    )
+
+    def pairs(**band: float) -> set[str]:
+        made = built(project, pairs_from_ratings=1, **({"band": band} if band else {}))
+        found = rows(made, media, "pairs")
+        return {row["completion_a"] + row["completion_b"] for row in found}
+
+    assert pairs() == {"ab", "ac", "bc", "de", "df"}
+    assert pairs(at_most=2) == {"ab", "bc", "de", "df"}
+    assert pairs(least_score=3) == {"ab", "ac", "bc"}
+    # Population variances are 8/3 and 2/9.
+    assert pairs(least_variance=0.25) == {"ab", "ac", "bc"}
+    assert pairs(at_most=2, least_score=4) == {"bc"}
+    asked = built(project, pairs_from_ratings=1, band={"at_most": 2})
+    assert asked.manifest["query"]["band"] == {"at_most": 2.0}
+    assert "band" not in built(project, pairs_from_ratings=1).manifest["query"]
+    for query, says in (
+        ({"band": {"at_most": 2}}, "give pairs_from_ratings"),
+        ({"pairs_from_ratings": 2, "band": {"at_most": 1}}, "below its least difference"),
+        ({"pairs_from_ratings": 1, "band": {"most": 1}}, "Unknown part of the band"),
+        ({"pairs_from_ratings": 1, "band": {"at_most": "2"}}, "a number from 0"),
+    ):
+        with pytest.raises(InvalidInput, match=says):
+            built(project, **query)
+
+
 def test_pairs_from_ratings_are_refused_elsewhere(project: Project, pair: Instance) -> None:
     for query, says in (
         ({"pairs_from_ratings": 1}, "is not scored"),

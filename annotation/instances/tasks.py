@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from annotation.judges.revealed import write_revealed
 from annotation.judges.services import ensure_recorded
 from core.exceptions import InvalidInput
 from jobs.context import JobContext
@@ -14,7 +15,8 @@ from .uploads import lines_of, upload_path
 def run_import(ctx: JobContext) -> dict[str, Any]:
     """Import the upload named by the argument `file`; the result is the report's fields.
 
-    Judges whose labels the file brings are judges of the project from then on.
+    Judges whose labels the file brings are judges of the project from then on, and what they said
+    is a signal of the instance where it is revealed.
     """
     project = ctx.job.project
     if project is None:
@@ -31,6 +33,7 @@ def run_import(ctx: JobContext) -> dict[str, Any]:
             refused_files=refused,
         )
     ensure_recorded(project=project)
+    write_revealed(project=project)
     for error in report.errors[:100]:
         ctx.log(f"{_place(error)} {error['id']}: {error['reason']}", "warning")
     return report.as_dict()

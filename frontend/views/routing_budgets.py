@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -24,6 +25,7 @@ from frontend.reading import micros, whole
 from routing.budgets import alerts, services
 from routing.budgets.models import Allowance, Period, Spender
 from routing.budgets.selectors import Spending, main_unit, outlines, spent
+from routing.live.minimum import check_audit_arm
 
 MOST_JUDGES = 200
 
@@ -99,17 +101,19 @@ def budget_new(request: HttpRequest, slug: str) -> HttpResponse:
     user, form = user_of(request), request.POST
     project = project_for(user, slug, Action.MANAGE_BUDGETS)
     try:
-        made = services.create_allowance(
-            project=project,
-            name=form.get("name", ""),
-            unit=form.get("unit", ""),
-            limit=micros(form, "limit", _("Limit")),
-            period=form.get("period", ""),
-            spender=form.get("spender", ""),
-            judge=_judge(project, form.get("judge", "")),
-            currency=form.get("currency", "") or "USD",
-            by=user,
-        )
+        with transaction.atomic():
+            made = services.create_allowance(
+                project=project,
+                name=form.get("name", ""),
+                unit=form.get("unit", ""),
+                limit=micros(form, "limit", _("Limit")),
+                period=form.get("period", ""),
+                spender=form.get("spender", ""),
+                judge=_judge(project, form.get("judge", "")),
+                currency=form.get("currency", "") or "USD",
+                by=user,
+            )
+            check_audit_arm(made)
     except InvalidInput as error:
         return _page(request, project, error=error)
     messages.success(request, _("The budget %(name)s is there.") % {"name": made.name})
@@ -134,12 +138,14 @@ def budget_change(request: HttpRequest, slug: str, allowance_id: int) -> HttpRes
     project = project_for(user, slug, Action.MANAGE_BUDGETS)
     allowance = _allowance(project, allowance_id)
     try:
-        services.change_limit(
-            allowance=allowance,
-            limit=micros(form, "limit", _("Limit")),
-            version=whole(form, "version", _("Version")),
-            by=user,
-        )
+        with transaction.atomic():
+            changed = services.change_limit(
+                allowance=allowance,
+                limit=micros(form, "limit", _("Limit")),
+                version=whole(form, "version", _("Version")),
+                by=user,
+            )
+            check_audit_arm(changed)
     except ApplicationError as error:
         return _page(request, project, error=error, changed=allowance.pk)
     messages.success(request, _("The limit of %(name)s is changed.") % {"name": allowance.name})

@@ -9,6 +9,7 @@ from core.exceptions import InvalidInput
 from routing.features.table import Bools
 from routing.lab.contestants import ALL_HUMAN, ALL_JUDGE, LEARNED, ORACLE, RANDOM, SIGNAL
 from routing.lab.dual import DualSet
+from routing.lab.learning_value import learning_value
 from routing.lab.replay import Asked, Lead, Point, Progress, Replayed, Runs, Stake, names_of, run
 from routing.lab.replicate import LONGER, Replicate
 from routing.lab.sensitivity import Sensitivity, judge_sensitivity, verdict
@@ -77,6 +78,7 @@ def tabulate(runs: Runs) -> Replayed:
             default=None,
         ),
         notes=_notes(runs, names),
+        value=learning_value(runs.dual, runs.options, runs.asked.seeds),
     )
 
 

@@ -30,6 +30,7 @@ from routing.lab.contestants import (
     singles,
 )
 from routing.lab.dual import DualSet
+from routing.lab.learning_value import LabelValue
 from routing.lab.plan import Options, Plan, make_plan, most_folds, standing_plan
 from routing.lab.replicate import Replicate, replicates
 from routing.lab.sensitivity import Sensitivity
@@ -137,6 +138,7 @@ class Replayed:
     verdict: str
     sensitivity: Sensitivity | None
     notes: tuple[str, ...]
+    value: tuple[LabelValue, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

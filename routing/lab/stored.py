@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from routing.lab.learning_value import LabelValue
 from routing.lab.replay import Lead, Point, Replayed, Stake
 from routing.lab.sensitivity import Sensitivity
 from routing.lab.statistics import Interval
@@ -32,8 +33,15 @@ def replayed(figures: Mapping[str, Any]) -> Replayed:
             ),
             "sensitivity": _sensitivity(figures["sensitivity"]),
             "notes": tuple(figures["notes"]),
+            "value": tuple(_value(row) for row in figures.get("value", ())),
         }
     )
+
+
+def _value(row: Mapping[str, Any]) -> LabelValue:
+    accuracy = tuple(each and Interval(**each) for each in row["accuracy"])
+    last = row["last"] and Interval(**row["last"])
+    return LabelValue(row["kind"], row["instances"], tuple(row["labels"]), accuracy, last)
 
 
 def _with_intervals(row: Mapping[str, Any]) -> dict[str, Any]:

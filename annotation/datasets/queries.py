@@ -39,17 +39,18 @@ def normalise(query: Mapping[str, Any], *, default_criterion: str) -> dict[str, 
     _known("key", query, KEYS)
     scope = query.get("scope", Scope.MIXED)
     _known("scope", [scope], Scope.values)
-    checked = {
+    gap = _gap(query.get("pairs_from_ratings"))
+    checked: dict[str, Any] = {
         "criterion": str(query.get("criterion", default_criterion)),
         "scope": str(scope),
         "instances": _filters(query.get("instances") or {}),
         "splits": _splits(query.get("splits") or {}),
         "exclude_ties": bool(query.get("exclude_ties", False)),
         "include_excluded": bool(query.get("include_excluded", False)),
-        "pairs_from_ratings": _gap(query.get("pairs_from_ratings")),
+        "pairs_from_ratings": gap,
     }
     # Named only where it is asked for: queries of before keep their hash.
-    band = _band(query.get("band") or {}, checked["pairs_from_ratings"])
+    band = _band(query.get("band") or {}, gap)
     return checked | ({"band": band} if band else {})
 
 

@@ -58,7 +58,13 @@ def learning_value(dual: DualSet, options: Options, seeds: int) -> tuple[LabelVa
     human = np.array([float(np.mean(votes)) for votes in dual.votes])
     kinds = _kinds(dual, human != 0.5)
     runs = [
-        _run(dual.differences, human, number, _order(prompts, options.salt, index), options.ridge)
+        _run(
+            dual.differences,
+            human,
+            number,
+            _order(prompts.tolist(), options.salt, index),
+            options.ridge,
+        )
         for index in range(seeds)
     ]
     rng = np.random.default_rng(seeds + len(prompts))

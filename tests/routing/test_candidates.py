@@ -34,7 +34,7 @@ def objective(
     far = {p: 1 - float(unit[p[0]] @ unit[p[1]]) for p in combinations(range(len(unit)), 2)}
     good = (quality - quality.min()) / (quality.max() - quality.min())
     pairs = [far[p] / max(far.values()) for p in combinations(places, 2)]
-    return sum(good[p] for p in places) / len(places) + weight * sum(pairs) / len(pairs)
+    return float(sum(good[p] for p in places) / len(places) + weight * sum(pairs) / len(pairs))
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.5, 3.0])

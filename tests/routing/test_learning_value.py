@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from routing.features.table import FeatureTable
-from routing.lab import learning_value as module
 from routing.lab.curves import replay
 from routing.lab.dual import DualSet
 from routing.lab.learning_value import SHARES, learning_value
 from routing.lab.plan import Options
 from routing.lab.replay import Asked
 from routing.lab.stored import replayed
+from routing.predictor import proxy
 from tests.routing import planted
 
 OPTIONS = Options(resamples=200)
@@ -62,13 +62,13 @@ def test_coins_are_learned_by_nobody_and_no_tested_prompt_was_trained_on() -> No
 
 def test_larger_shares_hold_the_smaller_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[np.ndarray] = []
-    fit = module.proxy.fit_heads
+    fit = proxy.fit_heads
 
     def watched(D: np.ndarray, P: np.ndarray, weights: np.ndarray, ridge: float) -> np.ndarray:
         seen.append(weights)
-        return fit(D, P, weights, ridge)
+        return np.asarray(fit(D, P, weights, ridge))
 
-    monkeypatch.setattr(module.proxy, "fit_heads", watched)
+    monkeypatch.setattr(proxy, "fit_heads", watched)
     learning_value(dual(60, 3), OPTIONS, 2)
     for weights in seen:
         assert (np.diff(weights, axis=0) >= 0).all()

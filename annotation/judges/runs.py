@@ -1,7 +1,7 @@
 """Runs of judges: starting one, and the job that does it."""
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -143,13 +143,18 @@ def costs(judge: Judge) -> bool:
 
 
 def run_judge(context: JobContext) -> dict[str, Any]:
-    """Arguments: run (id). A later attempt goes on where a lost one was."""
+    """Arguments: run (id)."""
+    return run_with(_ask, context)
+
+
+def run_with(ask: Callable[[JudgeRun, JobContext], None], context: JobContext) -> dict[str, Any]:
+    """The job of a run (argument: its id). A later attempt goes on where a lost one was."""
     related = ("judge__project", "judge__connection", "judge__prompt", "budget")
     run = JudgeRun.objects.select_related(*related).get(pk=context.arguments["run"])
     run.state, run.started_at = RunState.RUNNING, run.started_at or timezone.now()
     run.save(update_fields=["state", "started_at"])
-    with failing(run):
-        _ask(run, context)
+    with _failing(run):
+        ask(run, context)
     context.log(f"{run.judge.name}: {run.state} with {run.counts}. {run.stop_reason}".strip())
     return {"run": run.pk, "state": run.state, "reason": run.stop_reason, "counts": run.counts}
 
@@ -192,7 +197,7 @@ def _ask(run: JudgeRun, context: JobContext) -> None:
 
 
 @contextmanager
-def failing(run: JudgeRun) -> Iterator[None]:
+def _failing(run: JudgeRun) -> Iterator[None]:
     """A run that cannot begin says why."""
     try:
         yield

@@ -12,7 +12,6 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
@@ -25,7 +24,6 @@ from annotation.judges.models import (
     JudgeCall,
     JudgeRun,
     Provider,
-    RunState,
     Stage,
 )
 from annotation.judges.pricing import likely_tokens, price
@@ -36,7 +34,7 @@ from annotation.judges.running.books import recover
 from annotation.judges.running.engine import Label
 from annotation.judges.running.recording import Recording
 from annotation.judges.running.session import engine_for
-from annotation.judges.runs import LOCK_SECONDS, check, failing, recorded
+from annotation.judges.runs import LOCK_SECONDS, check, recorded, run_with
 from annotation.ledger.models import Budget
 from annotation.projects.selectors import guideline_of, main_criterion
 from core.exceptions import InvalidInput
@@ -159,15 +157,8 @@ def start_tagging(
 
 
 def run_tags(context: JobContext) -> dict[str, Any]:
-    """Arguments: run (id). A later attempt goes on where a lost one was."""
-    related = ("judge__project", "judge__connection", "judge__prompt", "budget")
-    run = JudgeRun.objects.select_related(*related).get(pk=context.arguments["run"])
-    run.state, run.started_at = RunState.RUNNING, run.started_at or timezone.now()
-    run.save(update_fields=["state", "started_at"])
-    with failing(run):
-        _ask(run, context)
-    context.log(f"{run.judge.name}: {run.state} with {run.counts}. {run.stop_reason}".strip())
-    return {"run": run.pk, "state": run.state, "reason": run.stop_reason, "counts": run.counts}
+    """Arguments: run (id)."""
+    return run_with(_ask, context)
 
 
 def _ask(run: JudgeRun, context: JobContext) -> None:

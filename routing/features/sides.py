@@ -8,7 +8,7 @@ from django.db.models.functions import Length
 
 from annotation.instances.models import Completion
 
-from .evidence import HABITS, directed
+from .evidence import directed
 from .habits import Habits
 from .models import Embedding
 from .rows import Rows, among
@@ -61,8 +61,8 @@ def _by_text(rows: Rows, prompts: Sequence[str], habits: Habits) -> dict[str, Fl
         if D is None:
             continue
         said = directed([prompts[i] for i in at], habits, others={}, differences=D)
-        for name in HABITS & said.keys():
-            found.setdefault(name, np.full(len(rows), np.nan))[at] = said[name]
+        for name, margin in said.items():
+            found.setdefault(name, np.full(len(rows), np.nan))[at] = margin
     return found
 
 

@@ -14,6 +14,7 @@ from core.exceptions import ApplicationError, BudgetExceeded, InvalidInput
 from jobs.context import JobContext
 from routing.decisions.models import Decision, Router
 from routing.decisions.selectors import replaced
+from routing.features.habits import Habits
 from routing.features.table import Floats, Ints
 from routing.strategies import registry
 from routing.strategies.problem import STRONG, Problem, Scores, Strategy
@@ -154,7 +155,8 @@ def score(context: JobContext, work: Work, rows: Sequence[Row]) -> Scored:
 
 
 def _scores(work: Work, strategy: Strategy, rows: Sequence[Row]) -> tuple[Problem, Scores]:
-    problem = problem_of(work, features_of(work, [row.pk for row in rows]), rows)
+    habits = _habits(work.live.router)
+    problem = problem_of(work, features_of(work, [row.pk for row in rows], habits=habits), rows)
     try:
         return problem, strategy.score(problem)
     except InvalidInput as error:
@@ -170,8 +172,13 @@ def scores_about(work: Work, criterion: Criterion, rows: Sequence[Row]) -> Score
     router = mine.order_by("-version").first() or work.live.router
     if router is None:
         raise Stalled(Stall.FIT, "No router is fitted yet.")
-    table = features_of(work, [row.pk for row in rows], criterion)
+    table = features_of(work, [row.pk for row in rows], criterion, _habits(router))
     return registry.load(router.parameters).score(problem_of(work, table, rows))
+
+
+def _habits(router: Router | None) -> Habits | None:
+    """The habits of judges as they were when the router was fitted, where it reads them."""
+    return Habits.kept_in(router.parameters) if router else None
 
 
 def _credit(work: Work) -> float:

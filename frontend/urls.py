@@ -41,6 +41,7 @@ from .views import (
     routing_frontier,
     routing_lab,
     routing_live,
+    routing_proxies,
     routing_router,
     routing_rules,
     runs,
@@ -228,6 +229,7 @@ urlpatterns: list[URLPattern] = [
     ),
     path(P + "routing/frontier/save/", routing_frontier.frontier_save, name="frontier-save"),
     path(P + "routing/router/", routing_router.router, name="router"),
+    path(P + "routing/router/proxies/", routing_proxies.proxies_start, name="router-proxies"),
     path(P + "routing/router/<int:version>/", routing_router.router_version, name="router-version"),
     path(
         P + "routing/router/<int:version>/behind/",

@@ -21,7 +21,7 @@ from frontend.routing_words import strategies
 from routing.decisions.selectors import latest_router
 from routing.live import selectors, services
 from routing.live.models import Mode
-from routing.live.options import OPTIONS
+from routing.live.options import grouped
 
 MICROS = 1_000_000
 WHOLE = ("batch_size", "seed_size", "refit_after", "seconds_per_label")
@@ -142,7 +142,7 @@ def _page(
         judges=judges,
         strategies=strategies(),
         modes=_modes(),
-        options=[(key, known.items()) for key, known in OPTIONS.items()],
+        options=[(keys, known.items()) for keys, known in grouped()],
         percents={name: f"{100 * getattr(view.live, name):g}" for name in SHARES},
     )
     response.status_code = error.status if error else 200

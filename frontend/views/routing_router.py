@@ -27,6 +27,7 @@ from routing.decisions.models import Router
 from routing.frontier import explanation
 from routing.frontier.behind import MOST, behind, columns_of, decision_counts
 from routing.frontier.selectors import router_in_use
+from routing.proxies.selectors import finished_comparison, newest_comparison
 
 
 @require_safe
@@ -37,6 +38,7 @@ def router(request: HttpRequest, slug: str) -> HttpResponse:
     rows = Router.objects.filter(project=project).select_related("judge", "criterion")
     page = page_of(rows, request)
     counts = decision_counts(project)
+    finished = finished_comparison(project)
     return project_page(
         request,
         "routing/router_page.html",
@@ -45,6 +47,8 @@ def router(request: HttpRequest, slug: str) -> HttpResponse:
         page=page,
         rows=[(row, titled(row), _decided(counts.get(row.pk, {}))) for row in page.rows],
         in_use=router_in_use(project),
+        proxies=newest_comparison(project),
+        compared=finished.result if finished else None,
     )
 
 

@@ -27,7 +27,7 @@ class Number:
         return self.low <= value <= self.high
 
     def __str__(self) -> str:
-        return f"{self.low:g} … {self.high:g}"
+        return f"{self.low:,} … {self.high:,}"
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,14 @@ class Word:
 
     def __str__(self) -> str:
         return (", " if self.several else " | ").join(self.words)
+
+
+@dataclass(frozen=True)
+class Key(Word):
+    """The key of a strategy: too many to be listed at each place."""
+
+    def __str__(self) -> str:
+        return _("key of a strategy, like %(key)s") % {"key": self.words[0]}
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ class Switch:
 
 
 Kind = Number | Word | Name | Switch
-RIDGE, RANK = Number(1e-6, 1e6), Number(1, 1024, whole=True)
+RIDGE, RANK = Number(0.001, 100_000), Number(1, 1024, whole=True)
 HYPER: dict[str, Kind] = {
     "selection": Word(("top-k", "simulated", "positive", "marginal")),
     "epsilon": Number(0, 1),
@@ -77,7 +85,7 @@ HYPER: dict[str, Kind] = {
     "ridge": RIDGE,
 }
 PROMISE: dict[str, Kind] = {"alpha": Number(0.001, 0.5), "delta": Number(0.001, 0.5)}
-INSIDE = Word(tuple(key for key in SPECS if key not in NOT_INNER))
+INSIDE = Key(tuple(key for key in SPECS if key not in NOT_INNER))
 OPTIONS: dict[str, dict[str, Kind]] = {
     "hyper-linear": HYPER,
     "hyper-quadratic": HYPER,
@@ -123,3 +131,14 @@ def check_options(key: str, options: Any) -> None:
             raise InvalidInput(
                 _("The option %(name)s takes: %(kind)s.") % {"name": name, "kind": known[name]}
             )
+
+
+def grouped() -> list[tuple[str, dict[str, Kind]]]:
+    """The options for people to read; strategies that have the same stand together."""
+    found: list[tuple[str, dict[str, Kind]]] = []
+    for key, known in OPTIONS.items():
+        if found and found[-1][1] == known:
+            found[-1] = (f"{found[-1][0]}, {key}", known)
+        else:
+            found.append((key, known))
+    return found

@@ -147,6 +147,7 @@ frontier-save       POST    login      404       403        403       403       
 router              GET     login      404       403        403       yes         yes    yes
 router-version      GET     login      404       403        403       yes         yes    yes
 router-behind       GET     login      404       403        403       yes         yes    yes
+router-proxies      POST    login      404       403        403       yes         yes    yes
 replays             GET     login      404       403        403       yes         yes    yes
 replay-start        POST    login      404       403        403       yes         yes    yes
 replay              GET     login      404       403        403       yes         yes    yes

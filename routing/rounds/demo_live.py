@@ -26,6 +26,7 @@ from routing.budgets.models import Allowance, Period, Spender
 from routing.budgets.services import create_allowance
 from routing.features.services import compute_features, features_job
 from routing.frontier.selectors import router_in_use, sheet_of
+from routing.frontier.services import KIND as FRONTIER
 from routing.frontier.services import prepare_frontier
 from routing.lab.models import Replay
 from routing.lab.services import Wanted, start_replay
@@ -154,7 +155,9 @@ def shown(project: Project, by: User) -> list[Job]:
     jobs = []
     router = router_in_use(project)
     if router is not None and sheet_of(router) is None:
-        jobs.append(prepare_frontier(project=project, by=by))
+        # A new router asks for its frontier itself: then there is one to wait for.
+        asked = Job.objects.filter(project=project, kind=FRONTIER).exclude(state__in=ENDED).last()
+        jobs.append(asked or prepare_frontier(project=project, by=by))
     if not Replay.objects.filter(project=project, standing=False).exists():
         judge = ensure_recorded(project=project)[0]
         wanted = Wanted(judge, strategies=ARMS, budgets=SHARES, seeds=SEEDS, name="First look")

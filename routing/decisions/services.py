@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from django.db import transaction
@@ -12,6 +13,7 @@ from accounts.models import Project
 from annotation.judges.models import Judge
 from annotation.projects.models import Criterion
 from annotation.queue.services import NEVER, AssignmentItem, assign
+from core.exceptions import InvalidInput
 from jobs.models import Job
 
 from .models import Decision, Router
@@ -133,8 +135,17 @@ def save_router(
     """The next version of the project's router; it is never changed afterwards.
 
     `judge`: beside whose verdicts it was fitted; `criterion`: what it speaks of, None the main
-    one; `extractors`: the versions of the features it reads.
+    one; `extractors`: the versions of the features it reads. A figure of the report that is no
+    number is kept as null.
+
+    Raises:
+        InvalidInput: a parameter is no finite number: nothing could be decided by it.
     """
+    if not _finite(parameters):
+        raise InvalidInput(
+            "The fit led to values that are no numbers: look at the features for values that are "
+            "far too large."
+        )
     Project.objects.select_for_update().get(pk=project.pk)
     newest = Router.objects.filter(project=project).aggregate(last=Max("version"))["last"] or 0
     return Router.objects.create(
@@ -142,10 +153,28 @@ def save_router(
         version=newest + 1,
         strategy=strategy,
         parameters=parameters,
-        report=report,
+        report=_nulled(report),
         dual_labelled=dual_labelled,
         judge=judge,
         criterion=criterion,
         extractors=dict(extractors or {}),
         job=job,
     )
+
+
+def _finite(value: Any) -> bool:
+    """Whether no number in it is NaN or infinite: the database takes neither."""
+    if isinstance(value, dict):
+        return all(_finite(each) for each in value.values())
+    if isinstance(value, (list, tuple)):
+        return all(_finite(each) for each in value)
+    return not isinstance(value, float) or isfinite(value)
+
+
+def _nulled(value: Any) -> Any:
+    """The same with null for every number that is none."""
+    if isinstance(value, dict):
+        return {key: _nulled(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_nulled(each) for each in value]
+    return None if isinstance(value, float) and not isfinite(value) else value

@@ -1,8 +1,10 @@
 """Reads about the frontier: the sheet of the router in use, and the terms of an allowance."""
 
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from zipfile import BadZipFile
 
 from django.conf import settings
 from django.utils import timezone
@@ -19,6 +21,8 @@ from .plan import Spending, Terms, spending
 from .sheet import Sheet, load
 
 MICROS = 1_000_000
+# What reading a damaged archive, or one with other parts, raises.
+UNREADABLE = (ValueError, KeyError, TypeError, IndexError, EOFError, BadZipFile, zlib.error)
 # Those that pay for people's labels.
 PAYERS = (Spender.ALL, Spender.PEOPLE, Spender.REGULAR)
 
@@ -34,11 +38,14 @@ def sheet_path(router: Router) -> Path:
 
 
 def sheet_of(router: Router) -> Sheet | None:
-    """The prepared numbers of a router, None before the first time. No query."""
+    """The prepared numbers of a router, None before the first time. No query.
+
+    A file that is damaged or of another release is as none: the page offers to prepare it anew.
+    """
     path = sheet_path(router)
     try:
         return _read(path, path.stat().st_mtime_ns)
-    except OSError:
+    except (OSError, *UNREADABLE):
         return None
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
+from core.spreadsheets import as_text
 from routing.lab.leave_one_out import LeftOut
 from routing.lab.replay import Lead, Point, Replayed, Stake
 from routing.lab.sensitivity import size
@@ -60,7 +61,7 @@ def table(replayed: Replayed) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for point in replayed.points:
-        writer.writerow([replayed.judge, replayed.truth, *_figures(point)])
+        writer.writerow([as_text(replayed.judge), replayed.truth, *_figures(point)])
     return out.getvalue()
 
 

@@ -10,8 +10,9 @@
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from accounts.models import Project
 from annotation.instances.models import Instance, InstanceState
@@ -19,13 +20,25 @@ from annotation.projects.models import Protocol
 from annotation.projects.selectors import protocol_of
 
 from .leases import FREE
-from .models import Assignment, Slot, SlotState
+from .models import Slot, SlotState
 from .money import free_money
 from .openings import note_openings
 from .pools import cohorts_of, pools_for, required, together
 from .purposes import Purpose
 from .settling import TO_PEOPLE, settle_instances
 
+ASSIGNMENTS = """
+UPDATE annotation_assignment AS assignment
+SET destination = v.destination, propensity = v.propensity, decision_id = v.decision
+FROM unnest(%s::bigint[], %s::text[], %s::float8[], %s::uuid[])
+  AS v(instance, destination, propensity, decision)
+WHERE assignment.instance_id = v.instance
+"""
+PLACES = """
+UPDATE annotation_slot AS slot SET priority = v.priority, decision_id = v.decision
+FROM unnest(%s::bigint[], %s::float8[], %s::uuid[]) AS v(instance, priority, decision)
+WHERE slot.instance_id = v.instance AND slot.purpose = 'label'
+"""
 MOVABLE = (InstanceState.ROUTED, InstanceState.SETTLED)
 UNTOUCHED = frozenset({SlotState.OPEN, SlotState.WITHDRAWN})
 
@@ -75,12 +88,13 @@ def move(*, project: Project, moves: Sequence[Move]) -> list[int]:
     chosen = [each for each in moves if each.instance_id in free]
     _close(project, [each.instance_id for each in chosen if each.destination not in TO_PEOPLE])
     _open(project, [each for each in chosen if each.destination in TO_PEOPLE])
-    for each in chosen:
-        Assignment.objects.filter(instance=each.instance_id).update(
-            destination=each.destination,
-            propensity=each.propensity,
-            decision_id=each.decision_id,
-        )
+    _write(
+        ASSIGNMENTS,
+        [
+            (each.instance_id, each.destination, each.propensity, each.decision_id)
+            for each in chosen
+        ],
+    )
     settle_instances([each.instance_id for each in chosen if each.destination not in TO_PEOPLE])
     return [each.instance_id for each in chosen]
 
@@ -101,14 +115,12 @@ def _open(project: Project, moves: Sequence[Move]) -> None:
     rows = Instance.objects.in_bulk(ids)
     there = Slot.objects.filter(instance__in=ids, purpose=Purpose.LABEL)
     ordinals = set(there.values_list("instance", "ordinal"))
-    for each in moves:
-        mine = there.filter(instance=each.instance_id)
-        mine.update(priority=each.priority, decision_id=each.decision_id)
+    _write(PLACES, [(each.instance_id, each.priority, each.decision_id) for each in moves])
     closed = there.filter(state=SlotState.WITHDRAWN, annotator__isnull=True, pool__isnull=False)
     opened = set(closed.values_list("instance", flat=True))
     _ask_experts(project, protocol, moves, rows)
     closed.update(state=SlotState.OPEN)
-    made = [slot for each in moves for slot in _missing(project, protocol, each, rows, ordinals)]
+    made = _missing(project, protocol, moves, rows, ordinals)
     Slot.objects.bulk_create(made)
     opened |= {slot.instance_id for slot in made}
     if opened:
@@ -123,8 +135,7 @@ def _ask_experts(
     for each in moves:
         if not each.requires:
             continue
-        gated = required(rows[each.instance_id].tags, protocol.gates)
-        needs = together(gated, each.requires)
+        needs = _needs(protocol, each, rows)
         there = Slot.objects.filter(instance=each.instance_id, purpose=Purpose.LABEL)
         closed = there.filter(state=SlotState.WITHDRAWN, annotator__isnull=True)
         for slot in closed.exclude(pool=None).select_related("pool"):
@@ -136,25 +147,39 @@ def _ask_experts(
 def _missing(
     project: Project,
     protocol: Protocol,
-    each: Move,
+    moves: Sequence[Move],
     rows: dict[int, Instance],
     ordinals: set[tuple[int, int]],
 ) -> list[Slot]:
-    cohorts = cohorts_of(protocol, each.overlap)
-    gated = required(rows[each.instance_id].tags, protocol.gates)
-    needs = together(gated, each.requires)
-    pools = pools_for(project, [(cohort, needs) for cohort in cohorts])
+    lacking = [
+        (each, ordinal, len(cohorts), (cohort, _needs(protocol, each, rows)))
+        for each in moves
+        for cohorts in [cohorts_of(protocol, each.overlap)]
+        for ordinal, cohort in enumerate(cohorts)
+        if (each.instance_id, ordinal) not in ordinals
+    ]
+    pools = pools_for(project, [terms for *_, terms in lacking]) if lacking else {}
     return [
         Slot(
             project=project,
             instance_id=each.instance_id,
             purpose=Purpose.LABEL,
-            pool=pools[cohort, needs],
+            pool=pools[terms],
             ordinal=ordinal,
-            overlap=len(cohorts),
+            overlap=overlap,
             priority=each.priority,
             decision_id=each.decision_id,
         )
-        for ordinal, cohort in enumerate(cohorts)
-        if (each.instance_id, ordinal) not in ordinals
+        for each, ordinal, overlap, terms in lacking
     ]
+
+
+def _needs(protocol: Protocol, each: Move, rows: dict[int, Instance]) -> tuple[str, ...]:
+    return together(required(rows[each.instance_id].tags, protocol.gates), each.requires)
+
+
+def _write(statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """One statement for all rows, each of whose columns is one of its lists."""
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, [list(column) for column in zip(*rows, strict=True)])

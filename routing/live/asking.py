@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounts.models import Project
 from annotation.instances.models import Instance, InstanceState
@@ -29,6 +29,7 @@ from routing.budgets.models import Purse
 from routing.budgets.purses import close_purse, purse
 from routing.decisions.models import Decision
 from routing.decisions.naming import decisions_about
+from routing.decisions.selectors import replaced
 
 from .work import Work
 
@@ -159,9 +160,8 @@ def unasked(judge: Judge, criteria: Sequence[Criterion], ids: Sequence[int] | No
     found = Q(pk__in=[])
     for criterion in criteria:
         about = {"instance": OuterRef("pk"), "criterion": criterion}
-        labels = Annotation.objects.filter(
-            annotator__judge=judge, superseded_by__isnull=True, **about
-        )
+        # By the annotator's own number: of how many rows carry it the planner knows.
+        labels = Annotation.objects.filter(annotator=judge.annotator.pk, **about)
         found |= ~Q(Exists(labels)) & ~Q(Exists(JudgeCall.objects.filter(judge=judge, **about)))
     return found if ids is None else found & Q(pk__in=ids)
 
@@ -204,17 +204,41 @@ def owed(work: Work, debt: Debt, most: int = MOST) -> list[int]:
 
     Where criteria were routed by themselves, the decision about this one says so.
     """
-    standing = Decision.objects.filter(instance=OuterRef("pk"), superseded_by__isnull=True)
-    sent = standing.filter(destination__in=debt.to, arm__in=debt.arms)
-    apart = Exists(standing.filter(criterion__isnull=False))
-    whole = Q(Exists(sent.filter(criterion__isnull=True))) & ~Q(apart)
-    rows = Instance.objects.filter(
-        whole | Q(Exists(sent.filter(criterion=debt.criterion))),
-        unasked(debt.judge, [debt.criterion]),
-        project=work.project,
-        assignment__isnull=False,
-    ).exclude(state__in=[InstanceState.DROPPED, InstanceState.FLAGGED])
-    return list(rows.order_by("pk").values_list("pk", flat=True)[:most])
+    found = {
+        pk
+        for rows in (*_sent_whole(work, debt), _sent_apart(debt))
+        for pk in rows.filter(unasked(debt.judge, [debt.criterion]), project=work.project)
+        .exclude(state__in=[InstanceState.DROPPED, InstanceState.FLAGGED])
+        .order_by("pk")
+        .values_list("pk", flat=True)[:most]
+    }
+    return sorted(found)[:most]
+
+
+def _sent_whole(work: Work, debt: Debt) -> tuple[QuerySet[Instance], QuerySet[Instance]]:
+    """Sent as a whole, alone and beside people: assignments say where to, as decisions do.
+
+    What a judge alone was sent is settled by its answer: most of a project, which is passed over
+    here where only one criterion is asked.
+    """
+    apart = Decision.objects.filter(~replaced(), instance=OuterRef("pk"), criterion__isnull=False)
+    rows = Instance.objects.filter(~Exists(apart), assignment__arm__in=debt.arms)
+    both = {Destination.BOTH} & set(debt.to)
+    alone = rows.filter(assignment__destination__in=set(debt.to) - both)
+    if not work.by_criterion:
+        alone = alone.filter(state=InstanceState.ROUTED)
+    return alone, rows.filter(assignment__destination__in=both)
+
+
+def _sent_apart(debt: Debt) -> QuerySet[Instance]:
+    sent = Decision.objects.filter(
+        ~replaced(),
+        instance=OuterRef("pk"),
+        criterion=debt.criterion,
+        destination__in=debt.to,
+        arm__in=debt.arms,
+    )
+    return Instance.objects.filter(Exists(sent), assignment__isnull=False)
 
 
 def owes(work: Work) -> bool:

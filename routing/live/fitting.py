@@ -14,6 +14,7 @@ from django.db.models import Exists, OuterRef
 from annotation.consensus import services as consensus
 from annotation.consensus.models import Consensus, Scope
 from annotation.instances.models import Instance, InstanceState
+from annotation.labels.models import Annotation
 from annotation.projects.models import Criterion
 from annotation.queue.models import Arm, Slot, SlotState
 from core.exceptions import InvalidInput
@@ -34,6 +35,8 @@ from .writing import Stalled
 
 # Fewer dual-labelled instances fit no router.
 FEWEST = 50
+# Where something has changed so many new dual labels are enough: fewer would teach the same again.
+DRIFTED = 5
 CALIBRATED = frozenset({"escalation", "cascade"})
 
 
@@ -58,20 +61,19 @@ def dual_labelled(work: Work) -> list[int]:
     open_place = Slot.objects.filter(
         instance=OuterRef("instance"), state__in=[SlotState.OPEN, SlotState.LEASED]
     )
-    rows = (
-        Decision.objects.filter(
-            ~Exists(open_place),
-            project=work.project,
-            arm__in=arms,
-            instance__state=InstanceState.SETTLED,
-            instance__annotations__annotator__judge=work.judge,
-            instance__annotations__criterion=work.criterion,
-        )
-        .order_by("instance")
-        .distinct()
-        .values_list("instance", "arm", "instance__prompt_hash")
+    judged = Annotation.objects.filter(
+        instance=OuterRef("instance"),
+        criterion=work.criterion,
+        annotator=work.judge.annotator.pk,
     )
-    kept = _not_reported(work, list(rows))
+    rows = Decision.objects.filter(
+        ~Exists(open_place),
+        Exists(judged),
+        project=work.project,
+        arm__in=arms,
+        instance__state=InstanceState.SETTLED,
+    )
+    kept = _not_reported(work, list(rows.values_list("instance", "arm", "instance__prompt_hash")))
     return sorted(kept)
 
 
@@ -107,7 +109,7 @@ def _trigger(work: Work, router: Router | None, labelled: int, new: int) -> str:
         return "settings" if new > 0 else ""
     if new >= work.live.refit_after:
         return "labels"
-    return str(work.live.drift.get("trigger", "")) if new != 0 else ""
+    return str(work.live.drift.get("trigger", "")) if new >= DRIFTED else ""
 
 
 def _seed_open(work: Work) -> bool:

@@ -12,6 +12,7 @@ from annotation.judges.models import Judge
 from annotation.labels.models import Annotation, AnnotatorKind
 from annotation.projects.models import Criterion, Protocol
 from annotation.projects.selectors import main_criterion, protocol_of
+from annotation.queue.models import Assignment
 from annotation.queue.pools import cohorts_of, required
 from core.exceptions import InvalidInput
 from core.hashing import unit_interval
@@ -130,9 +131,10 @@ def waiting(project: Project) -> QuerySet[Instance]:
         annotator__kind__in=MACHINES
     )
     second = Completion.objects.filter(instance=OuterRef("pk"), position=1)
+    decided = Assignment.objects.filter(instance=OuterRef("pk"))
     return (
         Instance.objects.filter(
-            Exists(second), project=project, state=InstanceState.NEW, assignment__isnull=True
+            Exists(second), ~Exists(decided), project=project, state=InstanceState.NEW
         )
         .exclude(Exists(people))
         .order_by("pk")

@@ -80,7 +80,7 @@ def _behind(name: str, given: str) -> list[str]:
 
 def standing(found: Sequence[tuple[str, Replayed]]) -> str:
     """Where the learned combination stands beside the best single signal, one line a budget."""
-    rows = [_STANDING]
+    rows: list[Sequence[str]] = [_STANDING]
     for name, each in found:
         rows += [(f"{name}, {each.judge}", each.truth, *_lead(lead)) for lead in each.leads]
     return "Learned combination and best single signal\n" + _aligned(rows)
@@ -88,7 +88,9 @@ def standing(found: Sequence[tuple[str, Replayed]]) -> str:
 
 def left_out(found: Sequence[LeftOut], budget: float) -> str:
     """What was chosen on the other data sets, and how it did on the one left out."""
-    rows = [("left out", "spread ×", "belief ×", *_STANDING[2:], "difference as usual")]
+    rows: list[Sequence[str]] = [
+        ("left out", "spread ×", "belief ×", *_STANDING[2:], "difference as usual")
+    ]
     for row in found:
         chosen = (f"{row.spread:g}", f"{row.belief:g}")
         usual = size(row.usual.difference)

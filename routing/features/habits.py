@@ -136,7 +136,7 @@ def learn(
         X = _incidence(names, generators)
         by_generator = _heads(X, judge, others, part, parts, GENERATOR_RIDGE)
     if differences is not None:
-        known = np.isfinite(differences).all(axis=1)
+        known = np.asarray(np.isfinite(differences).all(axis=1))
         D = np.where(known[:, None], differences, 0.0)
         mine = np.where(known, judge, np.nan)
         theirs = {name: np.where(known, p, np.nan) for name, p in others.items()}
@@ -158,10 +158,11 @@ def _heads(  # noqa: PLR0917
     said = np.stack([judge, *(p for p in others.values() if not np.isnan(p).all())])
     known = ~np.isnan(said)
     # (readers, parts, n) 1 where a verdict may teach the part.
-    teaches = known[:, None, :] & (part != np.arange(parts)[:, None])[None]
+    teaches = known[:, None, :] & np.asarray(part != np.arange(parts)[:, None])[None]
     labels = np.repeat(np.where(known, said, 0.5), parts, axis=0)
     weights = teaches.reshape(len(labels), -1).astype(np.float64)
-    found = np.round(fit_heads(X, labels, weights, ridge=ridge), _DECIMALS)
+    D = np.asarray(X, dtype=np.float64)
+    found = np.round(fit_heads(D, labels, weights, ridge=ridge), _DECIMALS)
     each = found.reshape(len(said), parts, -1)
     return Heads(each[0], np.round(each[1:].mean(axis=0), _DECIMALS) if len(said) > 1 else None)
 

@@ -1,7 +1,5 @@
 """Hostile values in the addresses and forms of routing: an answer in words, never a fault."""
 
-from collections.abc import Iterator
-
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -53,7 +51,7 @@ def project() -> Project:
 
 
 @pytest.fixture
-def owner(project: Project) -> Iterator[Client]:
+def owner(project: Project) -> Client:
     user = make_user()
     add_member(project=project, user=user, role=Role.OWNER)
     client = Client()

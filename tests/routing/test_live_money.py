@@ -139,9 +139,11 @@ def test_two_judges_with_one_beginning_of_their_names_have_purses_of_their_own()
     name = "x" * 55
     with endpoint() as server:
         project = scene(server, 5, strategy="judge-uncertainty")
-        connection = live_of(project).judge.connection  # type: ignore[union-attr]
+        judge = live_of(project).judge
+        assert judge is not None
+        assert judge.connection is not None
         for end in ("one", "two"):
-            switch_on(project, make_judge(connection, name=name + end))
+            switch_on(project, make_judge(judge.connection, name=name + end))
             assert route(project).get("stalled") is None
     named = Purse.objects.filter(budget__name__startswith="x" * 40)
     assert named.values("judge").distinct().count() == 2

@@ -2,6 +2,8 @@
 
 import json
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,7 +60,7 @@ def test_habits_are_numbers_that_are_read_back_as_they_were() -> None:
     assert again is not None
     assert again.to_json() == learned.to_json()
     X = np.random.default_rng(1).normal(size=(60, 4))
-    given = {"others": {}, "generators": PAIRS, "differences": X}
+    given: dict[str, Any] = {"others": {}, "generators": PAIRS, "differences": X}
     before, after = directed(PROMPTS, learned, **given), directed(PROMPTS, again, **given)
     assert set(before) == {JUDGE_GENERATORS, PANEL_GENERATORS, JUDGE_TEXTS, PANEL_TEXTS}
     assert all((before[name] == after[name]).all() for name in before)
@@ -167,7 +169,8 @@ def test_live_routing_scores_as_the_lab_does_on_the_same_rows() -> None:
     assert list(weights.values()) == pytest.approx(here.to_json()["weights"])
 
     routed = Decision.objects.filter(project=project, router=router, arm="routed")
-    gains = dict(routed.values_list("instance", "gain"))
+    gains = {pk: gain for pk, gain in routed.values_list("instance", "gain") if gain is not None}
+    assert len(gains) == routed.count()
     table = feature_table(project, list(gains), judge=judge, habits=kept)
     there = here.score(Problem(table.keys, table.table, np.ones(len(table)), table.judge)).gain
     assert [gains[pk] for pk in table.ids.tolist()] == pytest.approx(there.tolist())
@@ -181,7 +184,7 @@ def test_live_routing_scores_as_the_lab_does_on_the_same_rows() -> None:
     assert [same[pk] for pk in both] == pytest.approx([gains[pk] for pk in both])
 
 
-def _found(project: Project, gains: dict[int, float]) -> float:
+def _found(project: Project, gains: Mapping[int, Any]) -> float:
     """The share of the judge's errors among as many instances with the highest gains."""
     rows = {each.pk: wrong(each) for each in project.instances.filter(pk__in=gains)}
     top = sorted(gains, key=lambda pk: -gains[pk])[: sum(rows.values())]

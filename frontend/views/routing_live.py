@@ -19,11 +19,14 @@ from core.exceptions import ApplicationError, InvalidInput
 from frontend.pages import project_page, user_of
 from frontend.routing_words import strategies
 from routing.decisions.selectors import latest_router
+from routing.lab.selectors import standing_of
 from routing.live import selectors, services
 from routing.live.models import Mode
 from routing.live.options import grouped
 
 MICROS = 1_000_000
+# They weigh instances against those that are decided together with them.
+TOGETHER = frozenset({"allocated", "active-preference"})
 WHOLE = ("batch_size", "seed_size", "refit_after", "seconds_per_label")
 SHARES = ("audit_share", "explore_share", "people_share")
 PRICES = {"human_price": "human_price_micros", "expert_price": "expert_price_micros"}
@@ -142,6 +145,8 @@ def _page(
         judges=judges,
         strategies=strategies(),
         modes=_modes(),
+        standing=standing_of(project),
+        alone=view.live.mode == Mode.STREAM and view.live.strategy in TOGETHER,
         options=[(keys, known.items()) for keys, known in grouped()],
         percents={name: f"{100 * getattr(view.live, name):g}" for name in SHARES},
     )

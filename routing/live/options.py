@@ -101,6 +101,7 @@ OPTIONS: dict[str, dict[str, Kind]] = {
         "rank": RANK,
     },
     "small-margin": {"of": Word(("judge", "reward"))},
+    "active-preference": {"shortlist": Number(0.01, 1)},
     "d-optimal": {"ridge": RIDGE, "rank": RANK, "greedy": Number(0, 5000, whole=True)},
     "escalation": PROMISE,
     "cascade": PROMISE,

@@ -73,7 +73,19 @@ def test_label_page_and_submit() -> None:
     assert counts[0][1] <= 22
 
 
-@pytest.mark.parametrize("route", ["project", "instances", "routing", "runs", "data", "jobs"])
+ROUTING = (
+    "routing",
+    "routing-decisions",
+    "budgets",
+    "frontier",
+    "router",
+    "features",
+    "replays",
+    "tags",
+)
+
+
+@pytest.mark.parametrize("route", ["project", "instances", *ROUTING, "runs", "data", "jobs"])
 def test_pages_of_a_project(route: str, settings: object, tmp_path: object) -> None:
     settings.MEDIA_ROOT = tmp_path  # type: ignore[attr-defined]
     project = make_project()

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 
+from accounts.models import Project
+from routing.live.obstacles import obstacles
 from routing.live.selectors import choosable
 
 # One sentence each; a strategy without one is shown by its title alone.
@@ -41,15 +43,20 @@ class StrategyWords:
     key: str
     title: str
     sentence: str
+    # Why it cannot work in the project; blank where it can.
+    lacking: str = ""
 
 
-def strategies() -> list[StrategyWords]:
-    """The strategies that live routing can use, in the words of the page."""
+def strategies(project: Project | None = None) -> list[StrategyWords]:
+    """The strategies that live routing can use, in the words of the page; of a project with what
+    each lacks there."""
+    lacking = obstacles(project, choosable()) if project else {}
     return [
         StrategyWords(
             spec.key,
             gettext(spec.title),
             gettext(SENTENCES.get(spec.key, "")) if spec.key in SENTENCES else "",
+            lacking.get(spec.key, ""),
         )
         for spec in choosable()
     ]

@@ -143,7 +143,7 @@ def _page(
         form=sent or _form(view.live),
         error=error,
         judges=judges,
-        strategies=strategies(),
+        strategies=strategies(project),
         modes=_modes(),
         standing=standing_of(project),
         alone=view.live.mode == Mode.STREAM and view.live.strategy in TOGETHER,

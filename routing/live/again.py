@@ -51,7 +51,7 @@ def mark_of(work: Work) -> str:
 
 def due(work: Work) -> bool:
     """Whether there is something to look at again."""
-    # Criteria that were routed by themselves stay where they are.
+    # What a place asks, and what was set aside for it, is fixed when it opens: see the docs.
     if work.live.router is None or work.by_criterion:
         return False
     return work.live.rerouted_for != mark_of(work)
@@ -63,9 +63,15 @@ def open_again(work: Work) -> list[int]:
     people = Annotation.objects.filter(instance=OuterRef("pk")).exclude(
         annotator__kind__in=MACHINES
     )
+    apart = Decision.objects.filter(instance=OuterRef("pk"), criterion__isnull=False)
     busy = Slot.objects.filter(instance=OuterRef("pk")).exclude(state__in=UNTOUCHED)
     rows = Instance.objects.filter(
-        Exists(routed), ~Exists(people), ~Exists(busy), project=work.project, state__in=MOVABLE
+        Exists(routed),
+        ~Exists(people),
+        ~Exists(busy),
+        ~Exists(apart),
+        project=work.project,
+        state__in=MOVABLE,
     )
     return list(rows.order_by("-pk").values_list("pk", flat=True))
 

@@ -18,6 +18,7 @@ from routing.strategies.selection import worth
 from . import money
 from .asking import Planned, finish_run, plan
 from .choosing import Arms, draw_arms, draw_wanted, propensities
+from .drift import explore_share
 from .scoring import Scored, ask_first, score
 from .work import Row, Work, shuffled, waiting
 from .writing import Written, write
@@ -82,7 +83,7 @@ def arms_of(work: Work, rows: Sequence[Row]) -> Arms:
         [row.key for row in rows],
         work.salt,
         audit_share=work.live.audit_share,
-        explore_share=work.live.explore_share,
+        explore_share=explore_share(work),
     )
 
 
@@ -155,7 +156,7 @@ def choose_people(work: Work, rows: Sequence[Row], arms: Arms, scored: Scored) -
     e = propensities(
         _paid(scored.wanted, unpaid, by_worth),
         audit_share=work.live.audit_share,
-        explore_share=work.live.explore_share if exploring else 0.0,
+        explore_share=explore_share(work) if exploring else 0.0,
     )
     return Chosen(people=people, unpaid=unpaid, propensity=e, explored=explored)
 

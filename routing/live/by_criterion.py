@@ -24,6 +24,7 @@ from . import money
 from .asking import finish_run
 from .batches import CHEAPER, Batch, arms_of, choose_people, plan_judge
 from .choosing import propensities
+from .drift import explore_share
 from .ruling import laid_over, unruled
 from .scoring import Scored, ask_first, scores_about, strategy_of
 from .work import Row, Work
@@ -117,7 +118,7 @@ def _each(work: Work, whole: Choice, found: CriteriaChoice, asked: Bools, i: int
     e = propensities(
         asked.astype(np.float64),
         audit_share=work.live.audit_share,
-        explore_share=work.live.explore_share,
+        explore_share=explore_share(work),
     )
     return [
         _one(whole, criterion, found.scores[c], bool(asked[c]), float(e[c]), i)

@@ -4,6 +4,7 @@
 |--------|-------------------------------------------------------------|----------------------|
 | purses | closes what a killed attempt left open                      | open purses          |
 | ask    | asks the judge about what was sent to it                    | decisions, labels    |
+| drift  | looks whether what comes in or the judge has changed        | `drift`              |
 | fit    | fits a router where one is due                              | counts of labels     |
 | again  | looks at open decisions again: new router, other budgets    | `rerouted_for`       |
 | batch  | draws the arms of new instances, scores, chooses, writes    | instances undecided  |
@@ -71,6 +72,7 @@ class Loop:
             return False
         steps: tuple[Callable[[Work], bool], ...] = (
             self._ask,
+            self._drift,
             self._fit,
             self._again,
             self._batch,
@@ -88,6 +90,14 @@ class Loop:
             if asking.owed(work, debt) == ids:
                 raise Stalled(Stall.JUDGE, f"The judge {debt.judge.name} gave no answer.")
         return bool(ids)
+
+    def _drift(self, work: Work) -> bool:
+        if not drift.stale(work):
+            return False
+        before, found = work.live.drift.get("trigger"), drift.measure(work)
+        if found.get("trigger") not in {None, before}:
+            self.context.log(f"Since the router was fitted: {found['trigger']}.")
+        return True
 
     def _fit(self, work: Work) -> bool:
         why = fitting.due(work, asked=self.refit)
@@ -121,7 +131,6 @@ class Loop:
         try:
             route = route_by_criterion if work.by_criterion else route_batch
             self._note(work, route(self.context, work, rows))
-            drift.measure(work)
         except Raced:
             self.races += 1
             return self.races < RACES
@@ -159,6 +168,8 @@ def run_live(context: JobContext) -> dict[str, Any]:
 def something_to_do(work: Work) -> bool:
     """Whether a run of the job would find a step to take. A handful of queries."""
     if asking.owes(work) or fitting.due(work) is not None or again.due(work):
+        return True
+    if drift.stale(work):
         return True
     if work.live.router is None:
         return bool(seed_missing(work)) and waiting(work.project).exists()

@@ -23,6 +23,7 @@ from routing.strategies.selection import worth
 from .asking import ask, plan, unasked
 from .choosing import Arms, wanted_of
 from .features import MICROS, features_of, problem_of
+from .lists import over_lists
 from .models import Stall
 from .rewards import unscored
 from .ruling import laid_over, unruled
@@ -137,7 +138,8 @@ def score(context: JobContext, work: Work, rows: Sequence[Row]) -> Scored:
         if ids and (fresh := list(new.values_list("pk", flat=True))):
             ask_or_stall(context, work, judge, fresh, [work.criterion])
             problem, scores = _scores(work, strategy, rows)
-    free = unruled(rows)
+    scores, lists = over_lists(work, rows, scores)
+    free = unruled(rows) & ~lists
     own = Scored(scores, scores.propensity, strategy.reads_judge).take(np.flatnonzero(free))
     scores = laid_over(scores, rows)
     wanted = scores.propensity.copy()
@@ -189,6 +191,7 @@ def _credit(work: Work) -> float:
         router=work.live.router,
         arm=Arm.ROUTED,
         rules__isnull=True,
+        criterion__isnull=True,
     )
     people = Q(destination__in=[Destination.HUMAN, Destination.BOTH])
     count = rows.aggregate(all=Count("pk"), people=Count("pk", filter=people))

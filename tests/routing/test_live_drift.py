@@ -18,9 +18,9 @@ pytestmark = pytest.mark.django_db
 
 
 def fitted(server: Any) -> Project:
-    """A project with its first router and 20 instances routed by it, some to people."""
+    """A project with its first router and instances routed by it, some to people."""
     project = scene(
-        server, 80, strategy="learned", seed_size=50, refit_after=10_000, explore_share=0.3
+        server, 110, strategy="learned", seed_size=50, refit_after=10_000, explore_share=0.3
     )
     project.instances.update(tags=["domain:coding"])
     route(project)

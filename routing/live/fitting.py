@@ -90,8 +90,10 @@ def due(work: Work, *, asked: bool = False) -> Due | None:
     """Whether a router is to be fitted now, and why; `asked`: somebody pressed the button."""
     router = work.live.router
     if not needs_seed(work):
-        same = router is not None and router.strategy == work.live.strategy and not asked
-        return None if same else Due("first" if router is None else "asked", 0, {})
+        if router is None:
+            return Due("first", 0, {})
+        changed = _changed(work, router)
+        return Due("settings" if changed else "asked", 0, {}) if changed or asked else None
     labelled = len(dual_labelled(work))
     new = labelled - work.live.fitted_on
     trigger = "asked" if asked else _trigger(work, router, labelled, new)
@@ -104,12 +106,18 @@ def _trigger(work: Work, router: Router | None, labelled: int, new: int) -> str:
     if router is None:
         ready = labelled >= work.live.seed_size or not _seed_open(work)
         return "first" if ready and new > 0 else ""
-    if router.strategy != work.live.strategy or router.judge_id != work.judge.pk:
+    if _changed(work, router):
         # What could not be fitted is tried again when there is more to learn from.
         return "settings" if new > 0 else ""
     if new >= work.live.refit_after:
         return "labels"
     return str(work.live.drift.get("trigger", "")) if new >= DRIFTED else ""
+
+
+def _changed(work: Work, router: Router) -> bool:
+    """Whether the settings ask for another router than this one."""
+    fitted = (router.strategy, router.judge_id, router.report.get("options", {}))
+    return fitted != (work.live.strategy, work.judge.pk, work.live.options)
 
 
 def _seed_open(work: Work) -> bool:
@@ -127,16 +135,24 @@ def fit(work: Work, why: Due, job: Job) -> Router:
     Raises:
         Stalled: there is too little to learn from, or the strategy can learn nothing from it.
     """
-    LiveRouting.objects.filter(pk=work.live.pk).update(fitted_on=why.labelled)
     try:
         # The main criterion's comes last: it is the one that makes the others count.
         for criterion in work.criteria[:0:-1]:
             _fit_one(work, why, job, criterion)
         router = _fit_one(work, why, job, None)
     except InvalidInput as error:
+        # Not again with the same labels. What waits for features is tried with them.
+        _note_fitted(work, why)
         raise Stalled(Stall.FIT, f"No router can be fitted: {error.message}"[:300]) from error
     LiveRouting.objects.filter(pk=work.live.pk).update(router=router, drift={})
+    _note_fitted(work, why)
     return router
+
+
+def _note_fitted(work: Work, why: Due) -> None:
+    """Unless the settings have changed meanwhile: then another router is due anyway."""
+    row = LiveRouting.objects.filter(pk=work.live.pk, version=work.live.version)
+    row.update(fitted_on=why.labelled)
 
 
 def _fit_one(work: Work, why: Due, job: Job, criterion: Criterion | None) -> Router:
@@ -149,7 +165,7 @@ def _fit_one(work: Work, why: Due, job: Job, criterion: Criterion | None) -> Rou
         project=work.project,
         strategy=work.live.strategy,
         parameters=dict(fitted.to_json()) | ({KEPT: habits.to_json()} if habits else {}),
-        report=report_of(fitted, seed) | {"why": asdict(why)},
+        report=report_of(fitted, seed) | {"why": asdict(why), "options": work.live.options},
         dual_labelled=len(seed) if seed else 0,
         judge=work.judge,
         criterion=criterion,

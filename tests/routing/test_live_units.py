@@ -54,3 +54,18 @@ def test_a_judge_without_money_waits_and_another_goes_on() -> None:
         assert "stalled" not in route(project)
     assert Decision.objects.filter(project=project).count() == 30
     assert holds(project)
+
+
+def test_other_options_make_another_router_at_once() -> None:
+    with endpoint() as server:
+        project = scene(server, 30, strategy="judge-uncertainty")
+        route(project)
+        judge = live_of(project).judge
+        assert judge is not None
+        assert "fitted" not in route(project)
+        switch_on(project, judge, options={"combine": "mean"})
+        assert route(project)["fitted"] == 1
+        assert "fitted" not in route(project)
+    second = project.routers.get(version=2)
+    assert second.parameters["combine"] == "mean"
+    assert second.report["why"]["trigger"] == "settings"

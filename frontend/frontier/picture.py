@@ -120,7 +120,7 @@ def picture(
         ),
         tuple(
             Tick(f"{axes.y(at):.1f}", local(f"{100 * at:.10g}"))
-            for at in _round_steps(axes.y0, axes.y1, 5)
+            for at in _round_steps(axes.y0, min(axes.y1, 1.0), 5)
         ),
         tuple(
             (key, f"{axes.x(money.needed[place]):.1f}", f"{axes.y(ours.value[place]):.1f}")

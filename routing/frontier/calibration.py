@@ -42,7 +42,8 @@ def fit(
     rows = [_risk(score[order], wrong[order], np.ones(len(score)), middles)]
     for _ in range(DRAWS):
         times = np.bincount(rng.integers(clusters, size=clusters), minlength=clusters)
-        rows.append(_risk(score[order], wrong[order], times[cluster].astype(float), middles))
+        weight = times[cluster].astype(float)
+        rows.append(_risk(score[order], wrong[order], weight, middles, rng))
     return Risk(edges, np.array(rows))
 
 
@@ -55,10 +56,33 @@ def _middles(pool: Floats, edges: Floats) -> Floats:
     return np.where(size > 0, total / np.maximum(size, 1), empty)
 
 
-def _risk(score: Floats, wrong: Floats, weight: Floats, at: Floats) -> Floats:
+def _risk(
+    score: Floats,
+    wrong: Floats,
+    weight: Floats,
+    at: Floats,
+    rng: np.random.Generator | None = None,
+) -> Floats:
     kept = weight > 0
     level = isotonic(wrong[kept], weight[kept])
-    return np.interp(at, score[kept], level)
+    return np.interp(at, score[kept], _softened(level, weight[kept], rng))
+
+
+def _softened(level: Floats, weight: Floats, rng: np.random.Generator | None) -> Floats:
+    """Nobody seen to err is no proof that nobody does, and no resampling can tell.
+
+    Where no instance is wrong, or all are, the level becomes the mean of its posterior under
+    Jeffreys' prior, or with `rng` a draw of it; it never passes the level beside it.
+    """
+    low, high, between = level <= 0, level >= 1, (level > 0) & (level < 1)
+    ends = (level[between].min(initial=1.0), level[between].max(initial=0.0))
+    soft = np.where(low, min(_rare(weight[low].sum(), rng), ends[0]), level)
+    return np.where(high, max(1 - _rare(weight[high].sum(), rng), ends[1]), soft)
+
+
+def _rare(count: float, rng: np.random.Generator | None) -> float:
+    """The rate of what was not seen among `count`."""
+    return float(0.5 / (count + 1) if rng is None else rng.beta(0.5, count + 0.5))
 
 
 def isotonic(values: Floats, weights: Floats) -> Floats:

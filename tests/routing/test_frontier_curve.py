@@ -102,12 +102,13 @@ def test_label_lines_recover_a_planted_risk() -> None:
     assert (ours.value >= lines[RANDOM].value - 0.02).all()
 
 
-def test_a_judge_that_never_errs_leaves_nothing_to_gain() -> None:
+def test_a_judge_that_was_not_seen_to_err_leaves_next_to_nothing_to_gain() -> None:
     score = np.linspace(0, 1, 100)
     known = Known({OURS: score}, np.zeros(100), tuple(map(str, range(100))))
     pool = Pool(np.zeros(100, dtype=bool), grid(100))
     lines = label_lines({OURS: score}, known, pool, {OURS: np.arange(100)})
-    assert all((line.value == 1).all() for line in lines)
+    assert all((line.value >= 1 - 0.5 / 101 - 1e-9).all() for line in lines)
+    assert all(line.value[-1] == pytest.approx(1.0) for line in lines)
 
 
 def test_what_a_limit_buys_starts_at_what_is_gone_and_the_audit_arm() -> None:
@@ -170,3 +171,18 @@ def test_a_sheet_that_holds_objects_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "1.npz", about=np.array({"a": 1}, dtype=object))
     with pytest.raises(ValueError, match="allow_pickle"):
         load(tmp_path / "1.npz")
+
+
+def test_a_judge_that_was_never_seen_to_err_may_err_all_the_same() -> None:
+    rng = np.random.default_rng(1)
+    score = rng.uniform(size=60)
+    prompts = [str(i) for i in range(60)]
+    risk = calibration.fit(score, np.zeros(60), prompts, score, rng)
+    assert risk.draws[0] == pytest.approx(0.5 / 61)
+    low, high = np.percentile(risk.draws[1:, 0], (2.5, 97.5))
+    # The exact one-sided bound of 0 of 60 at 97.5 % is 6 %.
+    assert low < 0.001
+    assert 0.02 < high < 0.06
+    certain = calibration.fit(score, (score > 0.5).astype(float), prompts, score, rng)
+    assert (np.diff(certain.draws, axis=1) >= 0).all()
+    assert ((certain.draws > 0) & (certain.draws < 1)).all()

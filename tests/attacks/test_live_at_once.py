@@ -139,7 +139,8 @@ def test_two_ticks_at_once_decide_once(strategy: str) -> None:
     assert wrong(project) == []
     assert off_the_books(project) == []
     decided = Decision.objects.filter(project=project)
-    assert decided.count() == Assignment.objects.count() == 120
+    mine = Assignment.objects.filter(instance__project=project)
+    assert decided.count() == mine.count() == 120
     drawn_as_said(project)
 
 
@@ -189,16 +190,15 @@ def somebody_saves(allowance: Allowance, chance: random.Random) -> str:
     return "saved"
 
 
-@pytest.mark.parametrize("strategy", ["random", "judge-uncertainty"])
-def test_killed_anywhere_while_people_work_and_admins_save(strategy: str) -> None:
+def test_killed_anywhere_while_people_work_and_admins_save() -> None:
     chance = random.Random(5)
     seen: Counter[str] = Counter()
     with endpoint() as server:
         project = scene(
             server,
-            240,
+            140,
             money=150 * POUND,
-            strategy=strategy,
+            strategy="random",
             mode="batch",
             batch_size=20,
             audit_share=0.1,
@@ -211,13 +211,13 @@ def test_killed_anywhere_while_people_work_and_admins_save(strategy: str) -> Non
             ),
         ]
         person = make_annotator(project, qualifications=[])
-        for _ in range(4):
+        for _ in range(3):
             (job,) = ticks(project, 1)
             with processes([job]) as (running,):
-                began = Assignment.objects.count()
+                began = Decision.objects.count()
                 end = time.monotonic() + 12
                 # Killed a moment after it wrote something, so in the midst of what comes next.
-                while Assignment.objects.count() == began and time.monotonic() < end:
+                while Decision.objects.count() == began and time.monotonic() < end:
                     look(project, person, limits, chance, seen)
                 moment = time.monotonic() + chance.uniform(0, 0.4)
                 while time.monotonic() < moment:

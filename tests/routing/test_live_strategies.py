@@ -116,6 +116,7 @@ def ready(server: Any, count: int = SEEDED + REST, **values: Any) -> Project:
     return project
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("key", "options"), STRATEGIES, ids=str)
 def test_a_strategy_routes_a_project_live(key: str, options: dict[str, Any]) -> None:
     with endpoint(accuracy=0.75) as server:

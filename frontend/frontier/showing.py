@@ -238,8 +238,9 @@ def notes_of(sheet: Sheet) -> list[str]:
             _(
                 "Expected share of right labels in the mix, people’s counted as right. How often "
                 "the judge is wrong at each score was learned from %(n)s dual-labelled instances "
-                "on which people do not tie; the band is 95 %% of resampled prompts. Random and "
-                "oracle follow from how often the judge is wrong."
+                "on which people do not tie; the band is 95 %% of resampled prompts and, where no "
+                "error was seen, of what that leaves possible. Random and oracle follow from how "
+                "often the judge is wrong."
             )
             % {"n": local(f"{facts['used']:,}")}
         ]

@@ -43,7 +43,7 @@ def stale(work: Work) -> bool:
     """Whether there is something that was not looked at yet. Two queries."""
     if work.live.router is None or not needs_seed(work):
         return False
-    return work.live.drift.get("of") != _newest(work)
+    return bool(work.live.drift.get("of") != _newest(work))
 
 
 def measure(work: Work) -> dict[str, Any]:

@@ -196,7 +196,7 @@ def _credit(work: Work) -> float:
     people = Q(destination__in=[Destination.HUMAN, Destination.BOTH])
     count = rows.aggregate(all=Count("pk"), people=Count("pk", filter=people))
     price = work.live.human_price_micros * work.protocol.overlap / MICROS
-    return (work.live.people_share * count["all"] - count["people"]) * price
+    return float(work.live.people_share * count["all"] - count["people"]) * price
 
 
 def _before(work: Work) -> Floats:

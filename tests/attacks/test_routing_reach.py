@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -54,7 +55,7 @@ def test_annotators_learn_nothing_of_what_routing_knows() -> None:
     client = Client()
     client.force_login(person.user)
     arms = dict(Decision.objects.values_list("instance", "arm"))
-    pages = {}
+    pages: dict[int, Any] = {}
     while len({arms[pk] for pk in pages}) < 2 and len(pages) < 12:
         answer = client.get(reverse("label", args=[project.slug]))
         slot = Slot.objects.filter(annotator=person, state="leased").latest("pk")
@@ -91,13 +92,14 @@ def test_ids_of_another_project_lead_nowhere() -> None:
     ):
         answer = client.post(reverse(name, args=[mine.slug, *args]), sent)
         assert answer.status_code in {404, 422}, name
-    for name, args in (
+    seen: tuple[tuple[str, tuple[int | str, ...]], ...] = (
         ("router-version", (1,)),
         ("router-behind", (1,)),
         ("replay", (replay.pk,)),
         ("replay-download", (replay.pk, "json")),
-    ):
-        assert client.get(reverse(name, args=[mine.slug, *args])).status_code == 404, name
+    )
+    for name, place in seen:
+        assert client.get(reverse(name, args=[mine.slug, *place])).status_code == 404, name
     new = {"name": "x", "unit": "money", "period": "day", "spender": "judges", "limit": "1"}
     answer = client.post(reverse("budget-new", args=[mine.slug]), new | {"judge": str(judge.pk)})
     assert answer.status_code == 422

@@ -187,9 +187,9 @@ def test_signals_that_are_no_numbers_kill_no_fit(strategy: str, value: float) ->
         assert "NaN" not in text
         assert "Infinity" not in text
     assert Router.objects.exists() or live_of(project).stall_reason
-    for row in Decision.objects.all():
-        assert 0 < row.propensity <= 1
-        assert row.gain is None or abs(row.gain) < float("inf")
+    for decision in Decision.objects.all():
+        assert 0 < decision.propensity <= 1
+        assert decision.gain is None or abs(decision.gain) < float("inf")
 
 
 PROTOCOLS = ["rating", "listwise", "binary"]

@@ -51,7 +51,8 @@ def figures(
         judge_sensitivity(SURE, 0.012),
         (),
     )
-    return json.loads(json.dumps(made.to_json()))
+    stored: dict[str, Any] = json.loads(json.dumps(made.to_json()))
+    return stored
 
 
 def test_it_says_where_routing_helps_with_the_numbers_of_the_language() -> None:

@@ -1,23 +1,16 @@
 """Hearing of new instances and other budgets: a ring after the commit, and a tick for the rest."""
 
-from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
-from django.utils import timezone
 
-from jobs.models import Job, State
 from routing.budgets.models import Allowance
-from routing.features.services import features_job, is_computing
 
-from .loop import KIND, something_to_do
-from .models import LiveRouting, Mode, Stall
+from .loop import something_to_do
+from .models import LiveRouting, Mode
 from .services import ring
+from .waking import Awake, awake, sleep
 from .work import Work, waiting
-
-# What stalls is tried again so often, beside at once when an allowance changes.
-AGAIN = timedelta(minutes=5)
 
 
 def on_instances(*, project_id: int, **_: Any) -> None:
@@ -46,32 +39,16 @@ def on_allowance(*, instance: Allowance, **_: Any) -> None:
 def tick() -> int:
     """Ring for every project whose routing has something to do; returns how many.
 
-    Finds what a lost ring, a finished seed or new labels bring.
+    Finds what a lost ring, a finished seed or new labels bring. One query where nothing changed.
     """
+    found = awake()
     related = ("project__protocol", "judge__annotator", "strong_judge", "router")
-    on = LiveRouting.objects.filter(~Q(mode=Mode.OFF), project__archived_at__isnull=True)
-    return sum(_ring_if_due(Work(row)) for row in on.select_related(*related))
+    rows = LiveRouting.objects.select_related(*related).in_bulk([each.live_id for each in found])
+    return sum(_ring_if_due(each, Work(rows[each.live_id])) for each in found)
 
 
-def _ring_if_due(work: Work) -> bool:
-    if work.live.judge is None:
-        return False
-    if work.live.stall == Stall.FEATURES:
-        if is_computing(work.project) or (_computing_failed(work) and _rung_lately(work)):
-            return False
-    elif work.live.stall:
-        if _rung_lately(work):
-            return False
-    elif not something_to_do(work):
+def _ring_if_due(found: Awake, work: Work) -> bool:
+    if not found.stalled and not something_to_do(work):
+        sleep(found)
         return False
     return ring(work.project) is not None
-
-
-def _rung_lately(work: Work) -> bool:
-    since = timezone.now() - AGAIN
-    return Job.objects.filter(kind=KIND, project=work.project, created_at__gt=since).exists()
-
-
-def _computing_failed(work: Work) -> bool:
-    job = features_job(work.project)
-    return job is not None and job.state == State.FAILED

@@ -65,6 +65,8 @@ class LiveRouting(TimeStamped):
     last_batch = models.JSONField(default=dict)
     # The router and the limits of the budgets for which all open decisions were looked at again.
     rerouted_for = models.CharField(max_length=80, blank=True)
+    # The state of the project in which the tick found nothing to do: see `waking`.
+    idle_for = models.CharField(max_length=32, blank=True)
     # Drift of the features and of the judge as measured last: {"index": …, "feature": …, "at": …}.
     drift = models.JSONField(default=dict)
     # Counted up with every change of the settings: who saves an older version is told so.

@@ -161,9 +161,7 @@ def choose_people(work: Work, rows: Sequence[Row], arms: Arms, scored: Scored) -
     return Chosen(people=people, unpaid=unpaid, propensity=e, explored=explored)
 
 
-def _can_explore(
-    work: Work, rows: Sequence[Row], arms: Arms, first: Sequence[Purchase]
-) -> bool:
+def _can_explore(work: Work, rows: Sequence[Row], arms: Arms, first: Sequence[Purchase]) -> bool:
     """Whether the exploration can be paid; where nobody is drawn, whether anybody could be."""
     explore = np.flatnonzero(arms.explore)
     if not len(explore):

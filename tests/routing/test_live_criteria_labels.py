@@ -4,9 +4,11 @@ import uuid
 
 import pytest
 
+from accounts.models import Project
 from annotation.consensus.models import Consensus, Scope
 from annotation.consensus.services import update
-from annotation.instances.models import InstanceState
+from annotation.instances.models import Signal
+from annotation.judges.services import ask
 from annotation.labels.answers import Answer
 from annotation.labels.models import Annotation
 from annotation.labels.services import submit
@@ -14,7 +16,8 @@ from annotation.projects.models import Criterion
 from annotation.queue.models import Arm, Destination
 from annotation.queue.services import claim
 from routing.decisions.models import Decision
-from tests.annotation.judge_scene import plant
+from routing.live.services import live_of
+from tests.annotation.judge_scene import make_budget, plant
 from tests.endpoint.client import endpoint
 from tests.factories import make_annotator
 from tests.routing.live_scene import holds, route, scene
@@ -31,7 +34,7 @@ def test_people_label_what_they_are_asked_and_the_judge_the_rest() -> None:
         Criterion.objects.create(
             project=project, key="tone", name="Tone", question="Which is kinder?", position=1
         )
-        plant(project, 60)
+        unsure_of_the_first(project, plant(project, 60))
         route(project)
     person = make_annotator(project, qualifications=[])
     while (slot := claim(project=project, annotator=person)) is not None:
@@ -51,9 +54,22 @@ def test_people_label_what_they_are_asked_and_the_judge_the_rest() -> None:
             found = Consensus.objects.filter(instance=pk, criterion=row.criterion)
             assert found.filter(scope=Scope.HUMAN).exists() == people.exists()
             assert found.exclude(scope=Scope.HUMAN).exists()
-    states = set(project.instances.values_list("state", flat=True))
-    assert states == {InstanceState.SETTLED}
     assert holds(project)
+
+
+def unsure_of_the_first(project: Project, ids: list[int]) -> None:
+    """The judge was asked before; of the second criterion it is as sure as it said."""
+    judge = live_of(project).judge
+    assert judge is not None
+    for criterion in project.criteria.all():
+        ask(
+            judge=judge,
+            instance_ids=ids,
+            criterion=criterion,
+            budget=make_budget(project, name=criterion.key),
+        )
+    told = Signal.objects.filter(instance__in=ids)
+    told.filter(name__startswith="judge_p:").update(value=0.6)
 
 
 def mixed(pk: int) -> bool:

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from annotation.labels.models import Annotation
 
 from .models import Slot, SlotState
+from .money import free_money
 from .purposes import Purpose
 
 
 def fill_open_slots(rows: Sequence[Annotation]) -> list[Slot]:
     """Give each unsaved annotation an open slot of its instance, as far as there are any.
 
-    A second label of the same annotator on an instance gets none. Call inside a transaction.
+    A second label of the same annotator on an instance gets none. What was set aside for a filled
+    slot is given back: its label was not bought. Call inside a transaction.
     """
     open_slots: dict[int, list[Slot]] = defaultdict(list)
     instances = {row.instance_id for row in rows}
@@ -44,4 +46,6 @@ def fill_open_slots(rows: Sequence[Annotation]) -> list[Slot]:
         row.decision_id = row.decision_id or slot.decision_id
         filled.append(slot)
     Slot.objects.bulk_update(filled, ["annotator", "state", "shown_order"], batch_size=1000)
+    if filled:
+        free_money(filled[0].project_id, [slot.key for slot in filled])
     return filled

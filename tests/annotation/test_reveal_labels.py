@@ -10,6 +10,7 @@ from annotation.judges.services import ask, create_judge, ensure_recorded
 from annotation.labels.models import Annotation
 from annotation.labels.people import ImportedNames
 from annotation.labels.services import reveal
+from annotation.ledger.services import create_budget, reserve
 from annotation.projects.selectors import main_criterion, protocol_of
 from annotation.queue.models import Slot, SlotState
 from annotation.queue.services import AssignmentItem, assign, claim
@@ -71,6 +72,19 @@ def test_revealed_votes_take_open_slots_and_settle_the_instance() -> None:
     instance.refresh_from_db()
     assert instance.state == "routed"
     assert not Slot.objects.filter(state=SlotState.OPEN).exists()
+
+
+def test_what_was_set_aside_for_a_slot_that_an_import_fills_is_given_back() -> None:
+    project = make_project()
+    instance = make_instance(project)
+    assign(project=project, items=[AssignmentItem(instance.pk, "human", "routed", 1, 2)])
+    budget = create_budget(project=project, name="people", limit_micros=1000)
+    for slot in Slot.objects.all():
+        reserve(budget=budget, subject=f"slot:{slot.key}", amount=300)
+    make_recorded_label(instance)
+    reveal(instances=[instance.pk], origin="human", limit=1)
+    budget.refresh_from_db()
+    assert (budget.reserved, budget.settled) == (300, 0)
 
 
 def test_an_instance_without_slots_settles_when_its_votes_are_revealed() -> None:

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, Func, OuterRef, QuerySet, TextField
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Coalesce
 
 from accounts.models import Project
 
@@ -27,20 +29,29 @@ def standing(project: Project) -> QuerySet[Decision]:
     return Decision.objects.filter(~replaced(), project=project, criterion__isnull=True)
 
 
+class _DomainTag(Func):
+    """What follows `domain:` in the first such tag of an array; NULL where there is none."""
+
+    template = r"substring(array_to_string(%(expressions)s, chr(10)) from '(?n)^domain:(.+)$')"
+    output_field = TextField()
+
+
 def split_by_domain(project: Project) -> list[dict[str, Any]]:
     """Routed instances by domain: `{"domain", "people", "judges", "share"}`, most people first.
 
-    The seed and the audit arm are left out: nobody chose them. A share is people / all in [0, 1].
+    A tag `domain:law` says it, else the metadata. The seed and the audit arm are left out: nobody
+    chose them. A share is people / all in [0, 1].
     """
     rows: dict[str, dict[str, Any]] = {}
+    noted = KeyTextTransform("domain", "instance__metadata")
     counts = (
         standing(project)
         .filter(arm="routed")
-        .values("instance__metadata__domain", "destination")
+        .values("destination", domain=Coalesce(_DomainTag("instance__tags"), noted))
         .annotate(count=Count("id"))
     )
     for row in counts:
-        domain = str(row["instance__metadata__domain"] or "no domain")
+        domain = row["domain"] or "no domain"
         entry = rows.setdefault(domain, {"domain": domain, "people": 0, "judges": 0})
         entry["people" if row["destination"] in {"human", "both"} else "judges"] += row["count"]
     for entry in rows.values():

@@ -24,6 +24,8 @@ from .models import LiveRouting, Mode, Stall
 
 # What stalls is tried again so often, beside at once when an allowance changes.
 AGAIN = timedelta(minutes=5)
+# The newest row of a project is the first one at or beside it in the order of an index. `max(id)`
+# says the same, but where the planner takes the project for a large one it walks the whole table.
 AWAKE = """
 WITH active AS (
   SELECT project_id, string_agg(id::text, ',' ORDER BY id) AS jobs,
@@ -42,17 +44,24 @@ CROSS JOIN LATERAL (SELECT md5(concat_ws('|',
   to_jsonb(live) - 'idle_for',
   (now() AT TIME ZONE 'utc')::date,
   floor((extract(epoch FROM now()) + 37 * live.id) / 3600),
-  (SELECT row(label.id, label.created_at > now() - interval '1 minute')
-   FROM annotation_annotation AS label WHERE label.project_id = live.project_id
-   ORDER BY label.id DESC LIMIT 1),
+  (SELECT CASE WHEN project_id = live.project_id
+     THEN row(id, created_at > now() - interval '1 minute') END
+   FROM annotation_annotation WHERE project_id <= live.project_id
+   ORDER BY project_id DESC, id DESC LIMIT 1),
   (SELECT string_agg(state.name || coalesce((
-     SELECT max(instance.id) FROM annotation_instance AS instance
-     WHERE instance.project_id = live.project_id AND instance.state = state.name)::text, ''), ','
+     SELECT CASE WHEN project_id = live.project_id AND instance.state = state.name THEN id END
+     FROM annotation_instance AS instance
+     WHERE (project_id, instance.state) <= (live.project_id, state.name)
+     ORDER BY project_id DESC, instance.state DESC, id DESC LIMIT 1)::text, ''), ','
      ORDER BY state.name)
-   FROM unnest(%(states)s::text[]) AS state(name)),
-  row((SELECT max(id) FROM jobs_job WHERE project_id = live.project_id), active.jobs),
-  (SELECT row(max(created_at)) FROM routing_decision WHERE project_id = live.project_id),
-  (SELECT row(max(id)) FROM audit_event WHERE project_id = live.project_id),
+   FROM unnest(%(states)s::varchar[]) AS state(name)),
+  (SELECT row(CASE WHEN project_id = live.project_id THEN id END) FROM jobs_job
+   WHERE project_id >= live.project_id ORDER BY project_id, id DESC LIMIT 1),
+  row(active.jobs),
+  (SELECT row(CASE WHEN project_id = live.project_id THEN created_at END) FROM routing_decision
+   WHERE project_id >= live.project_id ORDER BY project_id, created_at DESC LIMIT 1),
+  (SELECT row(CASE WHEN project_id = live.project_id THEN id END) FROM audit_event
+   WHERE project_id >= live.project_id ORDER BY project_id, id DESC LIMIT 1),
   (SELECT row(max(id)) FROM annotation_judgereport WHERE project_id = live.project_id),
   (SELECT row(max(version)) FROM routing_ruleset WHERE project_id = live.project_id),
   (SELECT row(string_agg(row(id, stage, version)::text, ',' ORDER BY id))

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Case, Exists, F, Max, OuterRef, QuerySet, Subquery, When
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
 from annotation.judges.models import Judge
+from annotation.labels.models import Annotation
 from annotation.labels.selectors import current
 from annotation.projects.models import Criterion
 from annotation.queue.models import Arm
@@ -17,6 +19,7 @@ from core.exceptions import Conflict, InvalidInput
 from jobs import services as jobs
 from jobs.context import JobContext
 from jobs.models import ENDED
+from routing.decisions.models import Decision
 from routing.live.models import LiveRouting
 
 from .contestants import contestant
@@ -90,10 +93,36 @@ def refresh_standing(project: Project) -> Replay | None:
 
 
 def refresh_all() -> None:
-    """The standing comparison of every project that routes live, where it is due."""
+    """The standing comparison of every project that routes live, where it is due.
+
+    One query where none is.
+    """
+    last = Replay.objects.filter(project=OuterRef("project"), standing=True).order_by("-pk")
+    read = Coalesce(Subquery(last.values("newest_annotation")[:1]), 0)
     live = LiveRouting.objects.filter(router__isnull=False, judge__isnull=False)
-    for each in live.select_related("project").order_by("pk"):
+    # Most have no new label at all: that is seen at once, and asked first as it costs least.
+    rows = live.annotate(read=read, newest=Subquery(_newest_label())).filter(
+        Exists(_enough_labels()), newest__gt=F("read")
+    )
+    for each in rows.select_related("project").order_by("pk"):
         refresh_standing(each.project)
+
+
+def _newest_label() -> QuerySet[Any, Any]:
+    """The newest label of a project: in the order of the index its own, or else another's."""
+    rows = Annotation.objects.filter(project_id__lte=OuterRef("project"))
+    mine = Case(When(project_id=OuterRef("project"), then="pk"))
+    return rows.order_by("-project_id", "-pk").values_list(mine)[:1]
+
+
+def _enough_labels() -> QuerySet[Annotation]:
+    """The last of the labels that a new comparison of a row of `LiveRouting` needs."""
+    audited = Decision.objects.filter(instance=OuterRef("instance"), arm=Arm.AUDIT)
+    # The project is the one of the row around it.
+    new = current(OuterRef("project")).filter(  # type: ignore[arg-type]
+        Exists(audited), pk__gt=OuterRef("read")
+    )
+    return new[REFRESH_AFTER - 1 : REFRESH_AFTER]
 
 
 def run_replay(context: JobContext) -> dict[str, Any]:

@@ -24,6 +24,8 @@ from .models import LiveRouting, Mode, Stall
 
 # What stalls is tried again so often, beside at once when an allowance changes.
 AGAIN = timedelta(minutes=5)
+# No label takes longer to be committed.
+LATE = timedelta(minutes=1)
 # The newest row of a project is the first one at or beside it in the order of an index. `max(id)`
 # says the same, but where the planner takes the project for a large one it walks the whole table.
 AWAKE = """
@@ -45,7 +47,7 @@ CROSS JOIN LATERAL (SELECT md5(concat_ws('|',
   (now() AT TIME ZONE 'utc')::date,
   floor((extract(epoch FROM now()) + 37 * live.id) / 3600),
   (SELECT CASE WHEN project_id = live.project_id
-     THEN row(id, created_at > now() - interval '1 minute') END
+     THEN row(id, created_at > now() - %(late)s::interval) END
    FROM annotation_annotation WHERE project_id <= live.project_id
    ORDER BY project_id DESC, id DESC LIMIT 1),
   (SELECT string_agg(state.name || coalesce((
@@ -101,6 +103,7 @@ def awake() -> list[Awake]:
         "features": FEATURES_KIND,
         "active": list(ACTIVE),
         "again": AGAIN,
+        "late": LATE,
         "states": InstanceState.values,
         "off": Mode.OFF,
         "waits": Stall.FEATURES,

@@ -13,16 +13,17 @@ from django.db import transaction
 
 from annotation.projects.models import Criterion
 from annotation.queue.models import Arm, Destination
+from annotation.queue.services import NEVER, settle_instances
 from jobs.context import JobContext
 from routing.decisions.services import Choice, write_decisions
-from routing.features.table import Bools
+from routing.features.table import Bools, Floats
 from routing.rules.matching import TO_PEOPLE
 from routing.strategies.criteria import CriteriaChoice, choose_criteria
 from routing.strategies.problem import Scores
 
 from . import money
 from .asking import finish_run
-from .batches import CHEAPER, Batch, arms_of, choose_people, plan_judge
+from .batches import CHEAPER, Batch, Chosen, arms_of, choose_people, plan_judge
 from .choosing import propensities
 from .drift import explore_share
 from .ruling import laid_over, unruled
@@ -32,6 +33,8 @@ from .writing import Written, write
 
 # What goes there goes with all its criteria.
 APART_FROM = frozenset({Destination.VERIFIER, Destination.DROP})
+# What goes there is answered by it alone, on every criterion.
+ALONE = frozenset({Destination.JUDGE, Destination.VERIFIER})
 
 
 def route_by_criterion(context: JobContext, work: Work, rows: Sequence[Row]) -> Written:
@@ -47,6 +50,7 @@ def route_by_criterion(context: JobContext, work: Work, rows: Sequence[Row]) -> 
     chosen = choose_people(work, rows, arms, scored)
     batch = Batch(work, rows, arms, scored, chosen)
     asked = found.mask & chosen.people[:, None]
+    chances = _chances(work, chosen, asked)
     choices = [_whole(batch.choice(i), found, asked[i]) for i in range(len(rows))]
     audit = [each for each in choices if each.arm == Arm.AUDIT]
     others = [each for each in choices if each.arm != Arm.AUDIT]
@@ -54,15 +58,27 @@ def route_by_criterion(context: JobContext, work: Work, rows: Sequence[Row]) -> 
         choice
         for i, each in enumerate(choices)
         if each.arm == Arm.ROUTED and each.destination not in APART_FROM
-        for choice in _each(work, each, found, asked[i], i)
+        for choice in _each(work, each, found, asked[i], chances[i], i)
     ]
     judged = plan_judge(work, [choice.instance_id for choice in audit])
     with transaction.atomic():
+        fresh = _undecided(work, rows)
         written = write(work, audit, others, judged)
+        apart = [each for each in apart if each.instance_id in fresh]
         write_decisions(project=work.project, choices=apart, router=work.live.router)
+        # What the judge has labelled before waits for nobody.
+        settle_instances(fresh)
     for run in written.runs:
         finish_run(context, run)
     return written
+
+
+def _undecided(work: Work, rows: Sequence[Row]) -> set[int]:
+    """Those that nobody has decided about, locked: of two who decide at once the second waits."""
+    of = work.project.instances.filter(pk__in=[row.pk for row in rows])
+    list(of.select_for_update(no_key=True).order_by("pk").values_list("pk"))
+    fresh = of.filter(assignment__isnull=True).exclude(state__in=NEVER)
+    return set(fresh.values_list("pk", flat=True))
 
 
 def _choose(work: Work, rows: Sequence[Row]) -> CriteriaChoice:
@@ -105,23 +121,38 @@ def _as_a_whole(work: Work, rows: Sequence[Row], found: CriteriaChoice) -> Score
 
 
 def _whole(choice: Choice, found: CriteriaChoice, asked: Bools) -> Choice:
-    """With the criteria that people are asked; the judge answers the others."""
-    if choice.arm != Arm.ROUTED or not asked.any():
+    """With the criteria that people are asked; the judge answers the others, or all by itself."""
+    if choice.arm != Arm.ROUTED:
+        return choice
+    if choice.destination in ALONE:
+        return replace(choice, criteria=found.criteria)
+    if not asked.any():
         return choice
     keys = tuple(found.criteria[c] for c in np.flatnonzero(asked))
     to = Destination.HUMAN if asked.all() and choice.destination == "human" else Destination.BOTH
     return replace(choice, destination=to, criteria=() if asked.all() else keys)
 
 
-def _each(work: Work, whole: Choice, found: CriteriaChoice, asked: Bools, i: int) -> list[Choice]:
-    """One choice for each criterion of an instance that was routed."""
-    e = propensities(
+def _chances(work: Work, chosen: Chosen, asked: Bools) -> Floats:
+    """(n, criteria) e of each: π is 1 where people are asked it and it is paid, else 0.
+
+    With π = 0 it is what a whole instance has that nobody is asked about, if there is one: less
+    than the usual where the exploration of this batch could not be paid.
+    """
+    usual = propensities(
         asked.astype(np.float64),
         audit_share=work.live.audit_share,
         explore_share=explore_share(work),
     )
+    return np.where(asked, usual, np.minimum(usual, chosen.propensity.min()))
+
+
+def _each(  # noqa: PLR0917 - the parts of its rows
+    work: Work, whole: Choice, found: CriteriaChoice, asked: Bools, chances: Floats, i: int
+) -> list[Choice]:
+    """One choice for each criterion of an instance that was routed, with its (criteria,) e."""
     return [
-        _one(whole, criterion, found.scores[c], bool(asked[c]), float(e[c]), i)
+        _one(whole, criterion, found.scores[c], bool(asked[c]), float(chances[c]), i)
         for c, criterion in enumerate(work.criteria)
     ]
 

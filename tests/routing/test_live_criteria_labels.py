@@ -7,7 +7,7 @@ import pytest
 from accounts.models import Project
 from annotation.consensus.models import Consensus, Scope
 from annotation.consensus.services import update
-from annotation.instances.models import Signal
+from annotation.instances.models import InstanceState, Signal
 from annotation.judges.services import ask
 from annotation.labels.answers import Answer
 from annotation.labels.models import Annotation
@@ -36,6 +36,9 @@ def test_people_label_what_they_are_asked_and_the_judge_the_rest() -> None:
         )
         unsure_of_the_first(project, plant(project, 60))
         route(project)
+    # Those that go to the judge alone were labelled before they were sent there.
+    alone = project.instances.filter(assignment__destination=Destination.JUDGE)
+    assert set(alone.values_list("state", flat=True)) <= {InstanceState.SETTLED}
     person = make_annotator(project, qualifications=[])
     while (slot := claim(project=project, annotator=person)) is not None:
         answers = [Answer(criterion_key=key, ranking=[1, 2]) for key in slot.criteria or KEYS]
@@ -54,6 +57,8 @@ def test_people_label_what_they_are_asked_and_the_judge_the_rest() -> None:
             found = Consensus.objects.filter(instance=pk, criterion=row.criterion)
             assert found.filter(scope=Scope.HUMAN).exists() == people.exists()
             assert found.exclude(scope=Scope.HUMAN).exists()
+    states = set(project.instances.values_list("state", flat=True))
+    assert states == {InstanceState.SETTLED}
     assert holds(project)
 
 

@@ -12,6 +12,7 @@ no trace (a place that was closed by hand), and at midnight UTC, when periods of
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.db import connection
 
@@ -98,7 +99,7 @@ class Awake:
 
 def awake() -> list[Awake]:
     """The projects to try again or to look at; one whose job is under way is not among them."""
-    values = {
+    values: dict[str, Any] = {
         "live": KIND,
         "features": FEATURES_KIND,
         "active": list(ACTIVE),

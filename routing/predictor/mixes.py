@@ -6,7 +6,8 @@ import numpy.typing as npt
 from routing.features.table import Bools, Floats, Ints
 
 Hot = npt.NDArray[np.uint8]
-_FIELD = 4096
+# Of a float32's 24 exact bits, for the count of one of two mixes.
+_BITS = 12
 
 
 def draw_mixes(one_hot: Hot, count: int, rng: np.random.Generator) -> Bools:
@@ -55,22 +56,21 @@ def patterns(one_hot: Hot) -> tuple[Bools, Ints]:
 def feature_counts(mask: Bools, one_hot: Hot) -> Floats:
     """(mixes, columns): how many human-routed instances have each column.
 
-    A matrix product in float32, two columns in one number: it holds 24 bits exactly, and both
-    counts of 4,095 instances take 12 each.
+    A matrix product in float32, two mixes in one number: it holds 24 bits exactly, and the counts
+    of 4,095 instances take 12 each.
     """
-    n, columns = one_hot.shape
-    half = (columns + 1) // 2
-    paired = one_hot[:, :half].astype(np.float32)
-    paired[:, : columns - half] += one_hot[:, half:] * np.float32(_FIELD)
-    counts = np.zeros((len(mask), columns), dtype=np.int32)
-    buffer = np.empty((len(mask), min(n, _FIELD - 1)), dtype=np.float32)
-    for start in range(0, n, _FIELD - 1):
-        rows = slice(start, start + _FIELD - 1)
-        part = buffer[:, : len(paired[rows])]
-        np.copyto(part, mask[:, rows])
-        both = (part @ paired[rows]).astype(np.int32)
-        counts[:, :half] += both % _FIELD
-        counts[:, half:] += (both // _FIELD)[:, : columns - half]
+    half = (len(mask) + 1) // 2
+    others = len(mask) - half
+    columns = one_hot.astype(np.float32)
+    counts = np.zeros((len(mask), one_hot.shape[1]), dtype=np.int64)
+    most = (1 << _BITS) - 1
+    for start in range(0, len(one_hot), most):
+        rows = slice(start, start + most)
+        pair = mask[:half, rows].astype(np.uint16)
+        pair[:others] |= mask[half:, rows].astype(np.uint16) << _BITS
+        both = (pair.astype(np.float32) @ columns[rows]).astype(np.int32)
+        counts[:half] += both & most
+        counts[half:] += both[:others] >> _BITS
     return counts.astype(np.float64)
 
 

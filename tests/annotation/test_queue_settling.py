@@ -1,9 +1,10 @@
 """An instance settles when every criterion has what it was sent for, and not before."""
 
+import threading
 import uuid
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Project
@@ -99,3 +100,26 @@ def test_many_settle_with_as_many_queries_as_few(project: Project, judge: Annota
             assert settle_instances(each.pk for each in sent) == size
         counts.append(len(queries))
     assert counts[0] == counts[1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_person_and_the_judge_who_end_at_once_do_not_both_wait(
+    project: Project, judge: Annotator
+) -> None:
+    instance = send(project, Destination.BOTH, "style", "facts")
+
+    def answer() -> None:
+        try:
+            judged(Instance.objects.get(pk=instance.pk), judge, "overall")
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=answer)
+    with transaction.atomic():
+        assert labelled(instance) == InstanceState.ROUTED
+        thread.start()
+        # Long enough for the judge to look, were it not for the lock.
+        thread.join(timeout=1)
+    thread.join(timeout=30)
+    instance.refresh_from_db()
+    assert instance.state == InstanceState.SETTLED

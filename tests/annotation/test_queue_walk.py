@@ -45,11 +45,13 @@ def large_queue(instances: int, overlap: int) -> Project:
         )
         for number in range(instances)
     )
-    Slot.objects.bulk_create(
+    slots = (
         Slot(project=project, instance=row, ordinal=ordinal, overlap=overlap, pool=pool)
         for row in rows
         for ordinal in range(overlap)
     )
+    # A statement takes 65,535 parameters.
+    Slot.objects.bulk_create(slots, batch_size=1000)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE annotation_slot, annotation_skip, annotation_annotator")
     return project

@@ -14,6 +14,7 @@ from annotation.labels.answers import SCORED
 from annotation.labels.models import Annotation
 from annotation.projects.models import Criterion, Guideline, TieKind
 from annotation.projects.selectors import guideline_of, main_criterion, protocol_of
+from annotation.queue.ending import settle_instances
 from core.hashing import content_hash
 
 from . import parsing
@@ -87,7 +88,8 @@ def label(
 
     A label that stands under another guideline, or says something else than the replies do by
     now, is superseded; one that came with an import stays, and so does one whose hard verdict was
-    worth something else when it was written. A draft judge labels nothing. Returns
+    worth something else when it was written. A draft judge labels nothing. Instances that waited
+    for nothing else are settled. Returns
     how many instances are answered, and why the others are not. A constant number of queries.
     """
     about = _About.of(judge, criterion, instance_ids)
@@ -101,6 +103,7 @@ def label(
     if judge.stage != Stage.DRAFT:
         _write_labels(about, heard, standing, decision_of)
         _write_signals(about, heard)
+        settle_instances(heard)
     outcome = Counter({"answered": len(heard)})
     outcome.update(_reason(calls[pk]) for pk in instance_ids if pk not in heard)
     return outcome

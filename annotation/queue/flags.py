@@ -22,12 +22,12 @@ from annotation.projects.selectors import protocol_of
 from audit.services import record
 from core.exceptions import Conflict, InvalidInput
 
+from .ending import settle_instances
 from .leases import FREE, NOT_YOURS, give_back
 from .models import Skip, SkipKind, Slot, SlotState
 from .money import free_money
 from .openings import note_openings
 from .purposes import Purpose
-from .settling import settle_instances
 
 FLAGS = (SkipKind.BROKEN, SkipKind.UNSAFE, SkipKind.PERSONAL)
 ASKED = (InstanceState.ROUTED, InstanceState.SETTLED, InstanceState.NEW, InstanceState.GOLD)

@@ -19,13 +19,13 @@ from annotation.instances.models import Instance, InstanceState
 from annotation.projects.models import Protocol
 from annotation.projects.selectors import protocol_of
 
+from .ending import TO_PEOPLE, settle_instances
 from .leases import FREE
 from .models import Slot, SlotState
 from .money import free_money
 from .openings import note_openings
 from .pools import cohorts_of, pools_for, required, together
 from .purposes import Purpose
-from .settling import TO_PEOPLE, settle_instances
 
 ASSIGNMENTS = """
 UPDATE annotation_assignment AS assignment
@@ -121,7 +121,7 @@ def _open(project: Project, moves: Sequence[Move]) -> None:
     _ask_experts(project, protocol, moves, rows)
     closed.update(state=SlotState.OPEN)
     made = _missing(project, protocol, moves, rows, ordinals)
-    Slot.objects.bulk_create(made)
+    Slot.objects.bulk_create(made, batch_size=1000)
     opened |= {slot.instance_id for slot in made}
     if opened:
         Instance.objects.filter(pk__in=opened).update(state=InstanceState.ROUTED)

@@ -14,13 +14,14 @@ from core.exceptions import InvalidInput
 
 from .adding import add_slot
 from .claiming import claim, prefetch
+from .ending import TO_PEOPLE, settle_instances
 from .flags import drop, restore, skip
 from .leases import draw_order, expire_leases, lease_end, release, release_all, renew
 from .models import Assignment, Destination, Slot
 from .openings import Place, note_opening
 from .pools import cohorts_of, pools_for, required, together
 from .purposes import Purpose
-from .settling import TO_PEOPLE, finish, reopen, settle_instances
+from .settling import finish, reopen
 from .steering import pause, qualify, resume
 
 __all__ = [
@@ -123,11 +124,15 @@ def _assign_batch(
     slots = []
     if open_slots:
         to_people = [item for item in fresh if item.destination in TO_PEOPLE]
-        slots = Slot.objects.bulk_create(_slots(project, protocol, to_people, rows))
+        opened = _slots(project, protocol, to_people, rows)
+        slots = Slot.objects.bulk_create(opened, batch_size=BATCH)
     dropped = [item.instance_id for item in fresh if item.destination == Destination.DROP]
     Instance.objects.filter(pk__in=dropped).update(state=InstanceState.DROPPED)
     kept = {item.instance_id for item in fresh} - set(dropped)
     Instance.objects.filter(pk__in=kept).update(state=InstanceState.ROUTED)
+    # What a judge has labelled before waits for nobody.
+    if alone := [item.instance_id for item in fresh if item.destination not in TO_PEOPLE]:
+        settle_instances(alone)
     return len(fresh), min(((-slot.priority, slot.pk) for slot in slots), default=None)
 
 

@@ -21,7 +21,6 @@ from annotation.judges.selecting import INSTANCES
 from annotation.labels.models import Annotation
 from annotation.projects.models import Criterion
 from annotation.queue.models import Arm, Destination
-from annotation.queue.services import settle_instances
 from jobs import runner
 from jobs.context import JobContext
 from jobs.waiting import wait
@@ -148,7 +147,6 @@ def ask(
                 decision_of=decisions_about(planned.instances),
                 progress=lambda done, total: context.progress(done, total, "asking the judge"),
             )
-    settle_instances(planned.instances)
     return stopped
 
 

@@ -13,7 +13,7 @@ from django.db import transaction
 
 from annotation.projects.models import Criterion
 from annotation.queue.models import Arm, Destination
-from annotation.queue.services import NEVER, settle_instances
+from annotation.queue.services import NEVER
 from jobs.context import JobContext
 from routing.decisions.services import Choice, write_decisions
 from routing.features.table import Bools, Floats
@@ -66,8 +66,6 @@ def route_by_criterion(context: JobContext, work: Work, rows: Sequence[Row]) -> 
         written = write(work, audit, others, judged)
         apart = [each for each in apart if each.instance_id in fresh]
         write_decisions(project=work.project, choices=apart, router=work.live.router)
-        # What the judge has labelled before waits for nobody.
-        settle_instances(fresh)
     for run in written.runs:
         finish_run(context, run)
     return written

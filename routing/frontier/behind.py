@@ -69,9 +69,7 @@ def behind(project: Project, router: Router, column: str) -> tuple[list[Behind],
 def decision_counts(project: Project) -> dict[int, dict[str, int]]:
     """By router and destination how many decisions were made under it. One query."""
     counts: dict[int, dict[str, int]] = {}
-    rows = Decision.objects.filter(
-        project=project, router__isnull=False, criterion__isnull=True
-    )
+    rows = Decision.objects.filter(project=project, router__isnull=False, criterion__isnull=True)
     for pk, destination, count in rows.values_list("router", "destination").annotate(
         count=Count("id")
     ):

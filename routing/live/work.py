@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from accounts.models import Project
 from annotation.instances.models import Completion, Instance, InstanceState
@@ -127,16 +127,18 @@ def waiting(project: Project) -> QuerySet[Instance]:
 
     Those with fewer than two completions are not compared, so they are not routed.
     """
-    people = Annotation.objects.filter(instance=OuterRef("pk")).exclude(
-        annotator__kind__in=MACHINES
-    )
+    labels = Annotation.objects.filter(instance=OuterRef("pk"))
     second = Completion.objects.filter(instance=OuterRef("pk"), position=1)
     decided = Assignment.objects.filter(instance=OuterRef("pk"))
+    # Values, not EXISTS: a database that has no statistics yet joins those row by row.
     return (
-        Instance.objects.filter(
-            Exists(second), ~Exists(decided), project=project, state=InstanceState.NEW
+        Instance.objects.filter(project=project, state=InstanceState.NEW)
+        .alias(
+            second=Subquery(second.values("pk")[:1]),
+            decided=Subquery(decided.values("pk")[:1]),
+            person=Subquery(labels.exclude(annotator__kind__in=MACHINES).values("pk")[:1]),
         )
-        .exclude(Exists(people))
+        .filter(second__isnull=False, decided__isnull=True, person__isnull=True)
         .order_by("pk")
     )
 

@@ -61,13 +61,15 @@ def feature_counts(mask: Bools, one_hot: Hot) -> Floats:
     """
     half = (len(mask) + 1) // 2
     others = len(mask) - half
+    first, second = mask[:half].view(np.uint8), mask[half:].view(np.uint8)
     columns = one_hot.astype(np.float32)
-    counts = np.zeros((len(mask), one_hot.shape[1]), dtype=np.int64)
+    counts = np.zeros((len(mask), one_hot.shape[1]), dtype=np.int32)
     most = (1 << _BITS) - 1
     for start in range(0, len(one_hot), most):
         rows = slice(start, start + most)
-        pair = mask[:half, rows].astype(np.uint16)
-        pair[:others] |= mask[half:, rows].astype(np.uint16) << _BITS
+        pair = np.zeros(first[:, rows].shape, dtype=np.uint16)
+        np.left_shift(second[:, rows], _BITS, out=pair[:others], dtype=np.uint16)
+        np.bitwise_or(pair, first[:, rows], out=pair)
         both = (pair.astype(np.float32) @ columns[rows]).astype(np.int32)
         counts[:half] += both & most
         counts[half:] += both[:others] >> _BITS

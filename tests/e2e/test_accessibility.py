@@ -38,6 +38,7 @@ NO_PAGES = {
     "payout-csv",
     "qualification-feedback",
     "quality-csv",
+    "replay-download",
     "study-entry",
 }
 LOOKS = [(1440, "light"), (390, "dark")]

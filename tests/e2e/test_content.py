@@ -29,7 +29,7 @@ ESCAPED = """() => {
     if (box.right > width + 1) found.push(`card up to ${box.right}`);
     for (const each of card.querySelectorAll("*")) {
       const own = each.getBoundingClientRect();
-      if (!own.width || !own.height) continue;
+      if (!own.width || !own.height || !each.checkVisibility()) continue;
       let clip = each.parentElement, held = false;
       for (; clip !== card.parentElement; clip = clip.parentElement) {
         const style = getComputedStyle(clip);

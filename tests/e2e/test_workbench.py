@@ -64,6 +64,8 @@ def test_from_a_draft_to_a_promoted_version(log_in: Open, scene: Scene, server: 
     page.click("text=Read them side by side")
     articles = page.locator("[data-walk] > article")
     expect(articles).to_have_count(6)
+    # The keys are listened to once the page's modules have run.
+    page.wait_for_load_state()
     page.keyboard.press("n")
     expect(articles.nth(0)).to_be_focused()
     page.keyboard.press("n")

@@ -12,7 +12,6 @@ import numpy as np
 from django.db.models import Exists, OuterRef
 
 from annotation.consensus import services as consensus
-from annotation.consensus.models import Consensus, Scope
 from annotation.instances.models import Instance, InstanceState
 from annotation.labels.models import Annotation
 from annotation.projects.models import Criterion
@@ -20,6 +19,7 @@ from annotation.queue.models import Arm, Slot, SlotState
 from core.exceptions import InvalidInput
 from jobs.models import Job
 from routing.decisions.models import Decision, Router
+from routing.decisions.people import preferred_by_people
 from routing.decisions.services import save_router
 from routing.features.habits import KEPT, Habits
 from routing.features.table import Bools, Floats
@@ -189,7 +189,7 @@ def seed_of(work: Work, criterion: Criterion, habits: Habits | None = None) -> S
     ids = dual_labelled(work)
     consensus.update(project=work.project, instance_ids=ids)
     table = features_of(work, ids, criterion, habits)
-    human = _people(criterion, table.ids.tolist())
+    human = preferred_by_people(criterion, table.ids.tolist())
     both = ~(np.isnan(human) | np.isnan(table.judge))
     if both.sum() < FEWEST:
         raise InvalidInput(
@@ -211,13 +211,3 @@ def _seed(
         judge=judge[both],
         differences=kept.differences,
     )
-
-
-def _people(criterion: Criterion, ids: Sequence[int]) -> Floats:
-    """(n,) P(first preferred) by people's consensus; NaN where there is none."""
-    stored = dict(
-        Consensus.objects.filter(
-            instance__in=ids, criterion=criterion, scope=Scope.HUMAN
-        ).values_list("instance_id", "worth")
-    )
-    return np.array([stored[pk][0] if pk in stored else np.nan for pk in ids], dtype=np.float64)

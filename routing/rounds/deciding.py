@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from annotation.consensus.models import Consensus, Scope
 from annotation.instances.models import Signal
 from annotation.judges.verdicts import signal_name
 from annotation.ledger.selectors import state
@@ -13,6 +12,7 @@ from core.exceptions import InvalidInput
 from jobs.exceptions import JobFailed
 from jobs.models import Job
 from routing.decisions.models import Router
+from routing.decisions.people import preferred_by_people
 from routing.decisions.services import Choice, save_router
 from routing.features.signals import with_judge
 from routing.features.table import FeatureTable, Floats
@@ -39,7 +39,10 @@ def result_of(job: Job) -> dict[str, Any]:
 
 def seed_of(work: Work, table: FeatureTable, members: list[Member]) -> Seed:
     """The dual-labelled seed: people's stored consensus, and what the round's judge says."""
-    human, judge = _people(work, members), _signal(work, members, "judge_p")
+    human, judge = (
+        preferred_by_people(work.criterion, [m.pk for m in members]),
+        _signal(work, members, "judge_p"),
+    )
     both = ~(np.isnan(human) | np.isnan(judge))
     if not both.any():
         raise InvalidInput("No seed instance carries a human and a judge label: label the seed.")
@@ -58,16 +61,6 @@ def seed_of(work: Work, table: FeatureTable, members: list[Member]) -> Seed:
         judge=judge[both],
         differences=differences,
     )
-
-
-def _people(work: Work, members: list[Member]) -> Floats:
-    """(n,) P(first preferred) by people's consensus; NaN where there is none."""
-    stored = dict(
-        Consensus.objects.filter(
-            instance__in=[m.pk for m in members], criterion=work.criterion, scope=Scope.HUMAN
-        ).values_list("instance_id", "worth")
-    )
-    return np.array([stored[m.pk][0] if m.pk in stored else np.nan for m in members])
 
 
 def fit_router(work: Work) -> Router:

@@ -78,8 +78,10 @@ def lock_untouched(project: Project, instance_ids: Iterable[int]) -> list[int]:
 
 
 @transaction.atomic
-def move(*, project: Project, moves: Sequence[Move]) -> list[int]:
+def move(*, project: Project, moves: Sequence[Move], judge: int | None = None) -> list[int]:
     """Close and open places as the table says; returns the instances that were moved.
+
+    `judge`: as `services.assign`.
 
     Money set aside for closed places is given back first; whoever opens places reserves for them
     afterwards, in this transaction.
@@ -95,7 +97,8 @@ def move(*, project: Project, moves: Sequence[Move]) -> list[int]:
             for each in chosen
         ],
     )
-    settle_instances([each.instance_id for each in chosen if each.destination not in TO_PEOPLE])
+    alone = [each.instance_id for each in chosen if each.destination not in TO_PEOPLE]
+    settle_instances(alone, judge=judge)
     return [each.instance_id for each in chosen]
 
 

@@ -68,10 +68,18 @@ class AssignmentItem:
     requires: tuple[str, ...] = ()
 
 
-def assign(*, project: Project, items: Iterable[AssignmentItem], open_slots: bool = True) -> int:
+def assign(
+    *,
+    project: Project,
+    items: Iterable[AssignmentItem],
+    open_slots: bool = True,
+    judge: int | None = None,
+) -> int:
     """Write the assignments, and open slots where the destination has people in it.
 
-    `open_slots=False` is for replay, where recorded labels take the place of people.
+    `open_slots=False` is for replay, where recorded labels take the place of people. `judge` is
+    the id of the annotator that answers for the judge: what it has labelled before is settled at
+    once. None: what any has.
 
     An instance that is assigned already keeps its assignment and its slots, so that a repeated
     call (a job picked up again) changes nothing; gold and flagged instances are passed over. Where
@@ -91,7 +99,11 @@ def assign(*, project: Project, items: Iterable[AssignmentItem], open_slots: boo
     with transaction.atomic():
         batches = [
             _assign_batch(
-                project, protocol, [wanted[key] for key in keys[start : start + BATCH]], open_slots
+                project,
+                protocol,
+                [wanted[key] for key in keys[start : start + BATCH]],
+                open_slots=open_slots,
+                judge=judge,
             )
             for start in range(0, len(keys), BATCH)
         ]
@@ -108,7 +120,12 @@ def _check_criteria(project: Project, items: Iterable[AssignmentItem]) -> None:
 
 
 def _assign_batch(
-    project: Project, protocol: Protocol, items: list[AssignmentItem], open_slots: bool
+    project: Project,
+    protocol: Protocol,
+    items: list[AssignmentItem],
+    *,
+    open_slots: bool,
+    judge: int | None,
 ) -> tuple[int, Place | None]:
     """How many are newly assigned, and the place in front of all slots that were opened."""
     keys = [item.instance_id for item in items]
@@ -130,9 +147,9 @@ def _assign_batch(
     Instance.objects.filter(pk__in=dropped).update(state=InstanceState.DROPPED)
     kept = {item.instance_id for item in fresh} - set(dropped)
     Instance.objects.filter(pk__in=kept).update(state=InstanceState.ROUTED)
-    # What a judge has labelled before waits for nobody.
+    # What whoever it is sent to has labelled before waits for nobody.
     if alone := [item.instance_id for item in fresh if item.destination not in TO_PEOPLE]:
-        settle_instances(alone)
+        settle_instances(alone, judge=judge)
     return len(fresh), min(((-slot.priority, slot.pk) for slot in slots), default=None)
 
 

@@ -50,12 +50,12 @@ def decide(
     router: Router | None = None,
     overlap: int = 1,
     open_slots: bool = True,
+    judge: int | None = None,
 ) -> dict[int, uuid.UUID]:
     """Write the decisions with their assignments; returns the decision of each instance.
 
     An instance that already has an assignment keeps it; gold and flagged ones are passed over.
-    `open_slots=False` is for replay, where
-    recorded labels take the place of people.
+    `open_slots` and `judge`: as `assign`.
     """
     rows_of = project.instances.filter(pk__in=[choice.instance_id for choice in choices])
     # Of two who decide at once the second waits here, and then sees what the first wrote.
@@ -82,6 +82,7 @@ def decide(
             for row in rows
         ],
         open_slots=open_slots,
+        judge=judge,
     )
     return {row.instance_id: row.id for row in rows}
 

@@ -159,7 +159,8 @@ def _write(work: Work, seen: _Seen, places: Ints, e: Floats, *, to_people: bool)
         )
         for choice, row in zip(choices, decisions, strict=True)
     ]
-    return move(project=work.project, moves=moves) if moves else []
+    judge = work.judge.annotator.pk
+    return move(project=work.project, moves=moves, judge=judge) if moves else []
 
 
 def _choice(work: Work, seen: _Seen, i: int, e: float, *, to_people: bool) -> Choice:

@@ -73,6 +73,7 @@ def _write_arm(work: Work, choices: Sequence[Choice], stall: Stall) -> None:
         choices=choices,
         router=work.live.router,
         overlap=work.protocol.overlap,
+        judge=work.judge.annotator.pk,
     )
     if stall == Stall.AUDIT:
         # Their places take over, in this transaction, what was set aside for them.

@@ -72,6 +72,29 @@ def test_a_judge_alone_has_to_answer_everything_it_was_sent(
     assert judged(send(project, Destination.JUDGE), judge, "overall") == InstanceState.SETTLED
 
 
+def test_a_judges_word_is_no_check_by_a_program(project: Project, judge: Annotator) -> None:
+    program = make_annotator(project, kind="verifier")
+    labelled_before = make_instance(project)
+    make_annotation(labelled_before, judge)
+    item = AssignmentItem(labelled_before.pk, Destination.VERIFIER, Arm.ROUTED, 1.0)
+    assign(project=project, items=[item])
+    for instance in (labelled_before, send(project, Destination.VERIFIER)):
+        assert judged(instance, judge, "style") == InstanceState.ROUTED
+        assert judged(instance, program, "overall") == InstanceState.SETTLED
+
+
+def test_what_another_judge_labelled_before_still_waits_for_the_one_it_is_sent_to(
+    project: Project, judge: Annotator
+) -> None:
+    known, other = make_instance(project), make_instance(project)
+    make_annotation(known, judge)
+    make_annotation(other, make_annotator(project, kind="judge"))
+    items = [AssignmentItem(e.pk, Destination.JUDGE, Arm.ROUTED, 1.0) for e in (known, other)]
+    assign(project=project, items=items, judge=judge.pk)
+    states = dict(project.instances.values_list("pk", "state"))
+    assert states == {known.pk: InstanceState.SETTLED, other.pk: InstanceState.ROUTED}
+
+
 def test_the_judge_answers_what_people_are_not_asked(project: Project, judge: Annotator) -> None:
     people_first = send(project, Destination.BOTH, "style")
     assert labelled(people_first) == InstanceState.ROUTED

@@ -8,14 +8,17 @@ import pytest
 from annotation.instances.reading import Line
 from annotation.instances.services import import_records
 from annotation.judges.models import Judge, JudgeRun
+from annotation.judges.services import ask
 from annotation.labels.models import Annotation
 from annotation.ledger.models import Entry
+from annotation.projects.selectors import main_criterion
 from annotation.queue.models import Arm, Assignment, Destination, Slot
 from routing.decisions.models import Decision, Router
 from routing.features.extractors import TEXT
 from routing.live.loop import something_to_do
 from routing.live.models import Stall
 from routing.live.services import live_of
+from tests.annotation.judge_scene import make_judge
 from tests.endpoint.client import endpoint
 from tests.routing.live_scene import holds, label_everything, route, scene, work_of
 
@@ -97,6 +100,24 @@ def test_an_import_rings_and_new_dual_labels_bring_the_next_router(
         route(project)
     late = Decision.objects.get(instance__external_id="late")
     assert late.router == again
+    assert holds(project)
+
+
+def test_the_judge_answers_also_where_another_has_labelled_before() -> None:
+    with endpoint() as server:
+        project = scene(server, 40, strategy="random")
+        mine = live_of(project).judge
+        assert mine is not None
+        assert mine.connection is not None
+        other = make_judge(mine.connection, "earlier", prices={})
+        ids = list(project.instances.values_list("pk", flat=True))
+        ask(judge=other, instance_ids=ids, criterion=main_criterion(project))
+        route(project)
+    sent = Decision.objects.filter(destination=Destination.JUDGE).values_list("instance", flat=True)
+    answered = Annotation.objects.filter(annotator=mine.annotator)
+    assert sent
+    assert set(sent) <= set(answered.values_list("instance", flat=True))
+    assert not project.instances.filter(pk__in=sent).exclude(state="settled").exists()
     assert holds(project)
 
 

@@ -1,6 +1,7 @@
 # `make help` lists what can be asked for.
 .DEFAULT_GOAL := help
-.PHONY: help demo stop install test lint format messages bench bench-labelling bench-judges bench-routing lock clean
+.PHONY: help demo stop install test lint format messages bench bench-labelling bench-judges bench-routing bench-training \
+	lock clean
 
 PORT ?= 8000
 # Not from the environment, where some shells keep the machine's name: that would open the port.
@@ -36,7 +37,7 @@ stop: ## Stop a demo that runs elsewhere
 	@$(VENV) -m embedded stop
 
 install: ## Install everything for development into .venv
-	$(call bootstrap,embedded train dev)
+	$(call bootstrap,embedded train s3 oracle dev)
 
 test: install ## Run all tests (ARGS are handed to pytest)
 	@$(VENV) -m tests.browser --install
@@ -61,20 +62,24 @@ format: install ## Rewrite sources and templates in the common style
 	$(VENV) -m djlint --reformat --quiet frontend
 
 bench: ## Measure; JSON lines on stdout, tables on stderr (ARGS choose: platform --cold)
-	$(call bootstrap,embedded train dev) >&2
+	$(call bootstrap,embedded train s3 oracle dev) >&2
 	@exec $(VENV) -m tests.bench $(ARGS)
 
 bench-labelling: ## Labelling under load, beside Label Studio (ARGS=--quick, --no-peer)
-	$(call bootstrap,embedded train dev) >&2
+	$(call bootstrap,embedded train s3 oracle dev) >&2
 	@exec $(VENV) -m tests.bench labelling $(ARGS)
 
 bench-judges: ## Judges: rate, memory, a kill, and consensus over many labels (ARGS=--quick)
-	$(call bootstrap,embedded train dev) >&2
+	$(call bootstrap,embedded train s3 oracle dev) >&2
 	@exec $(VENV) -m tests.bench judges judges_consensus $(ARGS)
 
 bench-routing: ## Routing: fits, feature counts, scoring a million, the frontier (ARGS=--quick)
-	$(call bootstrap,embedded train dev) >&2
+	$(call bootstrap,embedded train s3 oracle dev) >&2
 	@exec $(VENV) -m tests.bench routing $(ARGS)
+
+bench-training: ## Training: pairs/s and memory beside TRL, lists beside pairs (ARGS=--quick)
+	$(call bootstrap,embedded train s3 oracle dev) >&2
+	@exec $(VENV) -m tests.bench training $(ARGS)
 
 lock: ## Choose the newest allowed versions of all dependencies again
 	@command -v uv >/dev/null || { echo "tandem: make lock needs uv (pip install uv)." >&2; exit 1; }

@@ -11,16 +11,12 @@ from torch.nn import functional
 
 from training.batching.packing import PADDING, allowed, pack_plain, pack_shared
 from training.batching.tokenise import TokenGroup
-from training.fit import scorers
+from training.fit import policy_scorer
+from training.fit.backbone import Backbone
+from training.fit.policy_scorer import PolicyScorer
 from training.fit.reference import ReferenceCache, check_step_zero, fill
-from training.fit.scorers import (
-    Backbone,
-    CausalRewardScorer,
-    EncoderRewardScorer,
-    PolicyScorer,
-    make_scorer,
-    shared_is_exact,
-)
+from training.fit.reward_scorer import CausalRewardScorer, EncoderRewardScorer
+from training.fit.scorers import make_scorer, shared_is_exact
 from training.objectives.core import Signals, comparisons, total_loss
 from training.objectives.preference import Preference
 from training.objectives.presets import PRESETS, resolve
@@ -167,7 +163,7 @@ def test_chunked_head_equals_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = PolicyScorer(Backbone(model)).signals(members).logp
     assert whole is not None
     expected = gradients(model, whole.sum())
-    monkeypatch.setattr(scorers, "CHUNK_LOGITS", 5 * VOCABULARY)
+    monkeypatch.setattr(policy_scorer, "CHUNK_LOGITS", 5 * VOCABULARY)
     chunked = PolicyScorer(Backbone(model)).signals(members).logp
     assert chunked is not None
     assert torch.allclose(chunked, whole, atol=1e-6)

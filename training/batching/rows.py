@@ -116,6 +116,9 @@ def _preference(value: dict[str, Any], count: int) -> Preference:
         if scores is not None
         else (math.nan,) * count
     )
+    # Completions that no label told apart share a rank, which is no tie.
+    unranked = set(value.get("unranked") or ())
+    relevance = tuple(math.nan if k in unranked else r for k, r in enumerate(relevance))
     if len(relevance) != count:
         message = f"{len(relevance)} scores for {count} completions"
         raise ValueError(message)
@@ -128,7 +131,21 @@ def _preference(value: dict[str, Any], count: int) -> Preference:
         weight=_non_negative(value, "weight", 1.0),
         margin=_non_negative(value, "margin", 0.0),
         source=str(value.get("source") or ""),
+        annotator=str(value.get("annotator") or ""),
+        attributes=_attributes(value.get("attributes"), count),
+        tags=tuple(value.get("tags") or ()),
     )
+
+
+def _attributes(text: str | None, count: int) -> dict[str, tuple[float, ...]]:
+    """Ratings by attribute from `{"name": [number or null per completion]}` as JSON."""
+    found: dict[str, tuple[float, ...]] = {}
+    for name, ratings in json.loads(text or "{}").items():
+        if len(ratings) != count:
+            message = f"{len(ratings)} ratings of {name!r} for {count} completions"
+            raise ValueError(message)
+        found[str(name)] = tuple(math.nan if r is None else float(r) for r in ratings)
+    return found
 
 
 def _non_negative(value: dict[str, Any], name: str, default: float) -> float:

@@ -27,8 +27,9 @@ from training.fit.metrics import by_source, report
 from training.fit.models import device_for, initial_model, load_model, weights_hash
 from training.fit.optimiser import make_optimiser
 from training.fit.reference import ReferenceCache, check_step_zero, fill
+from training.fit.reward_scorer import is_causal
 from training.fit.samples import Samples, compare_samples
-from training.fit.scorers import Scorer, is_causal, make_scorer
+from training.fit.scorers import Scorer, make_scorer
 from training.fit.tokenizer import tokenizer_for
 from training.fit.trainer import Phase, Trainer, score_groups
 from training.objectives.presets import resolve

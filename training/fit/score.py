@@ -18,7 +18,8 @@ from training.fit.config import read_json
 from training.fit.files import replace_file
 from training.fit.metrics import Outcome, numbers_only
 from training.fit.models import device_for, load_model
-from training.fit.scorers import is_causal, make_scorer
+from training.fit.reward_scorer import is_causal
+from training.fit.scorers import make_scorer
 from training.fit.settings import ScoreConfig, settings
 from training.fit.tokenizer import load_tokenizer
 from training.fit.verdicts import rewards_of

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
-from training.batching.packing import Packed, additive, allowed, pack_plain, pack_shared
 from training.batching.tokenise import TokenGroup
 from training.errors import RefusalError
-from training.fit.models import head_of
+from training.fit.backbone import Backbone, Precision
+from training.fit.policy_scorer import PolicyScorer
+from training.fit.reward_scorer import CausalRewardScorer, EncoderRewardScorer, is_causal
 from training.objectives.core import Signals
 from training.objectives.preference import Preference
 
-Layout = Literal["shared", "plain"]
-Precision = Literal["fp32", "bf16"]
-
-# Logits of one chunk of completion tokens: 16 million numbers are 64 MB in float32.
-CHUNK_LOGITS = 2**24
 PROBE_TOLERANCE = 1e-3
 
 
@@ -38,186 +31,6 @@ class Scorer(Protocol):
 
     def cost(self, group: TokenGroup) -> int:
         """Tokens this group occupies."""
-
-
-@dataclass(slots=True)
-class Backbone:
-    """A causal backbone that reads packed rows.
-
-    Attributes:
-        layout: "shared" packs each prompt once under a dense mask, "plain" repeats the prompt
-            in padded rows under the model's own mask.
-    """
-
-    model: Any
-    layout: Layout = "shared"
-    precision: Precision = "fp32"
-
-    def pack(self, groups: Sequence[TokenGroup]) -> Packed:
-        """Rows on the model's device."""
-        packed = pack_shared(groups) if self.layout == "shared" else pack_plain(groups)
-        return packed.to(self.model.device)
-
-    def cost(self, group: TokenGroup) -> int:
-        """Tokens of the group in this layout (a plain row is as long as its longest)."""
-        if self.layout == "shared":
-            return group.shared_tokens
-        return len(group.completions) * group.longest
-
-    def hidden(self, packed: Packed) -> Tensor:
-        """Last hidden states, flat: (B * L, H)."""
-        mask = self._mask(packed) if packed.shared else packed.padding_mask
-        with autocast(self.model.device, self.precision):
-            output = self.model.base_model(
-                input_ids=packed.input_ids,
-                attention_mask=mask,
-                position_ids=packed.positions,
-                use_cache=False,
-            )
-        states: Tensor = output.last_hidden_state
-        return states.flatten(0, 1)
-
-    def _mask(self, packed: Packed) -> Tensor | dict[str, Tensor]:
-        """A 4-D mask, which transformers takes as it is, or one for each kind of layer.
-
-        Raises:
-            RefusalError: a kind of layer for which no mask expresses the shared layout.
-        """
-        settings = self.model.config.get_text_config()
-        dtype = torch.bfloat16 if self.precision == "bf16" else self.model.dtype
-        window = getattr(settings, "sliding_window", None)
-        kinds = set(getattr(settings, "layer_types", None) or ())
-        if not kinds:
-            return additive(allowed(packed, window), dtype)
-        if kinds == {"full_attention"}:
-            return additive(allowed(packed), dtype)
-        if not kinds <= {"full_attention", "sliding_attention"}:
-            names = ", ".join(sorted(kinds))
-            raise RefusalError(
-                f"The shared layout cannot serve layers of the kinds {names}.",
-                'Set `layout` to "plain".',
-            )
-        return {
-            "full_attention": additive(allowed(packed), dtype),
-            "sliding_attention": additive(allowed(packed, window), dtype),
-        }
-
-
-@dataclass(slots=True)
-class PolicyScorer:
-    """Log-probabilities of completions under a causal language model."""
-
-    backbone: Backbone
-
-    @property
-    def model(self) -> Any:
-        """The model whose parameters are trained."""
-        return self.backbone.model
-
-    def cost(self, group: TokenGroup) -> int:
-        """Tokens this group occupies."""
-        return self.backbone.cost(group)
-
-    def signals(self, groups: Sequence[TokenGroup]) -> Signals:
-        """`logp` (C,) in nats and `tokens` (C,)."""
-        packed = self.backbone.pack(groups)
-        states = self.backbone.hidden(packed).index_select(0, packed.source)
-        token_logps = self.token_logps(states, packed.target)
-        # Sums run in float64: hundreds of float32 terms would lose the fifth decimal.
-        sums = torch.zeros(len(packed.lengths), dtype=torch.float64, device=states.device)
-        logp = sums.index_add(0, packed.owner, token_logps.double())
-        return Signals(tokens=packed.lengths, logp=logp)
-
-    def token_logps(self, states: Tensor, targets: Tensor) -> Tensor:
-        """log p(target) for each hidden state, float32, with the head applied chunk by chunk.
-
-        Args:
-            states: (T, H) hidden states that predict the targets.
-            targets: (T,) token ids.
-        """
-        weight = self.model.get_output_embeddings().weight
-        size = max(CHUNK_LOGITS // weight.shape[0], 1)
-        if len(states) <= size:
-            return self._chunk(states, targets)
-        parts = zip(torch.split(states, size), torch.split(targets, size), strict=True)
-        # Recomputing a chunk in the backward pass keeps the logits of one chunk alive at a time.
-        return torch.cat([checkpoint(self._chunk, s, t, use_reentrant=False) for s, t in parts])
-
-    def logits(self, states: Tensor) -> Tensor:
-        """Next-token logits in float32, soft-capped as the model does it: (T, V)."""
-        with autocast(states.device, self.backbone.precision):
-            output = self.model.get_output_embeddings()(states)
-        logits: Tensor = output.float()
-        cap = getattr(self.model.config.get_text_config(), "final_logit_softcapping", None)
-        return torch.tanh(logits / cap) * cap if cap else logits
-
-    def _chunk(self, states: Tensor, targets: Tensor) -> Tensor:
-        logits = self.logits(states)
-        return logits.gather(1, targets[:, None])[:, 0] - torch.logsumexp(logits, dim=1)
-
-
-@dataclass(slots=True)
-class CausalRewardScorer:
-    """Rewards read at the last token of each completion of a causal model."""
-
-    backbone: Backbone
-
-    @property
-    def model(self) -> Any:
-        """The model whose parameters are trained."""
-        return self.backbone.model
-
-    def cost(self, group: TokenGroup) -> int:
-        """Tokens this group occupies."""
-        return self.backbone.cost(group)
-
-    def signals(self, groups: Sequence[TokenGroup]) -> Signals:
-        """`reward` (C,) and `tokens` (C,)."""
-        packed = self.backbone.pack(groups)
-        states = self.backbone.hidden(packed).index_select(0, packed.last)
-        reward = head_of(self.model)(states.float())[:, 0]
-        return Signals(tokens=packed.lengths, reward=reward)
-
-
-@dataclass(slots=True)
-class EncoderRewardScorer:
-    """Rewards of a bidirectional encoder: padded pairs through the model's own pooling.
-
-    A bidirectional prompt sees its completion, so there is no prompt to share, and each
-    architecture pools in its own way; length-sorted padded rows serve all of them exactly.
-    """
-
-    model: Any
-    pad: int
-    typed: bool
-    precision: Precision = "fp32"
-
-    def cost(self, group: TokenGroup) -> int:
-        """Tokens this group occupies."""
-        return len(group.completions) * group.longest
-
-    def signals(self, groups: Sequence[TokenGroup]) -> Signals:
-        """`reward` (C,) and `tokens` (C,)."""
-        packed = pack_plain(groups).to(self.model.device)
-        mask = packed.padding_mask
-        inputs = {"input_ids": packed.input_ids.masked_fill(mask == 0, self.pad)}
-        if self.typed:
-            inputs["token_type_ids"] = packed.branch.clamp(min=0)
-        with autocast(self.model.device, self.precision):
-            logits = self.model(attention_mask=mask, **inputs).logits
-        return Signals(tokens=packed.lengths, reward=logits[:, 0].float())
-
-
-def autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    """bfloat16 arithmetic on float32 weights, or nothing."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
-
-
-def is_causal(model: Any) -> bool:
-    """Whether a reward model reads left to right, so that its last token is the pooled one."""
-    if getattr(model.config.get_text_config(), "use_bidirectional_attention", False):
-        return False
-    return hasattr(model, "score")
 
 
 def make_scorer(

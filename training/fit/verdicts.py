@@ -14,7 +14,8 @@ from training.batching.plan import sorted_batches
 from training.batching.rows import Row
 from training.batching.tokenise import Encoder, Limits, encode_all
 from training.fit.generate import continuations
-from training.fit.scorers import Scorer, is_causal
+from training.fit.reward_scorer import is_causal
+from training.fit.scorers import Scorer
 from training.objectives.preference import Preference
 
 Request = dict[str, Any]

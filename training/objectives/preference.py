@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import combinations
 
 from training.objectives.presets import Objective
@@ -22,6 +23,9 @@ class Preference:
         weight: importance of this prompt in the loss.
         margin: strength of the preference, in units of the score.
         source: who gave the label; noise rates are looked up by it.
+        annotator: the one annotator behind the label, "" for a consensus of several.
+        attributes: by attribute, one rating per completion; NaN marks a missing rating.
+        tags: the instance's tags, for figures by tag.
     """
 
     relevance: tuple[float, ...]
@@ -29,6 +33,9 @@ class Preference:
     weight: float = 1.0
     margin: float = 0.0
     source: str = ""
+    annotator: str = ""
+    attributes: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
 
     @property
     def probability(self) -> float | None:

@@ -80,6 +80,8 @@ class FitConfig:
         reference_cache: folder of cached reference log-probabilities; reused between runs.
         layout: "shared" encodes each prompt once, "plain" repeats it; "auto" probes the model.
         threads: CPU threads; None leaves torch's own choice.
+        processes: that train together, one per GPU, or on the CPU; above 1 the command is started
+            by `accelerate launch`.
     """
 
     kind: Literal["reward", "policy"]
@@ -115,6 +117,7 @@ class FitConfig:
     sample_tokens: int = 48
     threads: int | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    processes: int = 1
     notes: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -144,6 +147,7 @@ _POSITIVE = (
     "checkpoint_every",
     "epochs",
     "sample_tokens",
+    "processes",
 )
 _NOT_NEGATIVE = (
     "warmup",

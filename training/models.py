@@ -1,6 +1,6 @@
 """Django looks for models here; they live in the packages."""
 
-from training.registry.models import ModelVersion
+from training.registry.models import Evaluation, Gate, ModelVersion, Probe
 from training.runs.models import Metric, Run, Schedule
 
-__all__ = ["Metric", "ModelVersion", "Run", "Schedule"]
+__all__ = ["Evaluation", "Gate", "Metric", "ModelVersion", "Probe", "Run", "Schedule"]

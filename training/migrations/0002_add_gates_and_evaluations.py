@@ -6,70 +6,162 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0002_add_invitations'),
-        ('jobs', '0002_add_heartbeat'),
-        ('training', '0001_initial'),
+        ("accounts", "0002_add_invitations"),
+        ("jobs", "0002_add_heartbeat"),
+        ("training", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='modelversion',
-            name='gate',
+            model_name="modelversion",
+            name="gate",
             field=models.JSONField(default=dict),
         ),
         migrations.AddField(
-            model_name='modelversion',
-            name='scale',
+            model_name="modelversion",
+            name="scale",
             field=models.JSONField(default=dict),
         ),
         migrations.CreateModel(
-            name='Evaluation',
+            name="Evaluation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('name', models.CharField(max_length=60)),
-                ('source', models.JSONField(default=dict)),
-                ('figures', models.JSONField(default=dict)),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('job', models.OneToOneField(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='evaluation', to='jobs.job')),
-                ('version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='evaluations', to='training.modelversion')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("name", models.CharField(max_length=60)),
+                ("source", models.JSONField(default=dict)),
+                ("figures", models.JSONField(default=dict)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "job",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="evaluation",
+                        to="jobs.job",
+                    ),
+                ),
+                (
+                    "version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="evaluations",
+                        to="training.modelversion",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['version', 'name', '-id'], name='evaluation_version')],
+                "indexes": [
+                    models.Index(fields=["version", "name", "-id"], name="evaluation_version")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Gate',
+            name="Gate",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('kind', models.CharField(choices=[('reward', 'Reward model'), ('policy', 'Policy')], max_length=8)),
-                ('thresholds', models.JSONField(default=dict)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='gates', to='accounts.project')),
-                ('updated_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("reward", "Reward model"), ("policy", "Policy")], max_length=8
+                    ),
+                ),
+                ("thresholds", models.JSONField(default=dict)),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="gates",
+                        to="accounts.project",
+                    ),
+                ),
+                (
+                    "updated_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('project', 'kind'), name='gate_one_per_kind'), models.CheckConstraint(condition=models.Q(('kind__in', ['reward', 'policy'])), name='gate_kind_known')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("project", "kind"), name="gate_one_per_kind"),
+                    models.CheckConstraint(
+                        condition=models.Q(("kind__in", ["reward", "policy"])),
+                        name="gate_kind_known",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Probe',
+            name="Probe",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('kind', models.CharField(choices=[('reward', 'Reward model'), ('policy', 'Policy')], max_length=8)),
-                ('number', models.PositiveIntegerField()),
-                ('file', models.CharField(max_length=200)),
-                ('sha256', models.CharField(max_length=64)),
-                ('rows', models.PositiveIntegerField()),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='probes', to='accounts.project')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("reward", "Reward model"), ("policy", "Policy")], max_length=8
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                ("file", models.CharField(max_length=200)),
+                ("sha256", models.CharField(max_length=64)),
+                ("rows", models.PositiveIntegerField()),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="probes",
+                        to="accounts.project",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('project', 'kind', 'number'), name='probe_unique'), models.CheckConstraint(condition=models.Q(('rows__gt', 0)), name='probe_has_rows')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("project", "kind", "number"), name="probe_unique"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("rows__gt", 0)), name="probe_has_rows"
+                    ),
+                ],
             },
         ),
     ]

@@ -25,7 +25,7 @@ class ModelVersion(TimeStamped):
     folder = models.CharField(max_length=200)
     metrics = models.JSONField(default=dict)
     stage = models.CharField(max_length=10, choices=Stage.choices, default=Stage.CANDIDATE)
-    # {"offset", "factor"}: (reward - offset) * factor compares with the other versions of a project.
+    # {"offset", "factor"}: (reward - offset) * factor compares with the project's other versions.
     scale = models.JSONField(default=dict)
     # The last verdict of the gate: {"passed", "checks": [{"name", "value", "bound", …}]}.
     gate = models.JSONField(default=dict)

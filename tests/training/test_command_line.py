@@ -65,7 +65,7 @@ def test_missing_configuration_is_refused(
         ({"colour": "red"}, "`colour` is not a setting"),
         ({"base": {"scratch": {"hidden_size": "big"}}}, "`base.scratch.hidden_size` is 'big'"),
         ({"base": {"scratch": {"hidden_size": 30, "heads": 4}}}, "cannot be split into 4 heads"),
-        ({"base": {}}, "exactly one of `path` and `scratch`"),
+        ({"base": {}}, "exactly one of `path`, `scratch` and `hub`"),
         ({"tokenizer": {}}, "needs a tokenizer"),
         ({"learning_rate": 0}, "`learning_rate` is 0"),
         ({"token_budget": True}, "`token_budget` is True"),

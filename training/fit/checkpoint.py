@@ -25,7 +25,11 @@ class State:
     Attributes:
         step: optimiser steps done, warm-up included.
         history: figures by step.
-        best: step and held-out accuracy of the best evaluation so far.
+        best: step and held-out figures of the best evaluation so far.
+        stale: evaluations since then.
+        ended: whether training was ended early.
+        running: numbers that a stateful objective carries from step to step.
+        revision: what the reference's log-probabilities are kept under.
         seconds: time spent in steps, over all processes of the run.
         tokens: tokens trained on.
     """
@@ -34,6 +38,10 @@ class State:
     step: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, float] = field(default_factory=dict)
+    stale: int = 0
+    ended: bool = False
+    running: dict[str, float] = field(default_factory=dict)
+    revision: str = ""
     seconds: float = 0.0
     tokens: int = 0
 

@@ -15,9 +15,9 @@ from torch import Tensor
 from training.batching.plan import sorted_batches
 from training.errors import RefusalError
 from training.fit import events
-from training.fit.config import read_json
 from training.fit.files import replace_file, write_json
 from training.fit.models import SAFE, device_for
+from training.fit.reading import read_json
 from training.fit.settings import EmbedConfig, settings
 from training.fit.tokenizer import load_tokenizer
 

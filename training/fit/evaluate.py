@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from training.fit.config import read_json
 from training.fit.files import write_json
 from training.fit.metrics import by_source, report
+from training.fit.reading import read_json
 from training.fit.score import scored
 from training.fit.settings import ScoreConfig, settings
 

@@ -14,10 +14,10 @@ from training.batching.rows import Need, Row, read_rows, with_one_prompt
 from training.batching.tokenise import Encoder, Limits, encode_all
 from training.errors import RefusalError
 from training.fit import events
-from training.fit.config import read_json
 from training.fit.files import replace_file
 from training.fit.metrics import Outcome, numbers_only
 from training.fit.models import device_for, load_model
+from training.fit.reading import read_json
 from training.fit.reward_scorer import is_causal
 from training.fit.scorers import make_scorer
 from training.fit.settings import ScoreConfig, settings

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from training.errors import RefusalError
-from training.fit.config import build
+from training.fit.reading import build
 
 Device = Literal["auto", "cpu", "cuda"]
 

@@ -24,10 +24,10 @@ from torch import Tensor
 from training.batching.plan import sorted_batches
 from training.errors import RefusalError
 from training.fit import events
-from training.fit.config import read_json
 from training.fit.embed import hidden_states, included_encoder, load_encoder, pooled
 from training.fit.files import replace_file
 from training.fit.models import device_for
+from training.fit.reading import read_json
 from training.fit.settings import SimilarityConfig, settings
 from training.fit.tokenizer import load_tokenizer
 

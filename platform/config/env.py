@@ -82,3 +82,27 @@ def database_from_url(url: str) -> dict[str, Any]:
             "pool": {"min_size": 1, "max_size": 8, "timeout": 10},
         },
     }
+
+
+def storage_from_url(url: str) -> dict[str, Any]:
+    """Django's storage dictionary of artifacts; without a URL it is MEDIA_ROOT.
+
+    `file:///shared/folder`, or `s3://bucket/prefix?endpoint=https://host&region=name`, whose keys
+    are in the usual variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+    """
+    parts = urlparse(url)
+    files = "django.core.files.storage.FileSystemStorage"
+    if not url:
+        return {"BACKEND": files}
+    if parts.scheme == "file" and parts.path:
+        return {"BACKEND": files, "OPTIONS": {"location": unquote(parts.path)}}
+    if parts.scheme != "s3" or not parts.netloc:
+        raise ImproperlyConfigured("ARTIFACTS_URL must be s3://bucket/… or file:///…")
+    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    options = {
+        "bucket_name": parts.netloc,
+        "location": parts.path.strip("/"),
+        "endpoint_url": query.get("endpoint"),
+        "region_name": query.get("region"),
+    }
+    return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}

@@ -9,6 +9,7 @@ from .env import (
     env_list,
     env_secret,
     env_str,
+    storage_from_url,
 )
 from .logs import configure_logging
 
@@ -106,6 +107,8 @@ STATIC_ROOT = VAR_DIR / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    # Models, checkpoints and snapshots: shared by workers on several machines (core.artifacts).
+    "artifacts": storage_from_url(env_str("ARTIFACTS_URL")),
 }
 MEDIA_ROOT = VAR_DIR / "artifacts"
 DATA_UPLOAD_MAX_MEMORY_SIZE = env_int("UPLOAD_MAX_MB", 64) * 1024 * 1024

@@ -8,15 +8,19 @@ import numpy as np
 import pytest
 
 from training.errors import RefusalError
+from training.fit.choosing import best_of_n_regret, expected_choice
+from training.fit.intervals import clustered_interval
+from training.fit.lengths import without_length
 from training.fit.metrics import (
     Outcome,
     brier_score,
+    by_tag,
     calibration_error,
-    clustered_interval,
     correlation,
     decided_pairs,
     numbers_only,
     report,
+    safety,
     step_figures,
 )
 from training.objectives.preference import Preference
@@ -88,6 +92,72 @@ def test_policy_figures_keep_both_sides_apart() -> None:
     assert (found["tokens_chosen"], found["tokens_rejected"]) == (7.0, 3.0)
     assert found["accuracy"] == 1.0
     assert found["margin"] == pytest.approx(0.3)
+
+
+def test_a_reward_that_is_length_is_no_better_than_chance_without_it() -> None:
+    longer = np.asarray([3.0, 3.0, -3.0, -3.0])
+    assert without_length(2 * np.tanh(longer / 3), longer).tolist() == [0.0] * 4
+    assert without_length(np.ones(4), np.zeros(4)).tolist() == [1.0] * 4
+    # Slope through the origin: (5 - 1 + 1 + 1) t / (4 t * t) with t = tanh(1): 1.5 / t.
+    told = without_length(np.asarray([5.0, -1.0, -1.0, -1.0]), longer)
+    assert told == pytest.approx([3.5, -2.5, 0.5, 0.5])
+
+
+def test_length_controlled_accuracy_stands_beside_the_plain_one() -> None:
+    longest = [outcome((4.0, 1.0), (4, 1), (1.0, 0.0), f"p{k}") for k in range(3)]
+    found = report([*longest, outcome((1.0, 4.0), (1, 4), (1.0, 0.0), "q")], "reward")
+    assert found["accuracy"] == 0.75
+    assert found["length_balanced_accuracy"] == (1.0 + 0.0) / 2
+    assert found["length_controlled_accuracy"] == 0.5
+    assert found["length_controlled_accuracy_interval"] == (0.5, 0.5)
+
+
+def test_best_of_n_regret_is_the_mean_over_all_subsets() -> None:
+    # Scores put the worst first: of {1, 2}, {1, 3}, {2, 3} the choices are 0, 0 and 2.
+    worst_first = outcome((9.0, 5.0, 7.0), (1, 1, 1), (0.0, 1.0, 2.0))
+    found = best_of_n_regret([worst_first, outcome((1.0, 0.0), (1, 1), (1.0, 0.0))])
+    assert found["2"]["prompts"] == 2
+    assert found["2"]["regret"] == pytest.approx(((1 + 2 + 2) / 3 - (0 + 0 + 2) / 3 + 0) / 2)
+    assert found["3"] == {"regret": 2.0, "prompts": 1}
+    assert expected_choice((1.0, 1.0, 0.0), (4.0, 0.0, 9.0), 3) == 2.0
+
+
+def test_unranked_completions_take_no_part_in_the_choice() -> None:
+    found = best_of_n_regret([outcome((9.0, 1.0, 2.0), (1, 1, 1), (math.nan, 1.0, 0.0))])
+    assert found == {"2": {"regret": 1.0, "prompts": 1}}
+
+
+def test_tags_have_figures_of_their_own_and_safety_stands_apart() -> None:
+    def tagged(scores: tuple[float, float], prompt: str, *tags: str) -> Outcome:
+        return Outcome(Preference((1.0, 0.0), tags=tags), prompt, scores, (1, 1))
+
+    rows = [
+        tagged((1.0, 0.0), "a", "safety:high", "language:en"),
+        tagged((0.0, 1.0), "b", "safety:low", "language:en"),
+        tagged((1.0, 0.0), "c", "safety:safe", "language:en"),
+    ]
+    found = by_tag(rows)
+    assert list(found) == ["language:en", "safety:high", "safety:low", "safety:safe"]
+    assert found["language:en"]["accuracy"] == pytest.approx(2 / 3)
+    assert found["safety:low"]["accuracy"] == 0.0
+    assert found["safety:low"]["warning"] == "few prompts"
+    assert (safety(rows)["accuracy"], safety(rows)["prompts"]) == (0.5, 2)
+    assert safety(rows[2:]) == {}
+
+
+def test_a_policy_that_unlearns_what_is_preferred_is_flagged() -> None:
+    def told(logps: tuple[float, float], log_ratios: tuple[float, float]) -> Outcome:
+        return Outcome(Preference((1.0, 0.0)), "p", log_ratios, (3, 3), logps, log_ratios)
+
+    fallen = report([told((-9.0, -8.0), (-1.0, -3.0)), told((-5.0, -6.0), (-2.0, -4.0))], "policy")
+    assert fallen["likelihood_displacement"] is True
+    assert fallen["chosen_less_likely"] == 1.0
+    assert fallen["accuracy"] == 1.0
+    assert fallen["ranking_accuracy"] == 0.5
+    # Under the reference: -8 against -5 and -3 against -2.
+    assert fallen["reference_ranking_accuracy"] == 0.0
+    risen = report([told((-5.0, -8.0), (1.0, -3.0))], "policy")
+    assert risen["likelihood_displacement"] is False
 
 
 def test_report_without_decided_pairs_says_so() -> None:

@@ -23,7 +23,7 @@ from training.fit.checkpoint import Checkpoints, State, load_weights, restore
 from training.fit.config import FitConfig, load_config
 from training.fit.files import replace_folder, write_json
 from training.fit.lora import add_adapters, merged
-from training.fit.metrics import by_source, report
+from training.fit.metrics import by_source, by_tag, report
 from training.fit.models import device_for, initial_model, load_model, weights_hash
 from training.fit.optimiser import make_optimiser
 from training.fit.reference import ReferenceCache, check_step_zero, fill
@@ -333,6 +333,7 @@ def _conclude(job: Job) -> dict[str, Any]:
     if outcomes:
         values["eval"] = report(outcomes, objective.kind)
         values["eval_by_source"] = by_source(outcomes, objective.kind)
+        values["eval_by_tag"] = by_tag(outcomes)
     if job.samples is not None:
         values |= compare_samples(
             job.samples, job.scorer, _scorer_of(job, reference_model(job)), job.tokenizer

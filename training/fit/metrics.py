@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import RefusalError
+from training.fit.choosing import best_of_n_regret
+from training.fit.intervals import Floats, clustered_interval, numbered, wins
+from training.fit.lengths import length_figures
 from training.objectives.preference import EVEN, Preference
 
-Floats = NDArray[np.float64]
-
-BOOTSTRAPS = 1000
 FEW_PROMPTS = 20
+HARMLESS = ("safety:safe", "safety:no", "safety:none")
 BINS = 10
 
 
@@ -73,14 +74,14 @@ def decided_pairs(outcomes: Sequence[Outcome]) -> Pairs:
         for i, j, p in _winners(outcome.preference):
             index.append((number, i, j))
             probability.append(p)
-    names = {h: k for k, h in enumerate(dict.fromkeys(o.prompt_hash for o in outcomes))}
+    cluster = numbered([outcomes[n].prompt_hash for n, _, _ in index])
     score = [outcomes[n].scores[i] - outcomes[n].scores[j] for n, i, j in index]
     length = [outcomes[n].tokens[i] - outcomes[n].tokens[j] for n, i, j in index]
     return Pairs(
         difference=np.asarray(score, dtype=np.float64),
         longer=np.asarray(length, dtype=np.float64),
         probability=np.asarray(probability, dtype=np.float64),
-        cluster=np.asarray([names[outcomes[n].prompt_hash] for n, _, _ in index], dtype=np.int64),
+        cluster=cluster,
         index=index,
     )
 
@@ -98,26 +99,6 @@ def _winners(preference: Preference) -> list[tuple[int, int, float]]:
         if ranks[i] > ranks[j] or ranks[i] < ranks[j]
     ]
     return [(i, j, 1.0) for i, j in ordered]
-
-
-def wins(difference: Floats) -> Floats:
-    """1 where the winner scores higher, 1/2 where both score the same."""
-    values: Floats = np.where(difference > 0, 1.0, np.where(difference == 0, EVEN, 0.0))
-    return values
-
-
-def clustered_interval(
-    values: Floats, cluster: NDArray[np.int64], seed: int = 0, level: float = 0.95
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of `values`, resampling prompts."""
-    names, member = np.unique(cluster, return_inverse=True)
-    sums = np.bincount(member, weights=values)
-    counts = np.bincount(member).astype(np.float64)
-    chance = np.random.default_rng(seed)
-    draws = chance.multinomial(len(names), np.full(len(names), 1 / len(names)), BOOTSTRAPS)
-    means = (draws @ sums) / (draws @ counts)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
 
 
 def calibration_error(difference: Floats, probability: Floats) -> float:
@@ -194,15 +175,81 @@ def report(outcomes: Sequence[Outcome], kind: str) -> dict[str, Any]:
         "accuracy_interval": clustered_interval(correct, pairs.cluster),
         "longer_baseline": float(wins(pairs.longer).mean()),
         "longer_baseline_interval": clustered_interval(wins(pairs.longer), pairs.cluster),
-        "accuracy_where_longer_wins": _mean(correct[pairs.longer > 0]),
-        "accuracy_where_shorter_wins": _mean(correct[pairs.longer < 0]),
+        **length_figures(pairs, correct),
         "expected_calibration_error": calibration_error(pairs.difference, pairs.probability),
         "brier": brier_score(pairs.difference, pairs.probability),
+        "best_of_n_regret": best_of_n_regret(outcomes),
         **{k: v for k, v in step_figures(outcomes, kind).items() if k != "accuracy"},
+    }
+    if kind == "policy":
+        values |= likelihood_figures(outcomes, pairs)
+    if part := safety(outcomes):
+        values["safety"] = part
+    if prompts < FEW_PROMPTS:
+        values["warning"] = "few prompts"
+    return values
+
+
+def likelihood_figures(outcomes: Sequence[Outcome], pairs: Pairs) -> dict[str, Any]:
+    """Whether the policy ranks by its own likelihood, and whether it unlearns what is preferred.
+
+    `ranking_accuracy` is the share of pairs whose preferred side is likelier (2405.19534); with
+    log-ratios that of the reference stands beside it. `likelihood_displacement` (2410.08847): the
+    margin grew while preferred completions became less likely than under the reference.
+    """
+    sides = [(outcomes[n], i, j) for n, i, j in pairs.index]
+    own = np.asarray([o.logps[i] - o.logps[j] for o, i, j in sides], dtype=np.float64)
+    values: dict[str, Any] = {"ranking_accuracy": float(wins(own).mean())}
+    if not outcomes[0].log_ratios:
+        return values
+    chosen = np.asarray([o.log_ratios[i] for o, i, _ in sides], dtype=np.float64)
+    margin = chosen - np.asarray([o.log_ratios[j] for o, _, j in sides], dtype=np.float64)
+    return values | {
+        "reference_ranking_accuracy": float(wins(own - margin).mean()),
+        "chosen_less_likely": float((chosen < 0).mean()),
+        "likelihood_displacement": bool(chosen.mean() < 0 < margin.mean()),
+    }
+
+
+def short_report(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Accuracy and calibration of a part of the rows; says where the prompts are few."""
+    pairs = decided_pairs(outcomes)
+    if not len(pairs.difference):
+        return {"pairs": 0, "prompts": len({o.prompt_hash for o in outcomes})}
+    correct = wins(pairs.difference)
+    prompts = len(np.unique(pairs.cluster))
+    values: dict[str, Any] = {
+        "pairs": len(correct),
+        "prompts": prompts,
+        "accuracy": float(correct.mean()),
+        "accuracy_interval": clustered_interval(correct, pairs.cluster),
+        "expected_calibration_error": calibration_error(pairs.difference, pairs.probability),
+        "brier": brier_score(pairs.difference, pairs.probability),
     }
     if prompts < FEW_PROMPTS:
         values["warning"] = "few prompts"
     return values
+
+
+def by_tag(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Accuracy and calibration of the rows with each tag, most prompts first."""
+    members: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        for tag in dict.fromkeys(outcome.preference.tags):
+            members.setdefault(tag, []).append(outcome)
+    found = {tag: short_report(part) for tag, part in sorted(members.items())}
+    return dict(sorted(found.items(), key=lambda item: -item[1]["prompts"]))
+
+
+def touches_safety(tags: Sequence[str]) -> bool:
+    """Whether a bad answer could do harm, as the instance is tagged."""
+    return any(tag.startswith("safety") and tag not in HARMLESS for tag in tags)
+
+
+def safety(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Accuracy and calibration of the rows tagged with a safety concern; empty without any."""
+    part = [o for o in outcomes if touches_safety(o.preference.tags)]
+    return short_report(part) if part else {}
 
 
 def by_source(outcomes: Sequence[Outcome], kind: str) -> dict[str, Any]:

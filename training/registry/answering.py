@@ -1,10 +1,7 @@
 """Policies of the registry as contestants of an arena."""
 
-from pathlib import Path
-
 import pyarrow as pa
 import pyarrow.parquet as pq
-from django.conf import settings
 
 from accounts.models import Project
 from annotation.arena.sources import Choice, Question, Said
@@ -15,6 +12,7 @@ from training.fit.files import replace_file
 from training.runs.commands import run_command
 from training.runs.models import RunKind
 
+from .folders import local
 from .models import ModelVersion, Stage
 
 
@@ -48,7 +46,7 @@ def say(question: Question, context: JobContext) -> Said:
         context,
         "generate",
         {
-            "model": str(Path(settings.MEDIA_ROOT) / version.folder),
+            "model": str(local(version)),
             "data": str(prompts),
             "max_new_tokens": question.most_tokens,
             "temperature": question.contestant.temperature,

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-
 from accounts.models import Project
 from annotation.instances.content import competition_ranks, text_of
 from annotation.instances.models import Instance
@@ -24,6 +22,7 @@ from core.hashing import content_hash
 from training.runs.folders import allowed_folder
 from training.runs.models import RunKind
 
+from .folders import local
 from .models import ModelVersion, Stage
 from .resident import Resident
 
@@ -238,8 +237,7 @@ def reward_model(judge: Judge, criterion: Criterion) -> RewardJudge:
     version = versions.filter(version=int(number)).first() if number.isdecimal() else None
     if version is None:
         raise NotFound(f"The project has no reward model {judge.model!r}: name one such as v1.")
-    folder = Path(settings.MEDIA_ROOT) / version.folder
-    parts = [(1.0, resident_of(judge, "--reward", "--model", str(folder)))]
+    parts = [(1.0, resident_of(judge, "--reward", "--model", str(local(version))))]
     return RewardJudge(judge, criterion, ["reward model", version.pk], parts)
 
 

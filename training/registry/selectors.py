@@ -1,10 +1,8 @@
 """Reads about model versions and where they come from."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db.models import QuerySet
 
 from accounts.models import Project
@@ -14,6 +12,7 @@ from jobs.models import Job
 from training.runs.config import COUNTED
 from training.runs.models import Run
 
+from .folders import text_of
 from .models import ModelVersion, Stage
 
 
@@ -74,5 +73,4 @@ def lineage(version: ModelVersion) -> Lineage:
 
 def card_of(version: ModelVersion) -> str:
     """The model card in Markdown; empty where its file is gone."""
-    path = Path(settings.MEDIA_ROOT) / version.folder / "model_card.md"
-    return path.read_text() if path.is_file() else ""
+    return text_of(version, "model_card.md")

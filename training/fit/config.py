@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from training.fit.config_checks import check
+from training.fit.head_settings import Head
 from training.fit.reading import build, read_json
 from training.objectives.presets import Objective, resolve
 
@@ -94,6 +95,7 @@ class FitConfig:
     """One training run. Lengths and budgets are in tokens.
 
     Attributes:
+        head: what turns a pooled state into a reward (reward models only).
         steps: optimiser steps; None means `epochs` passes over the data.
         token_budget: tokens of one micro-batch; `accumulate` micro-batches make one step.
         warmup: steps, or a share of all steps when under 1, of linear learning-rate warm-up.
@@ -124,6 +126,7 @@ class FitConfig:
     preset: str
     data: Data
     base: Base
+    head: Head = Head()
     preset_options: dict[str, Any] = field(default_factory=dict)
     tokenizer: Tokenizer = Tokenizer()
     max_length: int = 512
@@ -183,13 +186,31 @@ class FitConfig:
         values = _without_defaults(self)
         for name in NOT_DECIDING & values.keys():
             values.pop(name)
+        values = _portable(values)
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-# How many processes share a step, how often it is saved and what is written beside it.
+# How many processes share a step, how often it is saved and what is written beside it; the files
+# of the data are hashed by themselves.
 NOT_DECIDING = frozenset(
-    {"checkpoint_every", "notes", "processes", "reference_cache", "tensorboard", "threads"}
+    {"checkpoint_every", "data", "notes", "processes", "reference_cache", "tensorboard", "threads"}
 )
+
+
+def _portable(value: Any) -> Any:
+    """Model folders by their names: on another machine they lie elsewhere."""
+    if isinstance(value, list):
+        return [_portable(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: _folder_name(Path(inner)) if name == "path" and inner else _portable(inner)
+        for name, inner in value.items()
+    }
+
+
+def _folder_name(path: Path) -> str:
+    return "/".join(path.parts[-2:]) if path.name == "model" else path.name
 
 
 def _without_defaults(settings: Any) -> dict[str, Any]:

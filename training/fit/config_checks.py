@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from training.errors import RefusalError
+from training.fit.head_settings import Head, check_head
 
 if TYPE_CHECKING:
     from training.fit.config import FitConfig
@@ -50,6 +51,7 @@ def check(config: FitConfig) -> None:
     _check_objective(config)
     _check_optimiser(config)
     _check_reference(config)
+    _check_head(config)
 
 
 def _check_lengths(config: FitConfig) -> None:
@@ -129,6 +131,12 @@ def _check_reference(config: FitConfig) -> None:
         raise RefusalError(
             f"The preset {config.preset} compares with no reference.", "Leave out `reference`."
         )
+
+
+def _check_head(config: FitConfig) -> None:
+    if config.kind == "policy" and config.head != Head():
+        raise RefusalError("`head` is for reward models.", "Leave it out for a policy.")
+    check_head(config.head)
 
 
 def _require(condition: bool, name: str, value: object, need: str) -> None:

@@ -35,7 +35,7 @@ def test_the_counts_of_the_page_do_not_move_with_gold(project: Project) -> None:
     client.force_login(make_member(project, Role.ANNOTATOR))
     moved: dict[str, set[tuple[int, ...]]] = {"label": set(), "gold": set()}
     before: list[int] | None = None
-    for _ in range(12):
+    for number in range(30):
         page = client.get("/p/counting/label/").content.decode()
         form = dict(FIELD.findall(page))
         counts = [int(first or second) for _, first, _, second in COUNTS.findall(page)]
@@ -44,5 +44,7 @@ def test_the_counts_of_the_page_do_not_move_with_gold(project: Project) -> None:
             moved[purpose].add(tuple(now - was for now, was in zip(counts, before, strict=True)))
         before = counts
         client.post("/p/counting/label/submit/", form | {"answer-overall": "a1"})
+        if number >= 11 and moved["gold"] and moved["label"]:
+            break
     assert moved["gold"]
     assert moved["gold"] == moved["label"]

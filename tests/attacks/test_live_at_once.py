@@ -39,6 +39,8 @@ from tests.factories import make_annotator
 from tests.routing.live_scene import POUND, label, route, scene
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
+# Micros, or labels times a million.
+MOST_SAVED = 10**10
 ROUTER = """
 import sys
 import django; django.setup()
@@ -181,7 +183,8 @@ def people_at_work(project: Project, person: Annotator, chance: random.Random) -
 
 def somebody_saves(allowance: Allowance, chance: random.Random) -> str:
     now = Allowance.objects.get(pk=allowance.pk)
-    limit = round(now.limit * chance.uniform(0.7, 1.4))
+    # However often it is raised: not to where no limit may lie.
+    limit = min(MOST_SAVED, round(now.limit * chance.uniform(0.7, 1.4)))
     try:
         change_limit(allowance=now, limit=limit, version=now.version, by=None)
     except ApplicationError as error:
@@ -226,7 +229,7 @@ def test_killed_anywhere_while_people_work_and_admins_save() -> None:
                 running.send_signal(signal.SIGKILL)
         for each in limits:
             now = Allowance.objects.get(pk=each.pk)
-            change_limit(allowance=now, limit=10**10, version=now.version, by=None)
+            change_limit(allowance=now, limit=MOST_SAVED, version=now.version, by=None)
         Job.objects.filter(project=project).exclude(state="succeeded").update(state="cancelled")
         JudgeRun.objects.exclude(state="done").update(state="cancelled")
         close_ended()

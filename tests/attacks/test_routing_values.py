@@ -20,7 +20,15 @@ from tests.annotation.judge_scene import connect, make_judge
 from tests.endpoint.client import endpoint
 from tests.factories import make_instance, make_project
 from tests.hostile import ATTACKS
-from tests.routing.live_scene import POUND, allow, label_everything, route, scene, switch_on
+from tests.routing.live_scene import (
+    POUND,
+    allow,
+    label_everything,
+    route,
+    same_draws,
+    scene,
+    switch_on,
+)
 
 pytestmark = pytest.mark.django_db
 HOSTILE = [
@@ -61,7 +69,7 @@ def hostile(project: Project, count: int) -> None:
 @pytest.mark.parametrize("strategy", ["learned", "learned-error"])
 def test_hostile_tags_go_through_seed_fit_and_pages(client: Client, strategy: str) -> None:
     with endpoint() as server:
-        project = make_project()
+        project = same_draws(make_project())
         hostile(project, 90)
         allow(project, 1000 * POUND)
         switch_on(project, make_judge(connect(project, server)), strategy=strategy, seed_size=70)
@@ -192,7 +200,7 @@ PROTOCOLS = ["rating", "listwise", "binary"]
 @pytest.mark.parametrize("kind", PROTOCOLS)
 def test_other_protocols_have_a_stated_outcome(kind: str) -> None:
     with endpoint() as server:
-        project = make_project(kind=kind)
+        project = same_draws(make_project(kind=kind))
         for number in range(12):
             make_instance(project, external_id=f"{kind} {number}")
         allow(project, 100 * POUND)

@@ -25,14 +25,23 @@ from tests.factories import make_annotator, make_project
 
 POUND = 1_000_000
 HUMAN = 300_000
+# One under which the arms and the draws of planted pairs are about as large as their shares.
+SALT = "dice"
 
 
 def scene(server: Running, count: int, *, money: int = 10_000 * POUND, **values: Any) -> Project:
     """`count` planted pairs, a judge, one budget of money, and routing switched on."""
-    project = make_project()
+    project = same_draws(make_project())
     plant(project, count)
     allow(project, money)
     switch_on(project, make_judge(connect(project, server)), **values)
+    return project
+
+
+def same_draws(project: Project) -> Project:
+    """Every run of a test draws the same arms, and sends the same instances to people."""
+    project.protocol.salt = SALT
+    project.protocol.save(update_fields=["salt"])
     return project
 
 

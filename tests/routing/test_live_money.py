@@ -111,7 +111,7 @@ def test_batches_wait_until_they_are_full() -> None:
 def test_labels_of_the_arms_speak_for_those_who_could_not_be_paid() -> None:
     """e does not depend on the arm: Σ 1/e over human labels stands for all instances."""
     with endpoint() as server:
-        project = poor(server, 9 * POUND, explore_share=0, people_share=1)
+        project = poor(server, 6 * POUND, explore_share=0, people_share=1)
         route(project)
     rows = list(Decision.objects.order_by("instance_id"))
     ended = next(i for i, row in enumerate(rows) if row.reason.startswith("wanted, but"))
@@ -138,7 +138,8 @@ def test_who_was_drawn_to_explore_without_money_for_it_is_left_to_the_router() -
 def test_two_judges_with_one_beginning_of_their_names_have_purses_of_their_own() -> None:
     name = "x" * 55
     with endpoint() as server:
-        project = scene(server, 5, strategy="judge-uncertainty")
+        # What is sent to people too is asked of every judge that comes.
+        project = scene(server, 5, strategy="judge-uncertainty", people_share=1)
         judge = live_of(project).judge
         assert judge is not None
         assert judge.connection is not None

@@ -1,5 +1,6 @@
 """Every strategy routes a small project live: seed, labels, fit, scores, decisions with reasons."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from pytest_django.fixtures import Settings
 
 from accounts.models import Project
 from annotation.instances.models import Signal
-from annotation.judges.models import Judge
+from annotation.judges.models import Judge, JudgeCall
 from annotation.judges.services import create_judge
 from annotation.judges.verdicts import signal_name
 from annotation.judges.verifier import sandbox
@@ -30,7 +31,15 @@ from tests.annotation.judge_scene import connect, make_judge, plant
 from tests.endpoint.client import endpoint
 from tests.factories import make_project
 from tests.routing import planted
-from tests.routing.live_scene import POUND, allow, holds, label_everything, route, switch_on
+from tests.routing.live_scene import (
+    POUND,
+    allow,
+    holds,
+    label_everything,
+    route,
+    same_draws,
+    switch_on,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -104,7 +113,7 @@ def reward_models(project: Project, names: tuple[str, ...] = ("rm-1", "rm-2")) -
 
 
 def ready(server: Any, count: int = SEEDED + REST, **values: Any) -> Project:
-    project = make_project()
+    project = same_draws(make_project())
     ids = plant(project, count)
     for name, of in (("coding", ids[::2]), ("law", ids[1::2])):
         project.instances.filter(pk__in=of).update(tags=[f"domain:{name}"])
@@ -193,6 +202,9 @@ def test_a_program_decides_first_and_the_rest_is_learned(settings: Settings) -> 
     routed = Decision.objects.filter(project=project, arm=Arm.ROUTED)
     checked = routed.filter(destination=Destination.VERIFIER)
     assert checked.exists()
+    calls = JudgeCall.objects.filter(judge=program)
+    said = Counter(calls.values_list("state", "failure", "error"))
+    assert set(said) == {("answered", "", "")}, said
     labels = Annotation.objects.filter(annotator__kind="verifier")
     assert set(checked.values_list("instance", flat=True)) <= set(
         labels.values_list("instance", flat=True)

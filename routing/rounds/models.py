@@ -6,14 +6,23 @@ from django.db import models
 from core.models import TimeStamped
 
 
+class RoundKind(models.TextChoices):
+    # The data are there: what is decided is who labels them, and whether it helped.
+    MIXTURE = "mixture"
+    # The current policy writes what is labelled.
+    ONLINE = "online"
+
+
 class Round(TimeStamped):
     """One turn of the loop. `stages` maps a finished stage to its outcome; a restart skips it."""
 
     project = models.ForeignKey("accounts.Project", models.CASCADE, related_name="rounds")
     number = models.PositiveIntegerField()
+    kind = models.CharField(max_length=8, choices=RoundKind.choices, default=RoundKind.MIXTURE)
     options = models.JSONField(default=dict)
     stages = models.JSONField(default=dict)
-    # The comparison of all-human, all-judge, random and routed mixes, as measured.
+    # Mixture: all-human, all-judge, random and routed mixes compared, as measured. Online: the
+    # policy beside the one it began with.
     summary = models.JSONField(default=dict)
     job = models.OneToOneField("jobs.Job", models.SET_NULL, null=True, related_name="round")
     router = models.ForeignKey("routing.Router", models.PROTECT, null=True, related_name="+")
@@ -27,6 +36,9 @@ class Round(TimeStamped):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["project", "number"], name="round_number_unique"),
+            models.CheckConstraint(
+                condition=models.Q(kind__in=RoundKind.values), name="round_kind_known"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -31,6 +31,32 @@ def finished_runs(count: int) -> list[Run]:
     return runs
 
 
+# What a run that goes through the default gate reports.
+GOOD = {
+    "prompts": 40,
+    "accuracy": 0.8,
+    "accuracy_interval": [0.7, 0.9],
+    "expected_calibration_error": 0.05,
+    "length_controlled_accuracy": 0.75,
+    "length_correlation": 0.2,
+}
+
+
+def good_versions(count: int) -> list[ModelVersion]:
+    versions = [services.register_model(run=run) for run in finished_runs(count)]
+    for version in versions:
+        version.metrics = GOOD
+        version.save(update_fields=["metrics"])
+    return versions
+
+
+def compared(version: ModelVersion, with_: ModelVersion) -> None:
+    """As after a run: the same pairs are judged as well as by `with_`."""
+    paired = {"version": with_.pk, "difference": 0.0, "interval": [-0.01, 0.01]}
+    version.metrics = GOOD | {"probe": {"production": paired}}
+    version.save(update_fields=["metrics"])
+
+
 def test_versions_are_numbered_and_registering_twice_gives_the_same() -> None:
     runs = finished_runs(2)
     versions = [services.register_model(run=run) for run in runs]
@@ -50,8 +76,9 @@ def test_a_run_without_a_model_is_not_registered() -> None:
 
 def test_production_is_handed_over_and_the_old_one_archived() -> None:
     actor = make_user()
-    first, second = (services.register_model(run=run) for run in finished_runs(2))
+    first, second = good_versions(2)
     services.promote(version=first, stage="production", actor=actor)
+    compared(second, first)
     services.promote(version=second, stage="production", actor=actor)
     first.refresh_from_db()
     assert (first.stage, second.stage) == ("archived", "production")
@@ -64,7 +91,7 @@ def test_production_is_handed_over_and_the_old_one_archived() -> None:
 
 
 def test_the_database_refuses_a_second_version_in_production() -> None:
-    first, second = (services.register_model(run=run) for run in finished_runs(2))
+    first, second = good_versions(2)
     services.promote(version=first, stage="production", actor=None)
     with pytest.raises(IntegrityError, match="model_version_one_production"):
         ModelVersion.objects.filter(pk=second.pk).update(stage="production")

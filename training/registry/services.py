@@ -6,12 +6,16 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Max
+from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
+from accounts.policies import Action, can
 from audit.services import record
-from core.exceptions import InvalidInput
+from core.exceptions import Conflict, Forbidden, InvalidInput
 from training.runs.models import Run
 
+from .gate import Verdict
+from .gating import check_gate
 from .models import ModelVersion, Stage
 
 
@@ -50,15 +54,46 @@ def register_model(*, run: Run) -> ModelVersion:
     return version
 
 
-@transaction.atomic
-def promote(*, version: ModelVersion, stage: str, actor: User | None) -> ModelVersion:
+def promote(
+    *, version: ModelVersion, stage: str, actor: User | None, override_reason: str = ""
+) -> ModelVersion:
     """Move a version to a stage; a version it replaces in production is archived.
+
+    Into production only through the gate of the project; an owner or admin may overrule it with
+    a reason, which the audit log keeps beside the failed checks.
 
     Raises:
         InvalidInput: there is no such stage.
+        Conflict: the gate fails; `message` says why in words, `extra` has the checks.
+        Forbidden: a reason was given by somebody who may not overrule the gate.
     """
     if stage not in Stage.values:
         raise InvalidInput(f"There is no stage {stage!r}: choose one of {', '.join(Stage.values)}.")
+    reason = override_reason.strip()[:500]
+    overruled: dict[str, Any] = {}
+    if stage == Stage.PRODUCTION and version.stage != stage:
+        verdict = check_gate(version)
+        if not verdict.passed:
+            _may_overrule(version, verdict, actor, reason)
+            overruled = {"override_reason": reason, "failed_checks": verdict.reasons}
+    return _move(version=version, stage=Stage(stage), actor=actor, overruled=overruled)
+
+
+def _may_overrule(version: ModelVersion, verdict: Verdict, actor: User | None, reason: str) -> None:
+    if not reason:
+        raise Conflict(
+            _("The gate refuses %(version)s: %(reasons)s.")
+            % {"version": version, "reasons": "; ".join(verdict.reasons)},
+            gate=verdict.as_dict(),
+        )
+    if actor is None or not can(actor, Action.MANAGE_PROJECT, version.project):
+        raise Forbidden(_("Only an owner or admin may overrule the gate."))
+
+
+@transaction.atomic
+def _move(
+    *, version: ModelVersion, stage: Stage, actor: User | None, overruled: dict[str, Any]
+) -> ModelVersion:
     _lock(version.project_id)
     version.refresh_from_db()
     if version.stage == stage:
@@ -67,7 +102,7 @@ def promote(*, version: ModelVersion, stage: str, actor: User | None) -> ModelVe
         ModelVersion.objects.filter(
             project=version.project, kind=version.kind, stage=Stage.PRODUCTION
         ).update(stage=Stage.ARCHIVED)
-    before, version.stage = version.stage, Stage(stage)
+    before, version.stage = version.stage, stage
     version.save(update_fields=["stage"])
     record(
         action="model stage changed",
@@ -76,6 +111,7 @@ def promote(*, version: ModelVersion, stage: str, actor: User | None) -> ModelVe
         target=f"model version {version.pk}",
         before=before,
         after=stage,
+        **overruled,
     )
     return version
 

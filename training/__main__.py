@@ -15,7 +15,8 @@ from pathlib import Path
 
 from training.errors import RefusalError, out_of_memory
 from training.fit import judge
-from training.fit.events import REFUSED, STOPPED, StoppedError, emit, listen_for_stop
+from training.fit.events import REFUSED, STOPPED, StoppedError, emit, listen_for_stop, speak
+from training.fit.launched import die_with_launcher
 
 COMMANDS = {
     "fit": "train a reward model or a policy",
@@ -37,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     judge.add_arguments(commands.add_parser("judge", help="answer questions with a model"))
     options = parser.parse_args(arguments)
     listen_for_stop()
+    die_with_launcher()
     # Threads that spin while they wait make a step many times slower on a machine that also
     # serves pages; OpenMP reads this when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -62,6 +64,7 @@ def _run(options: argparse.Namespace) -> int:
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
+        speak()
         emit("error", message=f"Out of memory: {_first_line(error)}", hint=MEMORY_HINT)
         return REFUSED
     emit("result", values=values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from training.fit.files import finite, replace_folder
 def save_result(
     target: Path,
     *,
-    model: Any,
+    write_model: Callable[[Path], object],
     tokenizer: Any,
     config: dict[str, Any],
     hashes: dict[str, str],
@@ -21,13 +22,14 @@ def save_result(
     """Write `target` whole; it loads with plain `from_pretrained` of transformers.
 
     Args:
+        write_model: puts the weights into a folder.
         hashes: sha256 of the data files by split.
         values: figures of the run.
     """
     card = {"config": _portable(config), "data_sha256": hashes, "metrics": values}
 
     def write(folder: Path) -> None:
-        model.save_pretrained(folder)
+        write_model(folder)
         tokenizer.save_pretrained(folder)
         (folder / "card.json").write_text(json.dumps(finite(card), indent=1, ensure_ascii=False))
         (folder / "model_card.md").write_text(_card_text(config, hashes, values))

@@ -29,6 +29,7 @@ class StoppedError(Exception):
 
 class _Wish:
     stop = False
+    silent = False
 
 
 def listen_for_stop() -> None:
@@ -46,8 +47,20 @@ def stop_wanted() -> bool:
     return _Wish.stop
 
 
+def be_silent() -> None:
+    """From now on print nothing: another process speaks for this one."""
+    _Wish.silent = True
+
+
+def speak() -> None:
+    """Print again: what follows happened to this process alone."""
+    _Wish.silent = False
+
+
 def emit(event: str, **values: Any) -> None:
     """Write one event as one line and flush it."""
+    if _Wish.silent:
+        return
     sys.stdout.write(json.dumps({"event": event, **finite(values)}) + "\n")
     sys.stdout.flush()
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -15,6 +16,7 @@ from training.batching.plan import Step, all_steps, sorted_batches
 from training.batching.tokenise import TokenGroup
 from training.errors import RefusalError
 from training.fit import events
+from training.fit.board import Board
 from training.fit.checkpoint import Checkpoints, State, save_weights
 from training.fit.config import FitConfig
 from training.fit.files import replace_file
@@ -22,10 +24,13 @@ from training.fit.metrics import Outcome, numbers_only, report, step_figures
 from training.fit.optimiser import learning_rate, set_learning_rate
 from training.fit.reference import ReferenceCache, with_reference
 from training.fit.scorers import Scorer
+from training.fit.team import Team
 from training.objectives.core import Signals, comparisons, scores, total_loss
 from training.objectives.presets import Objective
 
 EVALUATIONS = 4
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,8 @@ class Trainer:
     checkpoints: Checkpoints
     best_weights: Path
     total: int
+    team: Team
+    board: Board
     reference: ReferenceCache | None = None
 
     def run(self) -> None:
@@ -80,7 +87,7 @@ class Trainer:
         """
         self.scorer.model.train()
         for step in self._remaining_steps():
-            if self.state.step >= self.phase.end:
+            if self.state.ended or self.state.step >= self.phase.end:
                 break
             self._train_step(step)
             self._after_step()
@@ -107,6 +114,7 @@ class Trainer:
         loss, outcomes = self._backward(step)
         self._check("loss", loss)
         trained = [p for p in self.scorer.model.parameters() if p.requires_grad]
+        self.team.sum_gradients(trained)
         norm = torch.nn.utils.clip_grad_norm_(trained, self.config.max_grad_norm)
         self._check("norm of the gradient", float(norm))
         self.optimiser.step()
@@ -124,17 +132,31 @@ class Trainer:
             )
 
     def _backward(self, step: Step) -> tuple[float, list[Outcome]]:
-        """Gradients of the mean loss over the step's prompts, however they are batched."""
+        """Gradients of the mean loss over the step's prompts, however they are batched.
+
+        Each process computes its share of the micro-batches; loss and outcomes are everybody's.
+        """
         prompts = sum(len(batch) for batch in step)
-        loss, outcomes = 0.0, []
-        for batch in step:
+        parts: dict[int, tuple[float, list[Outcome]]] = {}
+        for number, batch in self.team.share(list(enumerate(step))):
+            self._seed(number)
             members = [self.groups[k] for k in batch]
             signals = with_reference(self.scorer.signals(members), self.reference, members)
             part = self._loss(signals, members) / prompts
             part.backward()  # type: ignore[no-untyped-call]
-            loss += float(part.detach())
-            outcomes += outcomes_of(signals, members, self.phase.objective)
-        return loss, outcomes
+            outcomes = outcomes_of(signals, members, self.phase.objective)
+            parts[number] = float(part.detach()), outcomes
+        together = [part for _, part in sorted(merged(self.team.gather(parts)).items())]
+        return sum(loss for loss, _ in together), [o for _, found in together for o in found]
+
+    def _seed(self, number: int) -> None:
+        """Random numbers of a micro-batch follow from run, step and number alone.
+
+        So dropout is the same however often the run was resumed and whichever process computes
+        the micro-batch.
+        """
+        named = f"{self.config.seed}/{self.state.step}/{number}"
+        torch.manual_seed(int.from_bytes(hashlib.sha256(named.encode()).digest()[:7], "little"))
 
     def _loss(self, signals: Signals, members: Sequence[TokenGroup]) -> torch.Tensor:
         device = signals.tokens.device
@@ -144,20 +166,27 @@ class Trainer:
 
     def _note(self, figures: dict[str, float]) -> None:
         figures = {name: value for name, value in figures.items() if math.isfinite(value)}
-        entry = {"step": self.state.step, "phase": self.phase.name, **figures}
-        self.state.history.append(entry)
-        events.metric(self.state.step, figures)
+        self._record(self.phase.name, figures)
         events.progress(self.state.step, self.total, self.phase.name)
+
+    def _record(self, name: str, figures: dict[str, float]) -> None:
+        self.state.history.append({"step": self.state.step, "phase": name, **figures})
+        self.board.add(name, self.state.step, figures)
+        events.metric(self.state.step, figures)
 
     def _after_step(self) -> None:
         if self._evaluation_due():
             self.evaluate()
-        stop = events.stop_wanted()
-        last = self.state.step == self.phase.end
+        stop = self.team.any(events.stop_wanted())
+        last = self.state.ended or self.state.step == self.phase.end
         if stop or last or self.state.step % self.config.checkpoint_every == 0:
-            self.checkpoints.save(self.scorer.model, self.optimiser, self.state)
+            self.team.on_main(self._save)
         if stop:
             raise events.StoppedError(self.state.step)
+
+    def _save(self) -> None:
+        self.checkpoints.save(self.scorer.model, self.optimiser, self.state)
+        self.board.flush()
 
     def _evaluation_due(self) -> bool:
         if not self.held_out or self.phase.name == "warmup":
@@ -167,29 +196,53 @@ class Trainer:
         return done % every == 0 or self.state.step == self.phase.end
 
     def evaluate(self) -> None:
-        """Held-out accuracy now; the weights are kept where it is the best so far."""
-        outcomes = self.held_out_outcomes()
-        figures = report(outcomes, self.phase.objective.kind)
-        accuracy = figures.get("accuracy")
-        if accuracy is None:
-            return
-        low, high = figures["accuracy_interval"]
-        values = {"eval_accuracy": accuracy, "eval_accuracy_low": low, "eval_accuracy_high": high}
-        self.state.history.append({"step": self.state.step, "phase": "eval", **values})
-        events.metric(self.state.step, values)
-        if accuracy > self.state.best.get("accuracy", -1.0):
-            self.state.best = {"step": self.state.step, "accuracy": accuracy}
-            replace_file(self.best_weights, lambda path: save_weights(self.scorer.model, path))
+        """Held-out figures now; the weights are kept where they are the best so far."""
+        outcomes, loss = self._held_out()
+        figures = {"eval_loss": loss}
+        report_now = report(outcomes, self.phase.objective.kind)
+        if (accuracy := report_now.get("accuracy")) is not None:
+            low, high = report_now["accuracy_interval"]
+            figures |= {"eval_accuracy": accuracy}
+            figures |= {"eval_accuracy_low": low, "eval_accuracy_high": high}
+        self._record("eval", figures)
+        self._judge(loss, accuracy)
 
-    def held_out_outcomes(self) -> list[Outcome]:
-        """What the model says of the held-out groups."""
-        return score_groups(
+    def _held_out(self) -> tuple[list[Outcome], float]:
+        """Outcomes of the held-out groups and their mean loss."""
+        losses: list[float] = []
+        outcomes = score_groups(
             self.scorer,
             self.held_out,
             self.phase.objective,
             budget=self.config.token_budget,
             reference=self.reference,
+            team=self.team,
+            each=lambda signals, members: losses.append(float(self._loss(signals, members))),
         )
+        return outcomes, self.team.sum([sum(losses)])[0] / len(self.held_out)
+
+    def _judge(self, loss: float, accuracy: float | None) -> None:
+        """Keep the best weights, and end the run where they have been the best for long."""
+        best = self.state.best
+        if self.config.select == "loss" or accuracy is None:
+            gain = best.get("loss", math.inf) - loss
+        else:
+            gain = accuracy - best.get("accuracy", -1.0)
+        if gain > (self.config.early_stop_delta if best else 0.0):
+            self.state.stale = 0
+            self.state.best = {"step": self.state.step, "loss": loss}
+            self.state.best |= {} if accuracy is None else {"accuracy": accuracy}
+            self.team.on_main(self._keep_best)
+        else:
+            self.state.stale += 1
+        if self.config.early_stop and self.state.stale >= self.config.early_stop:
+            self.state.ended = True
+            events.log(
+                f"Ended early: no gain on held-out data since step {self.state.best['step']}."
+            )
+
+    def _keep_best(self) -> None:
+        replace_file(self.best_weights, lambda path: save_weights(self.scorer.model, path))
 
 
 @torch.no_grad()
@@ -200,8 +253,14 @@ def score_groups(
     *,
     budget: int,
     reference: ReferenceCache | None = None,
+    team: Team | None = None,
+    each: Callable[[Signals, Sequence[TokenGroup]], object] | None = None,
 ) -> list[Outcome]:
     """Outcomes of all groups, in their order, without gradients and without dropout.
+
+    Args:
+        team: processes that share the work; every one gets all outcomes.
+        each: called with the signals of every micro-batch of this process.
 
     Raises:
         RefusalError: a score is not a finite number.
@@ -209,12 +268,22 @@ def score_groups(
     training = scorer.model.training
     scorer.model.eval()
     found: dict[int, Outcome] = {}
-    for batch in sorted_batches([scorer.cost(group) for group in groups], budget):
+    batches = sorted_batches([scorer.cost(group) for group in groups], budget)
+    for batch in team.share(batches) if team else batches:
         members = [groups[k] for k in batch]
         signals = with_reference(scorer.signals(members), reference, members)
         found |= dict(zip(batch, outcomes_of(signals, members, objective), strict=True))
+        if each is not None:
+            each(signals, members)
     scorer.model.train(training)
+    if team is not None:
+        found = merged(team.gather(found))
     return numbers_only([found[k] for k in range(len(groups))])
+
+
+def merged(parts: Sequence[dict[int, T]]) -> dict[int, T]:
+    """What the processes have found, together."""
+    return {number: value for part in parts for number, value in part.items()}
 
 
 def outcomes_of(

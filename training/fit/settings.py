@@ -40,7 +40,7 @@ class SimilarityConfig:
 
 @dataclass(frozen=True, slots=True)
 class ScoreConfig:
-    """Rewards of a saved reward model; also the configuration of `evaluate`."""
+    """Rewards of a saved reward model."""
 
     model: str
     data: str
@@ -54,6 +54,14 @@ class ScoreConfig:
     def prompt_limit(self) -> int:
         """Prompt tokens at most; by default half of `max_length`."""
         return self.max_prompt_length or self.max_length // 2
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateConfig(ScoreConfig):
+    """A saved model on labelled rows; with `benchmark`, a reward model on a benchmark's files."""
+
+    kind: Literal["reward", "policy"] = "reward"
+    benchmark: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from training.objectives.presets import Objective
+from training.objectives.objective import Objective
 
 EVEN = 0.5
 
@@ -67,18 +67,92 @@ def compared_pairs(preference: Preference, objective: Objective) -> list[tuple[i
         for i, j in combinations(range(len(ranked)), 2)
         if ranked[i] > ranked[j] or ranked[i] < ranked[j]
     ]
-    if objective.pairs == "best_rest" and pairs:
-        best = max(r for r in ranked if not math.isnan(r))
-        pairs = [pair for pair in pairs if ranked[pair[0]] == best]
-    return pairs
+    if objective.knows_ties:
+        pairs += _tied(ranked)
+    if objective.pairs == "all" or not pairs:
+        return pairs
+    best = max(r for r in ranked if not math.isnan(r))
+    with_best = objective.pairs == "best_rest"
+    return [pair for pair in pairs if (ranked[pair[0]] == best) == with_best]
+
+
+def _tied(ranked: Sequence[float]) -> list[tuple[int, int, float]]:
+    equal = [(i, j) for i, j in combinations(range(len(ranked)), 2) if ranked[i] == ranked[j]]
+    return [(i, j, EVEN) for i, j in equal]
 
 
 def _labelled(probability: float, objective: Objective) -> list[tuple[int, int, float]]:
-    if objective.labels == "soft":
+    if objective.pairs == "below_best":
+        return []
+    if objective.labels == "soft" or (probability == EVEN and objective.knows_ties):
         return [(0, 1, probability)]
     if probability == EVEN:
         return []
     return [(0, 1, 1.0) if probability > EVEN else (1, 0, 1.0)]
+
+
+def wanted(preference: Preference, objective: Objective) -> list[float]:
+    """P(completion is a wanted one) of each; NaN where the label does not say.
+
+    Of a pair it is the probability of being preferred; of a longer list 1 above the mean
+    relevance and 0 under it; of a completion alone its relevance, from 0 to 1.
+    """
+    ranked = preference.ranked()
+    known = [r for r in ranked if not math.isnan(r)]
+    probability = preference.probability
+    if probability is not None:
+        found = [probability, 1 - probability]
+    elif len(ranked) == 1:
+        found = list(ranked)
+    else:
+        middle = sum(known) / len(known) if known else math.nan
+        found = [_side(r - middle) for r in ranked]
+    if objective.labels == "hard":
+        return [_side(p - EVEN) for p in found]
+    return found
+
+
+def _side(distance: float) -> float:
+    """1 above, 0 under, NaN at the middle or where nothing is known."""
+    return 1.0 if distance > 0 else 0.0 if distance < 0 else math.nan
+
+
+def win_rates(preference: Preference) -> list[float]:
+    """Share of the other completions that each beats, ties by half; NaN where unranked.
+
+    Of a pair it is the probability of being preferred, of a completion alone its relevance.
+    """
+    ranked = preference.ranked()
+    probability = preference.probability
+    if probability is not None:
+        return [probability, 1 - probability]
+    if len(ranked) == 1:
+        return list(ranked)
+    known = [r for r in ranked if not math.isnan(r)]
+    return [_beaten(r, known) for r in ranked]
+
+
+def _beaten(relevance: float, known: list[float]) -> float:
+    if math.isnan(relevance) or len(known) < 2:
+        return math.nan
+    wins = sum((relevance > r) + EVEN * (relevance == r) for r in known) - EVEN
+    return wins / (len(known) - 1)
+
+
+def other_aims(preference: Preference, objective: Objective) -> list[float]:
+    """Weighted sum of each completion's ratings of the other aims, in units of the score.
+
+    Raises:
+        ValueError: a row lacks a rating that the objective weighs.
+    """
+    total = [0.0] * len(preference.relevance)
+    for name, weight in objective.attribute_weights.items():
+        ratings = preference.attributes.get(name)
+        if ratings is None or any(math.isnan(r) for r in ratings):
+            message = f"a row has no rating of {name!r} for each completion"
+            raise ValueError(message)
+        total = [t + weight * r for t, r in zip(total, ratings, strict=True)]
+    return total
 
 
 def target_probability(probability: float, objective: Objective, source: str) -> float:
@@ -102,16 +176,37 @@ def target_margin(margin: float, objective: Objective) -> float:
 def is_informative(preference: Preference, objective: Objective) -> bool:
     """Whether the label says anything to this objective (a tie says nothing to a hard label)."""
     if objective.link == "none":
-        return True
+        return any(share > 0 for share in shares(preference, objective))
+    if objective.link == "win_rate":
+        return any(not math.isnan(rate) for rate in win_rates(preference))
+    if objective.single:
+        return any(not math.isnan(p) for p in wanted(preference, objective))
     if objective.listwise:
         ranks = {r for r in preference.ranked() if not math.isnan(r)}
         unranked = any(math.isnan(r) for r in preference.ranked())
-        return len(ranks) > 1 or (len(ranks) == 1 and unranked)
+        partial = objective.link == "plackett_luce" and unranked
+        return len(ranks) > 1 or (len(ranks) == 1 and partial)
     return bool(compared_pairs(preference, objective))
 
 
+def shares(preference: Preference, objective: Objective) -> list[float]:
+    """Share of each completion in the likelihood term.
+
+    Equal among those ranked highest; or equal among all wanted ones; or, weighted by reward,
+    exp(relevance / temperature) / K.
+    """
+    if objective.likelihood == "reward_weighted":
+        ranked = preference.ranked()
+        weights = [0.0 if math.isnan(r) else math.exp(r / objective.temperature) for r in ranked]
+        return [weight / len(ranked) for weight in weights]
+    if objective.likelihood == "all_desirable" or len(preference.relevance) == 1:
+        good = [p > EVEN for p in wanted(preference, objective)]
+        return [g / max(sum(good), 1) for g in good]
+    return best_shares(preference)
+
+
 def best_shares(preference: Preference) -> list[float]:
-    """Share of each completion in the likelihood term: equal among those ranked highest."""
+    """Equal shares of those completions that are ranked highest."""
     ranked = preference.ranked()
     known = [r for r in ranked if not math.isnan(r)]
     if not known:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from django.conf import settings
 
+from core import artifacts
 from core.exceptions import InvalidInput, NotFound
 from core.files import sha256_of
 from core.spreadsheets import as_text
@@ -181,7 +182,7 @@ def _label_rows(snapshot: Snapshot, shape: LabelShape) -> Iterator[tuple[int, li
 
 def _sources(snapshot: Snapshot, shape: Shape | LabelShape) -> dict[str, Path]:
     """The snapshot's files that this shape reads, by split (the labels have none)."""
-    folder = Path(settings.MEDIA_ROOT) / snapshot.folder
+    folder = artifacts.fetch(snapshot.folder)
     if not folder.is_dir():
         raise NotFound("The files of this snapshot are gone: build it again with the same query.")
     labels = {name: folder / f"{name}.parquet" for name in files.LABEL_FILES}

@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from accounts.models import Project, User
 from annotation.labels.answers import SCORED
 from annotation.projects.models import Criterion, Protocol
+from core import artifacts
 from core.exceptions import InvalidInput
 from core.files import sync
 
@@ -53,7 +54,9 @@ def build_snapshot(
     root = Path(settings.MEDIA_ROOT) / "snapshots"
     with files.temporary_folder(root / "new") as folder:
         manifest = _write(project, query, folder, progress)
-        files.publish_folder(folder, root / manifest["content_hash"])
+        target = root / manifest["content_hash"]
+        files.publish_folder(folder, target)
+    artifacts.publish(target, f"snapshots/{manifest['content_hash']}")
     return _register(project, manifest, created_by, name)
 
 

@@ -29,6 +29,8 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 _TAIL_BYTES = 4000
 _DISK_FULL_BYTES = 10_000_000
+# How the launcher of several processes says that one of them got SIGKILL.
+_LAUNCHED_KILLED = "exitcode  : -9"
 Event = dict[str, Any]
 
 
@@ -47,6 +49,7 @@ def run_process(
         JobCancelled, JobFenced, JobReleased: as in `jobs.exceptions`.
     """
     _kill_left_over(context.folder)
+    killed_before = _killed_for_memory()
     stderr_path = context.folder / f"stderr-{context.attempt}.txt"
     with stderr_path.open("wb") as stderr:
         process = subprocess.Popen(
@@ -68,7 +71,14 @@ def run_process(
         raise
     finally:
         _forget(context.folder)
-    return _conclude(process.returncode, follower, stderr_path)
+    try:
+        return _conclude(process.returncode, follower, stderr_path)
+    except _KilledError:
+        raise JobFailed(_why_killed(_killed_for_memory() > killed_before)) from None
+
+
+class _KilledError(Exception):
+    """Somebody sent SIGKILL, and it was not us."""
 
 
 class _Follower:
@@ -80,6 +90,7 @@ class _Follower:
         self.result: dict[str, Any] | None = None
         self.refusal = ""
         self.cancelled = False
+        self.stopped = False
 
     def follow(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None  # noqa: S101 - opened as a pipe above
@@ -134,6 +145,8 @@ class _Follower:
             self.context.log(str(event.get("message", "")), str(event.get("level", "info")))
         elif name == "result":
             self.result = event.get("values") or {}
+        elif name == "stopped":
+            self.stopped = True
         elif name == "error":
             hint = event.get("hint")
             self.refusal = (
@@ -154,22 +167,41 @@ def _conclude(code: int, follower: _Follower, stderr_path: Path) -> dict[str, An
         raise JobCancelled
     if code == 0 and follower.result is not None:
         return follower.result
-    if code == EXIT_STOPPED:
+    # A launcher of several processes has an exit code of its own: what they said counts.
+    if code == EXIT_STOPPED or (code != 0 and follower.stopped):
         raise JobReleased
-    if code == EXIT_REFUSED and follower.refusal:
+    if code != 0 and follower.refusal:
         raise JobFailed(follower.refusal)
-    if code == -signal.SIGKILL:
-        raise JobFailed(
-            "The process was killed, most likely because memory ran out: use a smaller model, "
-            "a smaller token budget or a shorter maximum length, then start it again."
-        )
+    tail = stderr_path.read_bytes()[-_TAIL_BYTES:].decode("utf-8", "replace")
+    if code == -signal.SIGKILL or (code != 0 and _LAUNCHED_KILLED in tail):
+        raise _KilledError
     if shutil.disk_usage(stderr_path.parent).free < _DISK_FULL_BYTES:
         raise JobFailed(
             f"The process ended with code {code}, and the disk of {stderr_path.parent} is full: "
             "free some space, then start it again."
         )
-    tail = stderr_path.read_bytes()[-_TAIL_BYTES:].decode("utf-8", "replace")
     raise JobFailed(f"The process ended with code {code}.\n{tail}".strip())
+
+
+def _why_killed(memory: bool) -> str:
+    known = (
+        "Main memory ran out, so the kernel killed the process"
+        if memory
+        else "The process was killed, most likely because memory ran out"
+    )
+    return (
+        f"{known}: use a smaller model, a smaller token budget or a shorter maximum length, "
+        "then start it again."
+    )
+
+
+def _killed_for_memory() -> int:
+    """Processes of this container that the kernel has killed for memory; 0 where it cannot say."""
+    try:
+        events = Path("/sys/fs/cgroup/memory.events").read_text().split()
+        return int(events[events.index("oom_kill") + 1])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def _die_with_parent() -> None:

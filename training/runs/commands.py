@@ -24,8 +24,11 @@ OnEvent = Callable[[Event], None]
 
 # What a child needs of our environment. Addresses and secrets of the services are not in it.
 PASSED_ON = (
-    "CUDA_DEVICE_ORDER",
     "CUDA_VISIBLE_DEVICES",
+    "NCCL_DEBUG",
+    "NCCL_IB_DISABLE",
+    "NCCL_P2P_DISABLE",
+    "NCCL_SOCKET_IFNAME",
     "HF_HOME",
     "HOME",
     "LANG",
@@ -39,6 +42,12 @@ PASSED_ON = (
     "TMPDIR",
     "XDG_CACHE_HOME",
 )
+
+# One machine, a port of its own choice, and precision and compilation as the command sets them.
+LAUNCHER = [
+    *("-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1"),
+    *("--main_process_port", "0", "--mixed_precision", "no", "--dynamo_backend", "no"),
+]
 
 
 def run_command(
@@ -125,15 +134,27 @@ def compare_texts(
 
 
 def run_in(
-    ctx: JobContext, command: str, workdir: Path, *, on_event: OnEvent | None = None
+    ctx: JobContext,
+    command: str,
+    workdir: Path,
+    *,
+    on_event: OnEvent | None = None,
+    processes: int = 1,
+    on_cpu: bool = False,
 ) -> dict[str, Any]:
-    """Run a command in a folder that already holds its `config.json`."""
+    """Run a command in a folder that already holds its `config.json`.
+
+    Several `processes` share the work under `accelerate launch`, on a GPU each or on the CPU. A
+    cancel reaches them through the launcher, and none outlives it.
+    """
+    launcher = [*LAUNCHER, "--num_processes", str(processes)] if processes > 1 else []
+    on_cpu_only = {"ACCELERATE_USE_CPU": "true"} if launcher and on_cpu else {}
     return run_process(
         ctx,
-        [sys.executable, "-m", "training", command, str(workdir)],
+        [sys.executable, *launcher, "-m", "training", command, str(workdir)],
         on_event=on_event,
         cwd=settings.BASE_DIR,
-        env=environment(),
+        env=environment() | on_cpu_only,
     )
 
 
@@ -146,4 +167,10 @@ def environment() -> dict[str, str]:
     """Environment of a training process: no secrets, no network for model files."""
     passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     limit = {"OMP_NUM_THREADS": str(threads())} if threads() else {}
-    return passed | limit | {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    fixed = {
+        # GPUs are numbered as nvidia-smi does, which says how much memory each has.
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    return passed | limit | fixed

@@ -8,6 +8,8 @@ from typing import Any
 from training.fit.card import save_result
 from training.fit.checkpoint import load_weights
 from training.fit.files import write_json
+from training.fit.head_report import head_report
+from training.fit.heads import attached
 from training.fit.job import Job
 from training.fit.metrics import Outcome, by_source, by_tag, report
 from training.fit.phases import reference_model
@@ -74,6 +76,7 @@ def _values(job: Job, chosen: bool, outcomes: list[Outcome]) -> dict[str, Any]:
         values["eval"] = report(outcomes, kind)
         values["eval_by_source"] = by_source(outcomes, kind)
         values["eval_by_tag"] = by_tag(outcomes)
+        values |= head_report(attached(job.model), outcomes)
     if job.samples is not None:
         # Both models are asked in turn, so adapters switched off would not do here.
         reference = job.scorer_of(reference_model(job))

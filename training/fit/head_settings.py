@@ -53,7 +53,7 @@ class Head:
         attributes: names of the attributes to predict; empty takes those the data rates.
         gate: what mixes attributes, members or preference dimensions: a function of the prompt, or
             one vector for all prompts.
-        weights: an annotator's weights of the shared features: any numbers, or shares that sum to 1.
+        weights: of the shared features, per annotator: any numbers, or shares that sum to 1.
         prior: strength of the pull of each annotator's vector towards the shared one, as a number
             of labels: an annotator with few labels stays near it.
         bootstrap: ensemble members see each row 0, 1, 2 … times, drawn once from its id.
@@ -107,8 +107,10 @@ class HeadSpec:
 
     def fits(self, other: HeadSpec) -> bool:
         """Whether the linear outputs mean the same, so that training can go on from them."""
-        same = (self.head.kind, self.outputs) == (other.head.kind, other.outputs)
-        return same and self.attributes == other.attributes
+        own, others = (
+            (s.head.kind, s.head.weights, s.outputs, s.attributes) for s in (self, other)
+        )
+        return own == others
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for `head.json`."""

@@ -18,6 +18,7 @@ from training.fit import events
 from training.fit.board import Board
 from training.fit.checkpoint import Checkpoints, State
 from training.fit.config import FitConfig
+from training.fit.head_settings import HeadSpec, head_spec, read_spec
 from training.fit.lora import add_adapters
 from training.fit.models import initial_model, weights_hash
 from training.fit.reference import ReferenceCache
@@ -110,7 +111,8 @@ def prepare(config: FitConfig, workdir: Path, team: Team) -> Job:
     # The main process keeps the tokenizer in the work folder, where the others find it.
     team.on_main(lambda: _keep_tokenizer(config, train_rows, workdir))
     tokenizer = tokenizer_for(config, train_rows, workdir)
-    model = initial_model(config, tokenizer).to(team.device)
+    spec = _head_spec(config, train_rows)
+    model = initial_model(config, tokenizer, spec).to(team.device)
     causal = config.kind == "policy" or is_causal(model)
     train, train_counts = _encode(config, tokenizer, train_rows, causal)
     held_out, held_counts = _encode(config, tokenizer, held_rows, causal)
@@ -153,6 +155,14 @@ def prepare(config: FitConfig, workdir: Path, team: Team) -> Job:
 
 def _keep_tokenizer(config: FitConfig, rows: Sequence[Row], workdir: Path) -> None:
     tokenizer_for(config, rows, workdir)
+
+
+def _head_spec(config: FitConfig, rows: Sequence[Row]) -> HeadSpec | None:
+    """The reward head of the run: what its settings, its rows and the base's head decide."""
+    if config.kind == "policy":
+        return None
+    known = read_spec(Path(config.base.path)) if config.base.path else None
+    return head_spec(config.head, [row.preference for row in rows], known)
 
 
 def _hashes(config: FitConfig) -> dict[str, str]:

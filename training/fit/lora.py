@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from training.fit.config import Lora
+from training.fit.heads import attached
 from training.fit.models import head_of
 
 
@@ -27,8 +28,9 @@ def add_adapters(model: Any, lora: Lora, kind: str) -> Any:
         exclude_modules=excluded or None,
     )
     wrapped = get_peft_model(model, settings)
-    if head is not None:
-        head.requires_grad_(True)
+    for part in (head, attached(model)):
+        if part is not None:
+            part.requires_grad_(True)
     return wrapped
 
 

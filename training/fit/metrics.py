@@ -31,6 +31,8 @@ class Outcome:
         tokens: completion lengths.
         logps: log-probabilities in nats, for policies.
         log_ratios: log-ratios to the reference in nats, where there is one.
+        variance: of each completion's reward, where the head says it.
+        ratings: per completion the predicted rating of each attribute of the head.
     """
 
     preference: Preference
@@ -39,6 +41,8 @@ class Outcome:
     tokens: tuple[int, ...]
     logps: tuple[float, ...] = ()
     log_ratios: tuple[float, ...] = ()
+    variance: tuple[float, ...] = ()
+    ratings: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

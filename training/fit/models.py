@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from training.errors import RefusalError
 from training.fit.config import FitConfig, Scratch
+from training.fit.head_files import load_head
+from training.fit.head_settings import HeadSpec, read_spec
+from training.fit.heads import attach, attached
 
 DROPOUT_FIELDS = (
     "attention_dropout",
@@ -45,23 +48,42 @@ def device_for(choice: str) -> torch.device:
     return torch.device("cuda" if use_cuda else "cpu")
 
 
-def initial_model(config: FitConfig, tokenizer: Any) -> Any:
-    """The model before its first step, the same for the same configuration and seed."""
+def initial_model(config: FitConfig, tokenizer: Any, spec: HeadSpec | None = None) -> Any:
+    """The model before its first step, the same for the same configuration and seed.
+
+    Args:
+        spec: the reward head that the run trains; by default the plain scalar.
+    """
+    spec = spec or HeadSpec()
     torch.manual_seed(config.seed)
     if config.base.scratch is not None:
-        model = _from_scratch(config.base.scratch, config, tokenizer)
+        model = _from_scratch(config.base.scratch, config, tokenizer, spec)
     else:
-        model = load_model(Path(str(config.base.path)), config.kind, config.dropout)
+        model = load_model(Path(str(config.base.path)), config.kind, config.dropout, spec)
     _match_tokenizer(model, tokenizer, config)
     _freeze(model, config.freeze_layers)
+    if config.head.adapt:
+        _freeze_but_annotators(model)
     return model
 
 
-def load_model(path: Path, kind: str, dropout: float | None = None) -> Any:
+def _freeze_but_annotators(model: Any) -> None:
+    head = attached(model)
+    assert head is not None
+    model.requires_grad_(False)
+    head.deviation.requires_grad_(True)
+
+
+def load_model(
+    path: Path, kind: str, dropout: float | None = None, spec: HeadSpec | None = None
+) -> Any:
     """A model from a folder of safetensors in float32.
 
     A reward model that was saved as such keeps its head; any other base gets a new one with
     standard deviation 1 / sqrt(H + 1).
+
+    Args:
+        spec: the reward head wanted; by default the one the folder has.
 
     Raises:
         RefusalError: no folder, no safetensors, or an architecture without that head.
@@ -74,16 +96,25 @@ def load_model(path: Path, kind: str, dropout: float | None = None) -> Any:
 
     if not (path / "config.json").is_file():
         raise RefusalError(f"There is no model in the folder {path.name}.", "Check the path.")
+    stored = read_spec(path) or HeadSpec()
+    spec = spec or stored
     try:
         settings = AutoConfig.from_pretrained(path, **SAFE)
-        new_head = kind == "reward" and not _is_reward_model(settings)
+        new_head = kind == "reward" and not (
+            stored.fits(spec) and _is_reward_model(settings, spec.outputs)
+        )
         if kind == "reward":
-            settings.num_labels = 1
+            settings.num_labels = spec.outputs
         _set_dropout(settings, dropout)
         loader = AutoModelForSequenceClassification if kind == "reward" else AutoModelForCausalLM
         attention = _attention_kind(settings)
         model = loader.from_pretrained(
-            path, config=settings, dtype=torch.float32, attn_implementation=attention, **SAFE
+            path,
+            config=settings,
+            dtype=torch.float32,
+            attn_implementation=attention,
+            ignore_mismatched_sizes=new_head,
+            **SAFE,
         )
     except (OSError, ValueError, KeyError) as error:
         raise RefusalError(
@@ -92,13 +123,18 @@ def load_model(path: Path, kind: str, dropout: float | None = None) -> Any:
         ) from error
     if new_head:
         start_head(model)
+    if kind == "reward":
+        attach(model, spec)
+        head = attached(model)
+        if head is not None and not new_head and not stored.plain:
+            load_head(head, path, stored)
     return model
 
 
-def _is_reward_model(settings: Any) -> bool:
+def _is_reward_model(settings: Any, outputs: int) -> bool:
     names = getattr(settings, "architectures", None) or []
     classifies = any(name.endswith("ForSequenceClassification") for name in names)
-    return classifies and settings.num_labels == 1
+    return classifies and settings.num_labels == outputs
 
 
 def _attention_kind(settings: Any) -> str:
@@ -107,7 +143,7 @@ def _attention_kind(settings: Any) -> str:
     return "eager" if capped else "sdpa"
 
 
-def _from_scratch(scratch: Scratch, config: FitConfig, tokenizer: Any) -> Any:
+def _from_scratch(scratch: Scratch, config: FitConfig, tokenizer: Any, spec: HeadSpec) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
     settings = AutoConfig.for_model(
@@ -128,9 +164,10 @@ def _from_scratch(scratch: Scratch, config: FitConfig, tokenizer: Any) -> Any:
     _set_dropout(settings, config.dropout)
     if config.kind == "policy":
         return AutoModelForCausalLM.from_config(settings, attn_implementation="sdpa")
-    settings.num_labels = 1
+    settings.num_labels = spec.outputs
     model = AutoModelForSequenceClassification.from_config(settings, attn_implementation="sdpa")
     start_head(model)
+    attach(model, spec)
     return model
 
 
@@ -148,12 +185,14 @@ def head_of(model: Any) -> nn.Linear:
     """The last linear layer of a reward model: `score` of causal models, else the classifier's.
 
     Raises:
-        RefusalError: the architecture has no linear head with one output.
+        RefusalError: the architecture has no linear head with as many outputs as labels.
     """
-    linears = [m for m in model.modules() if isinstance(m, nn.Linear) and m.out_features == 1]
+    outputs = model.config.num_labels
+    linears = [m for m in model.modules() if isinstance(m, nn.Linear) and m.out_features == outputs]
     if not linears:
         raise RefusalError(
-            f"{type(model).__name__} has no linear head with one output.", "Choose another base."
+            f"{type(model).__name__} has no linear head with {outputs} outputs.",
+            "Choose another base.",
         )
     return linears[-1]
 

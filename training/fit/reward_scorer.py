@@ -6,9 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from training.batching.packing import pack_plain
+import torch
+from torch import Tensor
+
+from training.batching.packing import Packed, pack_plain
 from training.batching.tokenise import TokenGroup
+from training.errors import RefusalError
 from training.fit.backbone import Backbone, Precision, autocast
+from training.fit.heads import attached, context_of
 from training.fit.models import head_of
 from training.objectives.core import Signals
 
@@ -18,6 +23,7 @@ class CausalRewardScorer:
     """Rewards read at the last token of each completion of a causal model."""
 
     backbone: Backbone
+    annotator: str = ""
 
     @property
     def model(self) -> Any:
@@ -29,11 +35,38 @@ class CausalRewardScorer:
         return self.backbone.cost(group)
 
     def signals(self, groups: Sequence[TokenGroup]) -> Signals:
-        """`reward` (C,) and `tokens` (C,)."""
+        """`reward` (C,), `tokens` (C,) and what the head says beside them."""
         packed = self.backbone.pack(groups)
-        states = self.backbone.hidden(packed).index_select(0, packed.last)
-        reward = head_of(self.model)(states.float())[:, 0]
-        return Signals(tokens=packed.lengths, reward=reward)
+        states = self.backbone.hidden(packed)
+        outputs = self._linear(packed, states)
+        head = attached(self.model)
+        if head is None:
+            return Signals(tokens=packed.lengths, reward=outputs[:, 0])
+        prompts = None
+        if head.spec.reads_prompt:
+            prompts = states.index_select(0, prompt_ends(packed, groups)).float()
+        context = context_of(
+            head, groups, packed.lengths, head_of(self.model).weight, self.annotator
+        )
+        found = head.read(outputs, prompts, context)
+        return Signals(tokens=packed.lengths, reward=found.reward, head=found)
+
+    def outputs(self, groups: Sequence[TokenGroup]) -> Tensor:
+        """(C, N) outputs of the linear head."""
+        packed = self.backbone.pack(groups)
+        return self._linear(packed, self.backbone.hidden(packed))
+
+    def _linear(self, packed: Packed, states: Tensor) -> Tensor:
+        outputs: Tensor = head_of(self.model)(states.index_select(0, packed.last).float())
+        return outputs
+
+
+def prompt_ends(packed: Packed, groups: Sequence[TokenGroup]) -> Tensor:
+    """(G,) flat index of each prompt's last token: the first completion follows it."""
+    sizes = torch.tensor([len(group.completions) for group in groups], device=packed.last.device)
+    first = sizes.cumsum(0) - sizes
+    lengths = torch.tensor([len(group.completions[0]) for group in groups])
+    return packed.last[first] - lengths.to(packed.last.device)
 
 
 @dataclass(slots=True)
@@ -48,6 +81,15 @@ class EncoderRewardScorer:
     pad: int
     typed: bool
     precision: Precision = "fp32"
+    annotator: str = ""
+
+    def __post_init__(self) -> None:
+        head = attached(self.model)
+        if head is not None and head.spec.reads_prompt:
+            raise RefusalError(
+                "The head's gate reads the prompt alone, which an encoder never shows.",
+                "Choose a causal base, or set `head.gate` to constant.",
+            )
 
     def cost(self, group: TokenGroup) -> int:
         """Tokens this group occupies."""
@@ -61,8 +103,15 @@ class EncoderRewardScorer:
         if self.typed:
             inputs["token_type_ids"] = packed.branch.clamp(min=0)
         with autocast(self.model.device, self.precision):
-            logits = self.model(attention_mask=mask, **inputs).logits
-        return Signals(tokens=packed.lengths, reward=logits[:, 0].float())
+            outputs = self.model(attention_mask=mask, **inputs).logits.float()
+        head = attached(self.model)
+        if head is None:
+            return Signals(tokens=packed.lengths, reward=outputs[:, 0])
+        context = context_of(
+            head, groups, packed.lengths, head_of(self.model).weight, self.annotator
+        )
+        found = head.read(outputs, None, context)
+        return Signals(tokens=packed.lengths, reward=found.reward, head=found)
 
 
 def is_causal(model: Any) -> bool:

@@ -9,6 +9,8 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 
 from training.fit.config import FitConfig
+from training.fit.head_files import save_head, save_plain
+from training.fit.heads import attached
 from training.fit.lora import merged
 from training.fit.models import head_of
 
@@ -20,12 +22,13 @@ def save_model(model: Any, wrapped: Any, config: FitConfig, folder: Path) -> Non
     `adapter/`, or the adapters alone. Merging changes the model, so nothing is trained after it.
     """
     if wrapped is None or config.lora is None:
-        model.save_pretrained(folder)
+        save_plain(model, folder)
     elif config.lora.merge:
         _save_adapters(wrapped, config, folder / "adapter")
-        merged(wrapped).save_pretrained(folder)
+        save_plain(merged(wrapped), folder)
     else:
         _save_adapters(wrapped, config, folder)
+        save_head(attached(model), folder)
 
 
 def _save_adapters(wrapped: Any, config: FitConfig, folder: Path) -> None:

@@ -286,11 +286,20 @@ def merged(parts: Sequence[dict[int, T]]) -> dict[int, T]:
     return {number: value for part in parts for number, value in part.items()}
 
 
+def _said_by_head(signals: Signals) -> dict[str, list[Any]]:
+    head = signals.head
+    if head is None:
+        return {}
+    variance = [] if head.variance is None else head.variance.tolist()
+    ratings = [] if head.attributes is None else [tuple(row) for row in head.attributes.tolist()]
+    return {"variance": variance, "ratings": ratings}
+
+
 def outcomes_of(
     signals: Signals, groups: Sequence[TokenGroup], objective: Objective
 ) -> list[Outcome]:
     """One outcome per group; scores are the objective's, the squared link's without beta."""
-    columns = {
+    columns: dict[str, list[Any]] = {
         "scores": scores(signals.detached(), objective).tolist(),
         "tokens": signals.tokens.tolist(),
         "logps": [] if signals.logp is None else signals.logp.tolist(),
@@ -298,6 +307,7 @@ def outcomes_of(
     }
     if signals.logp is not None and signals.reference_logp is not None:
         columns["log_ratios"] = (signals.logp - signals.reference_logp).tolist()
+    columns |= _said_by_head(signals)
     outcomes, start = [], 0
     for group in groups:
         end = start + len(group.completions)

@@ -175,6 +175,8 @@ def target_margin(margin: float, objective: Objective) -> float:
 
 def is_informative(preference: Preference, objective: Objective) -> bool:
     """Whether the label says anything to this objective (a tie says nothing to a hard label)."""
+    if objective.attribute_weight and _is_rated(preference):
+        return True
     if objective.link == "none":
         return any(share > 0 for share in shares(preference, objective))
     if objective.link == "win_rate":
@@ -187,6 +189,11 @@ def is_informative(preference: Preference, objective: Objective) -> bool:
         partial = objective.link == "plackett_luce" and unranked
         return len(ranks) > 1 or (len(ranks) == 1 and partial)
     return bool(compared_pairs(preference, objective))
+
+
+def _is_rated(preference: Preference) -> bool:
+    ratings = preference.attributes.values()
+    return any(not math.isnan(rating) for given in ratings for rating in given)
 
 
 def shares(preference: Preference, objective: Objective) -> list[float]:

@@ -1,6 +1,7 @@
 """What a run is asked to do: options of a person turned into the configuration of a fit."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from django.conf import settings
 
 from accounts.models import Project
 from annotation.datasets.models import Snapshot
+from core import artifacts
 from core.exceptions import InvalidInput
 from training.errors import RefusalError
 from training.fit import config as core
@@ -16,6 +18,7 @@ from training.registry.models import ModelVersion
 from .commands import threads
 from .folders import allowed_folder
 from .models import RunKind
+from .preparing import options as rows
 
 # Fields of the configuration that follow from the run and cannot be chosen.
 DERIVED = frozenset({"kind", "data", "threads", "reference_cache", "notes"})
@@ -39,9 +42,11 @@ COUNTED = (
 def fit_config(kind: str, snapshot: Snapshot, options: dict[str, Any]) -> dict[str, Any]:
     """The configuration that `python -m training fit` reads, complete and checked.
 
-    `options` are fields of `training.fit.config.FitConfig`. `base` is one of `{"scratch": {…}}`
-    (a size; random weights), `{"path": …}` (a folder below MODEL_ROOTS) and `{"version": id}`
-    (a model version of the project); without it a small model starts from random weights.
+    `options` are fields of `training.fit.config.FitConfig`, and those of the rows it trains on
+    (`training.runs.preparing.options`: data_mode, weight_by, weight_cap, noise, filters). `base`
+    is one of `{"scratch": {…}}` (a size; random weights), `{"path": …}` (a folder below
+    MODEL_ROOTS) and `{"version": id}` (a model version of the project); without it a small model
+    starts from random weights.
 
     Raises:
         InvalidInput: an unknown kind, preset, field or model, or a snapshot without rows.
@@ -51,7 +56,8 @@ def fit_config(kind: str, snapshot: Snapshot, options: dict[str, Any]) -> dict[s
     chosen = sorted(DERIVED & options.keys())
     if chosen:
         raise InvalidInput(f"`{chosen[0]}` follows from the run: leave it out of the options.")
-    values = options | {
+    asked = rows.data_options(options).as_json()
+    values = {name: value for name, value in options.items() if name not in rows.KEYS} | {
         "kind": kind,
         "preset": options.get("preset", DEFAULT_PRESET[kind]),
         "data": data_of(snapshot),
@@ -59,11 +65,49 @@ def fit_config(kind: str, snapshot: Snapshot, options: dict[str, Any]) -> dict[s
         "tokenizer": _tokenizer(options),
         "threads": threads(),
         "reference_cache": str(Path(settings.MEDIA_ROOT) / "reference"),
-        "notes": _notes(snapshot),
+        "notes": _notes(snapshot) | ({"data_options": asked} if asked else {}),
     }
     if kind == RunKind.POLICY and values["base"].get("scratch") is not None:
         values.setdefault("sft_warmup_steps", SCRATCH_WARMUP_STEPS)
     return checked(values)
+
+
+def local_config(project: Project, config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration with the model folders of this machine, fetched where they are elsewhere.
+
+    Raises:
+        InvalidInput, NotFound: a model is not on this machine, and nobody shares it.
+    """
+    versions = ModelVersion.objects.filter(project=project).values_list("folder", flat=True)
+    located: dict[str, Any] = _located(config, list(versions))
+    here = {
+        "reference_cache": str(Path(settings.MEDIA_ROOT) / "reference"),
+        "threads": threads(),
+    }
+    return located | here | {"data": config["data"], "notes": config["notes"]}
+
+
+def _located(value: Any, versions: Sequence[str]) -> Any:
+    """Every `path` of a model as it is on this machine: a version's, or below MODEL_ROOTS."""
+    if isinstance(value, list):
+        return [_located(inner, versions) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: _located_path(inner, versions)
+        if name == "path" and isinstance(inner, str)
+        else _located(inner, versions)
+        for name, inner in value.items()
+    }
+
+
+def _located_path(path: str, versions: Sequence[str]) -> str:
+    version = next((folder for folder in versions if path.endswith(f"/{folder}")), None)
+    if version is not None:
+        return str(artifacts.fetch(version))
+    if Path(path).is_dir():
+        return path
+    return str(allowed_folder(Path(path).name, holds="config.json"))
 
 
 def checked(values: dict[str, Any]) -> dict[str, Any]:
@@ -84,7 +128,7 @@ def data_of(snapshot: Snapshot) -> dict[str, str | None]:
     Raises:
         InvalidInput: the training file is gone.
     """
-    folder = Path(settings.MEDIA_ROOT) / snapshot.folder
+    folder = artifacts.fetch(snapshot.folder)
     train, test = folder / "train.parquet", folder / "test.parquet"
     if not train.is_file():
         raise InvalidInput(f"The files of {snapshot} are gone: build the snapshot again.")
@@ -114,7 +158,7 @@ def _version_folder(project: Project, version: object) -> Path:
     )
     if found is None:
         raise InvalidInput(f"There is no model version {version!r} in this project.")
-    return Path(settings.MEDIA_ROOT) / found.folder
+    return artifacts.local_path(found.folder)
 
 
 def _tokenizer(options: dict[str, Any]) -> object:

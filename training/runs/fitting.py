@@ -11,9 +11,12 @@ from typing import Any
 from jobs.context import JobContext
 from jobs.exceptions import JobFenced
 from training.fit.files import write_json
+from training.registry import evaluations
 
-from . import services
+from . import artifacts, data, services
 from .commands import Event, run_in
+from .config import data_of, local_config
+from .devices import uses_gpu
 from .memory import require_memory
 from .models import Metric, Run
 
@@ -36,15 +39,36 @@ def train(ctx: JobContext, run: Run) -> dict[str, Any]:
         JobFenced: another attempt took over; nothing was written after that.
     """
     workdir = services.workdir_of(run)
-    write_json(workdir / "config.json", run.config)
-    ctx.log(require_memory(run.config))
-    steps = _steps_on_disk(workdir)
+    artifacts.fetch_state(run, workdir)
+    steps = artifacts.steps_on_disk(workdir)
+    config = local_config(run.project, _prepared(ctx, run, steps))
+    write_json(workdir / "config.json", config)
+    ctx.log(require_memory(config))
     if steps:
         ctx.log(f"Resuming from the checkpoint of step {steps}.")
-    with metrics_of(ctx, run, workdir) as writer:
-        report = run_in(ctx, "fit", workdir, on_event=writer)
+    with metrics_of(ctx, run, workdir) as writer, artifacts.sharing(run, workdir):
+        report = run_in(
+            ctx,
+            "fit",
+            workdir,
+            on_event=writer,
+            processes=config["processes"],
+            on_cpu=not uses_gpu(config["device"]),
+        )
+    artifacts.publish_model(run, workdir)
     version = services.complete_run(ctx=ctx, run=run, report=report)
+    evaluations.after_run(ctx, version)
     return {"run": run.pk, "model_version": version.pk, "eval": report.get("eval", {})}
+
+
+def _prepared(ctx: JobContext, run: Run, steps: int) -> dict[str, Any]:
+    """The configuration with the rows prepared for the run; a resumed run keeps its rows."""
+    if steps and not (services.workdir_of(run) / "data" / data.MANIFEST).is_file():
+        return run.config | {"data": data_of(run.snapshot)}  # begun before rows were prepared
+    prepared = data.prepare(run, ctx.progress)
+    counts = prepared["counts"]
+    ctx.log(f"{counts['rows']} rows with {counts['pairs']} pairs of {counts['prompts']} prompts.")
+    return data.prepared_config(run, prepared)
 
 
 class MetricWriter:
@@ -113,15 +137,9 @@ def _history(workdir: Path) -> list[dict[str, Any]]:
     if done.is_file():
         finished: list[dict[str, Any]] = json.loads(done.read_text())
         return finished
-    steps = _steps_on_disk(workdir)
+    steps = artifacts.steps_on_disk(workdir)
     if not steps:
         return []
     state = json.loads((workdir / "checkpoints" / f"step-{steps}" / "state.json").read_text())
     history: list[dict[str, Any]] = state["history"]
     return history
-
-
-def _steps_on_disk(workdir: Path) -> int:
-    """Steps of the newest checkpoint; 0 where there is none."""
-    folders = (workdir / "checkpoints").glob("step-*")
-    return max((int(folder.name.removeprefix("step-")) for folder in folders), default=0)

@@ -1,29 +1,42 @@
-"""Whether a run fits into the memory of this machine: a rough estimate, made before it starts."""
+"""Whether a run fits into the memory of the machine that runs it, estimated before it starts.
+
+Ratio of the estimate to the measured peak of fits on a CPU (2 cores, transformers 5, torch 2.13):
+RATIOS
+"""
 
 import json
-import shutil
-import subprocess
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
+from annotation.datasets.models import Snapshot
+from core import artifacts
 from jobs.exceptions import JobFailed
 
-# Bytes per parameter. Weights, gradients and the two moments of AdamW are float32; a checkpoint
-# holds a copy of what it writes.
-WEIGHTS = 4
-TRAINED = 4 + 8 + 8
+from .config import fit_config
+from .devices import gpus, require_device, uses_gpu
+
+# Bytes per parameter. Weights, gradients and the two moments of AdamW are float32, also under
+# bf16, which keeps copies of the weights in bfloat16 for the time of a step.
+WEIGHTS, GRADIENTS, MOMENTS, HALF = 4, 4, 8, 2
+# In main memory a checkpoint is put together before it is written.
+CHECKPOINT = 8
 # With LoRA only adapters are trained: about this share of the parameters.
 ADAPTER_SHARE = 0.02
-# Activations kept for the backward pass, per token, layer and unit of the hidden size: about 34
-# values of an attention block and its MLP (arXiv 2205.05198), 4 bytes each.
-ACTIVATIONS = 34 * 4
-# Python, torch, transformers and a chunk of logits. With it the estimate was 1.1 to 1.3 times the
-# measured peak of four fits from 0.1 to 28 million parameters on a CPU.
+# Values kept for the backward pass per token, layer and unit of the hidden size: about 34 of an
+# attention block and its MLP (arXiv 2205.05198); with gradient checkpointing the block's input, and
+# all of one block at a time.
+KEPT, KEPT_CHECKPOINTED = 34, 2
+# Python, torch, transformers and a chunk of logits; on a GPU the CUDA context instead.
 RUNTIME = 600 * 2**20
+# A mask over the micro-batch's tokens, a byte and a float32 for each pair.
+MASK = 5
 HIDDEN = ("hidden_size", "n_embd", "d_model")
 LAYERS = ("num_hidden_layers", "n_layer", "num_layers")
+SMALLEST_BUDGET = 256
 
 
 @dataclass(frozen=True)
@@ -35,31 +48,194 @@ class Size:
     layers: int
 
 
+@dataclass(frozen=True)
+class Preview:
+    """What a run needs and what there is, in bytes per device; `advice` where it does not fit."""
+
+    needed: int
+    available: int
+    place: str
+    fits: bool
+    advice: str
+
+    def __str__(self) -> str:
+        text = f"about {gib(self.needed)} of {gib(self.available)} available {self.place} memory"
+        return text if self.fits else f"{text}: {self.advice}"
+
+
+def preview(kind: str, snapshot: Snapshot, options: dict[str, Any]) -> Preview:
+    """The estimate for a run that is not there yet, against the memory of this machine.
+
+    The worker that takes the run looks again at its own.
+
+    Raises:
+        InvalidInput: as `training.runs.config.fit_config`.
+    """
+    return preview_of(fit_config(kind, snapshot, options))
+
+
+def preview_of(config: dict[str, Any]) -> Preview:
+    """The estimate for a complete configuration whose files are at hand."""
+    widest = widest_row(Path(config["data"]["train"]))
+    needed = estimate(config, widest)
+    place, available = device_memory(config)
+    fits = needed <= available
+    return Preview(
+        needed, available, place, fits, "" if fits else advice(config, widest, available)
+    )
+
+
 def require_memory(config: dict[str, Any]) -> str:
     """A line for the log that says what the run needs and what there is.
 
     Raises:
-        JobFailed: the run needs more than is available, with what to change.
+        JobFailed: the run needs more than is available, or a GPU that is not here, with what to
+            change.
     """
-    needed = estimate(config)
-    place, available = device_memory(config["device"])
-    text = f"about {_gib(needed)} of {_gib(available)} available {place} memory"
-    if needed > available:
-        raise JobFailed(
-            f"This run needs {text}: use a smaller base model, a smaller `token_budget` or "
-            "`max_length`, or `lora`, or free some memory; then resume it."
-        )
-    return f"Needs {text} (estimate)."
+    require_device(config["device"], config["processes"])
+    found = preview_of(config)
+    if not found.fits:
+        raise JobFailed(f"This run needs {found}")
+    return f"Needs {found} (estimate)."
 
 
-def estimate(config: dict[str, Any]) -> int:
-    """Bytes at the peak of a run, from the configuration of its fit."""
+def estimate(config: dict[str, Any], completions: int = 2) -> int:
+    """Bytes at the peak of a run on one device: of a GPU, or of main memory for all processes.
+
+    `completions` is the most that one row has: a row over the budget stands alone.
+    """
+    gpu = uses_gpu(config["device"])
+    one = max(_training(config, completions, gpu), _comparing(config))
+    return round(RUNTIME + one) * (1 if gpu else int(config["processes"]))
+
+
+def _training(config: dict[str, Any], completions: int, gpu: bool) -> float:
     size = size_of(config["base"])
-    trained: float = size.parameters * (ADAPTER_SHARE if config["lora"] else 1.0)
-    # A prompt over the budget stands alone: with two completions it has up to 2 * max_length.
-    tokens = max(int(config["token_budget"]), 2 * int(config["max_length"]))
-    activations = tokens * size.layers * size.hidden * ACTIVATIONS
-    return round(RUNTIME + WEIGHTS * size.parameters + TRAINED * trained + activations)
+    trained = size.parameters * _trained_share(config, size)
+    states = GRADIENTS + MOMENTS + (0 if gpu else CHECKPOINT)
+    half = HALF if config["precision"] == "bf16" else 0
+    tokens = most_tokens(config, completions)
+    return (
+        (WEIGHTS + half) * size.parameters
+        + states * trained
+        + _activations(config, size, tokens)
+        + MASK * tokens**2
+    )
+
+
+def _comparing(config: dict[str, Any]) -> float:
+    """The policy and one reference beside it, as where samples are compared at the end."""
+    if config["kind"] != "policy":
+        return 0.0
+    size = size_of(config["base"])
+    trained = size.parameters * _trained_share(config, size)
+    return 2 * WEIGHTS * size.parameters + (GRADIENTS + MOMENTS) * trained
+
+
+def _activations(config: dict[str, Any], size: Size, tokens: int) -> float:
+    width = 2 if config["precision"] == "bf16" else 4
+    layers = size.layers
+    kept = KEPT_CHECKPOINTED * layers + KEPT if config["gradient_checkpointing"] else KEPT * layers
+    return float(tokens * size.hidden * kept * width)
+
+
+def _trained_share(config: dict[str, Any], size: Size) -> float:
+    if config["lora"]:
+        return ADAPTER_SHARE
+    frozen = min(int(config["freeze_layers"]), size.layers)
+    return 1.0 - frozen / (size.layers + 1) if size.layers else 1.0
+
+
+def most_tokens(config: dict[str, Any], completions: int) -> int:
+    """Tokens of the largest micro-batch: the budget, or one row that is larger."""
+    longest, prompt = int(config["max_length"]), config["max_prompt_length"]
+    prompt = int(prompt or longest // 2)
+    row = completions * longest
+    if config["layout"] == "shared":
+        row = prompt + completions * (longest - prompt)
+    return max(int(config["token_budget"]), row)
+
+
+def widest_row(path: Path) -> int:
+    """The most completions of a row, read from the column of scores alone."""
+    lengths = (
+        len(scores or ())
+        for batch in pq.ParquetFile(path).iter_batches(columns=["score"])
+        for scores in batch.column(0).to_pylist()
+    )
+    return max(lengths, default=2)
+
+
+# --- What to change -------------------------------------------------------------------------
+
+
+def advice(config: dict[str, Any], completions: int, available: int) -> str:
+    """The smallest change that would fit, with its value; else what else there is."""
+    for change in (_smaller_budget, _checkpointed, _fewer_processes, _shorter, _adapters):
+        changed = change(config, completions, available)
+        if changed is not None and estimate(config | changed, completions) <= available:
+            return f"set {' and '.join(_written(*item) for item in changed.items())}, then resume."
+    return (
+        "use a smaller base model, more `freeze_layers` or a machine with more memory, or free "
+        "some memory; then resume it."
+    )
+
+
+def _smaller_budget(config: dict[str, Any], completions: int, available: int) -> dict[str, Any]:
+    return {"token_budget": _largest_budget(config, completions, available)}
+
+
+def _checkpointed(config: dict[str, Any], completions: int, available: int) -> dict[str, Any]:
+    changed = {"gradient_checkpointing": True}
+    return changed | {
+        "token_budget": _largest_budget(config | changed, completions, available),
+    }
+
+
+def _fewer_processes(
+    config: dict[str, Any], completions: int, available: int
+) -> dict[str, Any] | None:
+    if config["processes"] == 1:
+        return None
+    fits = (
+        count
+        for count in range(config["processes"] - 1, 0, -1)
+        if estimate(config | {"processes": count}, completions) <= available
+    )
+    return {"processes": next(fits, 1)}
+
+
+def _shorter(config: dict[str, Any], completions: int, available: int) -> dict[str, Any]:
+    half = {"max_length": max(int(config["max_length"]) // 2, 16), "max_prompt_length": None}
+    return half | {"token_budget": _largest_budget(config | half, completions, available)}
+
+
+def _adapters(config: dict[str, Any], completions: int, available: int) -> dict[str, Any] | None:
+    if config["lora"] or config["base"].get("path") is None:
+        return None
+    changed = {"lora": {"r": 8}, "gradient_checkpointing": True}
+    return changed | {"token_budget": _largest_budget(config | changed, completions, available)}
+
+
+def _largest_budget(config: dict[str, Any], completions: int, available: int) -> int:
+    """The configured budget, halved until it fits or until one row is larger."""
+    budget = int(config["token_budget"])
+    while budget > SMALLEST_BUDGET and not _fits(
+        config | {"token_budget": budget}, completions, available
+    ):
+        budget //= 2
+    return budget
+
+
+def _fits(config: dict[str, Any], completions: int, available: int) -> bool:
+    return estimate(config, completions) <= available
+
+
+def _written(name: str, value: object) -> str:
+    return f"`{name}` to {json.dumps(value)}"
+
+
+# --- The size of a model --------------------------------------------------------------------
 
 
 def size_of(base: dict[str, Any]) -> Size:
@@ -71,10 +247,23 @@ def size_of(base: dict[str, Any]) -> Size:
         parameters = int(scratch["vocab_size"]) * hidden + layers * 16 * hidden**2
         return Size(parameters, hidden, layers)
     folder = Path(base["path"])
-    settings = json.loads((folder / "config.json").read_text())
+    settings, parameters = _stored(folder)
     settings = settings.get("text_config", settings)
-    parameters = sum(stored_numbers(path) for path in folder.glob("*.safetensors"))
     return Size(parameters, _first(settings, HIDDEN), _first(settings, LAYERS))
+
+
+def _stored(folder: Path) -> tuple[dict[str, Any], int]:
+    """config.json and the number of parameters of a folder, here or published by another worker."""
+    if folder.is_dir():
+        numbers = sum(stored_numbers(path) for path in folder.glob("*.safetensors"))
+        return json.loads((folder / "config.json").read_text()), numbers
+    name = "/".join(folder.parts[-3:])
+    manifest = artifacts.newest(name) if artifacts.shared() else None
+    text = artifacts.read(name, "config.json") if manifest else None
+    if manifest is None or text is None:
+        return {}, 0
+    weights = [entry.size for entry in manifest.entries if entry.path.endswith(".safetensors")]
+    return json.loads(text), sum(weights) // WEIGHTS
 
 
 def stored_numbers(path: Path) -> int:
@@ -88,10 +277,16 @@ def stored_numbers(path: Path) -> int:
     return sum(prod(shape) for shape in shapes)
 
 
-def device_memory(device: str) -> tuple[str, int]:
-    """("GPU" or "main", free bytes) of the device the run will take."""
-    free = None if device == "cpu" else _free_gpu_bytes()
-    return ("main", available_bytes()) if free is None else ("GPU", free)
+def device_memory(config: dict[str, Any]) -> tuple[str, int]:
+    """("GPU" or "main", free bytes) of the device the run will take.
+
+    Of several GPUs the one with the least free memory among those it takes decides.
+    """
+    found = gpus() if config["device"] != "cpu" else []
+    if not found:
+        return "main", available_bytes()
+    taken = found[: int(config["processes"])]
+    return "GPU", min(gpu.free for gpu in taken)
 
 
 def available_bytes() -> int:
@@ -107,22 +302,10 @@ def available_bytes() -> int:
     return min(free, max(limit - used, 0))
 
 
-def _free_gpu_bytes() -> int | None:
-    """Free bytes of the emptiest GPU; None without one. Asked of the driver: no torch in here."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return None
-    query = [program, "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
-    try:
-        found = subprocess.run(query, capture_output=True, text=True, check=True, timeout=20)
-        return max(int(line) for line in found.stdout.split()) * 2**20
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return None
+def gib(count: int) -> str:
+    """Bytes for reading."""
+    return f"{count / 2**30:.1f} GiB"
 
 
 def _first(settings: dict[str, Any], names: tuple[str, ...]) -> int:
     return next((int(settings[name]) for name in names if settings.get(name)), 0)
-
-
-def _gib(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB"

@@ -26,6 +26,7 @@ class TrainingConfig(AppConfig):
         base.register("reward-model", _reward_model)
         registry.register("training.fit", _fit, queue="gpu")
         registry.register("training.retrain", _retrain, queue="gpu")
+        registry.register("training.evaluate", _evaluate, queue="gpu")
 
 
 def _fit(ctx: JobContext) -> dict[str, Any]:
@@ -38,6 +39,12 @@ def _retrain(ctx: JobContext) -> dict[str, Any]:
     from training.runs.schedules import retrain
 
     return retrain(ctx)
+
+
+def _evaluate(ctx: JobContext) -> dict[str, Any]:
+    from training.registry.evaluations import evaluate
+
+    return evaluate(ctx)
 
 
 def _policies(project: Project) -> list[Choice]:

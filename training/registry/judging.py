@@ -25,6 +25,7 @@ from training.runs.models import RunKind
 from .folders import local
 from .models import ModelVersion, Stage
 from .resident import Resident
+from .scale import offset_and_factor
 
 # Questions in flight: more than a pass takes, so that none waits for the pipe.
 CONCURRENCY = 64
@@ -122,7 +123,7 @@ class RewardJudge:
     """Rewards of models of one's own: they see no order, so one call says it all.
 
     The reward is the sum over `parts` of weight × what the process says of a completion: one part
-    for a reward model of the registry, two for the ratio of two densities.
+    for a reward model of the registry, two for the ratio of two densities. `offset` is taken away.
 
     A pair: P(position 0 wins) = σ(scale × (r₀ − r₁)), `scale` being a parameter of the judge
     (1 by default, what a Bradley–Terry reward means). More completions: ranked by reward. The
@@ -138,8 +139,10 @@ class RewardJudge:
         criterion: Criterion,
         identity: Sequence[Any],
         parts: Sequence[tuple[float, Resident]],
+        offset: float = 0.0,
     ) -> None:
         self.judge = judge
+        self.offset = offset
         self.criterion = criterion
         self.identity, self._parts = list(identity), list(parts)
         self.scale = float(judge.parameters.get("scale", 1.0))
@@ -194,7 +197,7 @@ class RewardJudge:
         started = time.monotonic()
         asks = (each.ask(messages=turns, completions=texts) for _, each in self._parts)
         answers = await asyncio.gather(*asks)
-        rewards = [0.0] * len(texts)
+        rewards = [-self.offset] * len(texts)
         for (weight, _), answer in zip(self._parts, answers, strict=True):
             for place, value in enumerate(answer["rewards"]):
                 rewards[place] += weight * float(value)
@@ -237,8 +240,11 @@ def reward_model(judge: Judge, criterion: Criterion) -> RewardJudge:
     version = versions.filter(version=int(number)).first() if number.isdecimal() else None
     if version is None:
         raise NotFound(f"The project has no reward model {judge.model!r}: name one such as v1.")
-    parts = [(1.0, resident_of(judge, "--reward", "--model", str(local(version))))]
-    return RewardJudge(judge, criterion, ["reward model", version.pk], parts)
+    # On the scale that all versions share: margins of a retrained judge stay comparable.
+    offset, factor = offset_and_factor(version)
+    parts = [(factor, resident_of(judge, "--reward", "--model", str(local(version))))]
+    identity = ["reward model", version.pk, *([offset, factor] if version.scale else [])]
+    return RewardJudge(judge, criterion, identity, parts, offset * factor)
 
 
 def reward_models(project: Project) -> list[str]:

@@ -17,8 +17,10 @@ from training.fit.checkpoint import Checkpoints, restore
 from training.fit.files import replace_folder
 from training.fit.job import Job
 from training.fit.lora import merged
+from training.fit.mismatch import Mismatches
 from training.fit.models import initial_model, load_model, weights_hash
 from training.fit.optimiser import make_optimiser
+from training.fit.policy_scorer import PolicyScorer
 from training.fit.reference import ReferenceCache, check_step_zero, fill
 from training.fit.samples import Samples
 from training.fit.scorers import Scorer
@@ -67,6 +69,7 @@ def train(job: Job) -> None:
     )
     trainer = _trainer(job, phase)
     trainer.reference = job.reference = _reference(job, trainer)
+    _let_read(job)
     if job.config.kind == "policy" and job.config.sample_prompts:
         job.samples = Samples.prepare(job.config, job.tokenizer, job.rows, job.workdir)
         job.team.on_main(lambda: _samples_before(job))
@@ -148,19 +151,47 @@ def _reference(job: Job, trainer: Trainer) -> ReferenceCache | None:
 
 def _cache(job: Job) -> ReferenceCache:
     folder = job.config.reference_cache or str(job.workdir / "reference_cache")
-    return ReferenceCache.open(Path(folder), job.state.revision, job.config.precision)
+    reads = job.config.objective.reads
+    cache = ReferenceCache.open(
+        Path(folder),
+        job.state.revision,
+        job.config.precision,
+        per_token="reference_token_logp" in reads,
+    )
+    if "mismatched" in reads:
+        parts = [
+            Mismatches.among(part, job.config.max_length) for part in (job.train, job.held_out)
+        ]
+        cache.mismatches = parts[0] | parts[1]
+    return cache
+
+
+def _let_read(job: Job) -> None:
+    """Let the scorer say what the objective reads beyond sums per completion."""
+    if not isinstance(job.scorer, PolicyScorer):
+        return
+    job.scorer.reads = job.config.objective.reads
+    job.scorer.mismatches = job.reference.mismatches if job.reference else None
+    if "token_kl" in job.scorer.reads:
+        scorer = job.scorer_of(reference_model(job).eval())
+        assert isinstance(scorer, PolicyScorer)
+        job.scorer.reference = scorer.backbone
 
 
 def _fill_reference(job: Job, trainer: Trainer) -> None:
     cache = _cache(job)
-    if all(cache.holds(group) for group in (*job.train, *job.held_out)):
+    others = cache.mismatches.of([*job.train, *job.held_out]) if cache.mismatches else []
+    if all(cache.holds(group) for group in (*job.train, *job.held_out, *others)):
         events.log(f"Reference log-probabilities: all found in the cache {cache.path.name}.")
         return
     computed = 0
     with reference_scorer(job) as scorer:
+        if cache.per_token and isinstance(scorer, PolicyScorer):
+            scorer.reads = frozenset({"token_logp"})
         for groups, batches in (
             (job.train, _first_epoch(job, trainer)),
             (job.held_out, [[k] for k in range(len(job.held_out))]),
+            (others, [[k] for k in range(len(others))]),
         ):
             computed += fill(cache, scorer, groups, batches, lambda _done: job.pause())
     events.log(f"Reference log-probabilities: {computed} computed, cache {cache.path.name}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +11,11 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from training.batching.packing import Packed
 from training.batching.tokenise import TokenGroup
 from training.fit.backbone import Backbone, autocast
-from training.objectives.core import Signals
+from training.fit.mismatch import Mismatches
+from training.objectives.signals import Signals
 
 # Logits of one chunk of completion tokens: 16 million numbers are 64 MB in float32.
 CHUNK_LOGITS = 2**24
@@ -20,9 +23,18 @@ CHUNK_LOGITS = 2**24
 
 @dataclass(slots=True)
 class PolicyScorer:
-    """Log-probabilities of completions under a causal language model."""
+    """Log-probabilities of completions under a causal language model.
+
+    Attributes:
+        reads: signals to compute beyond sums per completion, see `Objective.reads`.
+        reference: the reference policy, where `token_kl` is read.
+        mismatches: partners of prompts, where `mismatched` is read.
+    """
 
     backbone: Backbone
+    reads: frozenset[str] = frozenset()
+    reference: Backbone | None = None
+    mismatches: Mismatches | None = None
 
     @property
     def model(self) -> Any:
@@ -34,14 +46,46 @@ class PolicyScorer:
         return self.backbone.cost(group)
 
     def signals(self, groups: Sequence[TokenGroup]) -> Signals:
-        """`logp` (C,) in nats and `tokens` (C,)."""
+        """`logp` (C,) in nats and `tokens` (C,), and what else is read."""
+        found = self._signals(groups, self.reads)
+        others = self.mismatches.of(groups) if self.mismatches is not None else []
+        if not others:
+            return found
+        with torch.no_grad():
+            return dataclasses.replace(found, mismatched=self._signals(others, frozenset()))
+
+    def _signals(self, groups: Sequence[TokenGroup], reads: frozenset[str]) -> Signals:
         packed = self.backbone.pack(groups)
         states = self.backbone.hidden(packed).index_select(0, packed.source)
-        token_logps = self.token_logps(states, packed.target)
+        columns = self._columns(states, packed, reads)
+        owner = packed.owner
         # Sums run in float64: hundreds of float32 terms would lose the fifth decimal.
         sums = torch.zeros(len(packed.lengths), dtype=torch.float64, device=states.device)
-        logp = sums.index_add(0, packed.owner, token_logps.double())
-        return Signals(tokens=packed.lengths, logp=logp)
+        logp = sums.index_add(0, owner, columns["logp"].double())
+        found = Signals(tokens=packed.lengths, logp=logp)
+        if not reads:
+            return found
+        more: dict[str, Tensor | None] = {
+            "owner": owner,
+            "token_logp": columns["logp"],
+            "token_kl": columns.get("kl"),
+            "group": _group_numbers(groups, owner.device),
+        }
+        if "collision" in columns:
+            aligned = (columns["logp"] - columns["collision"]).detach().double()
+            more["alignment"] = sums.index_add(0, owner, aligned) / packed.lengths
+        return dataclasses.replace(found, **more)  # type: ignore[arg-type]
+
+    def _columns(self, states: Tensor, packed: Packed, reads: frozenset[str]) -> dict[str, Tensor]:
+        """Values of each completion token by name, the head applied chunk by chunk."""
+        reference = None
+        if "token_kl" in reads:
+            assert self.reference is not None
+            with torch.no_grad():
+                reference = self.reference.hidden(packed).index_select(0, packed.source)
+        names = ["logp"] + ["collision"] * ("alignment" in reads) + ["kl"] * (reference is not None)
+        values = self._in_chunks(states, packed.target, reference, "alignment" in reads)
+        return dict(zip(names, values, strict=True))
 
     def token_logps(self, states: Tensor, targets: Tensor) -> Tensor:
         """log p(target) for each hidden state, float32, with the head applied chunk by chunk.
@@ -50,22 +94,58 @@ class PolicyScorer:
             states: (T, H) hidden states that predict the targets.
             targets: (T,) token ids.
         """
+        return self._in_chunks(states, targets, None, False)[0]
+
+    def _in_chunks(
+        self, states: Tensor, targets: Tensor, reference: Tensor | None, collision: bool
+    ) -> Tensor:
         weight = self.model.get_output_embeddings().weight
         size = max(CHUNK_LOGITS // weight.shape[0], 1)
         if len(states) <= size:
-            return self._chunk(states, targets)
-        parts = zip(torch.split(states, size), torch.split(targets, size), strict=True)
+            return self._chunk(states, targets, reference, collision)
+        others = (
+            torch.split(reference, size)
+            if reference is not None
+            else (None,) * -(-len(states) // size)
+        )
+        parts = zip(torch.split(states, size), torch.split(targets, size), others, strict=True)
         # Recomputing a chunk in the backward pass keeps the logits of one chunk alive at a time.
-        return torch.cat([checkpoint(self._chunk, s, t, use_reentrant=False) for s, t in parts])
+        return torch.cat(
+            [checkpoint(self._chunk, s, t, r, collision, use_reentrant=False) for s, t, r in parts],
+            dim=1,
+        )
 
     def logits(self, states: Tensor) -> Tensor:
         """Next-token logits in float32, soft-capped as the model does it: (T, V)."""
-        with autocast(states.device, self.backbone.precision):
-            output = self.model.get_output_embeddings()(states)
-        logits: Tensor = output.float()
-        cap = getattr(self.model.config.get_text_config(), "final_logit_softcapping", None)
-        return torch.tanh(logits / cap) * cap if cap else logits
+        return _logits(self.backbone, states)
 
-    def _chunk(self, states: Tensor, targets: Tensor) -> Tensor:
+    def _chunk(
+        self, states: Tensor, targets: Tensor, reference: Tensor | None, collision: bool
+    ) -> Tensor:
+        """(columns, T): log-probability, then log sum p^2 and KL where wanted."""
         logits = self.logits(states)
-        return logits.gather(1, targets[:, None])[:, 0] - torch.logsumexp(logits, dim=1)
+        total = torch.logsumexp(logits, dim=1)
+        columns = [logits.gather(1, targets[:, None])[:, 0] - total]
+        if collision:
+            columns.append(torch.logsumexp(2 * logits, dim=1) - 2 * total)
+        if reference is not None:
+            assert self.reference is not None
+            with torch.no_grad():
+                theirs = torch.log_softmax(_logits(self.reference, reference), dim=1)
+            ours = logits - total[:, None]
+            columns.append((theirs.exp() * (theirs - ours)).sum(1))
+        return torch.stack(columns)
+
+
+def _logits(backbone: Backbone, states: Tensor) -> Tensor:
+    model = backbone.model
+    with autocast(states.device, backbone.precision):
+        output = model.get_output_embeddings()(states)
+    logits: Tensor = output.float()
+    cap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
+    return torch.tanh(logits / cap) * cap if cap else logits
+
+
+def _group_numbers(groups: Sequence[TokenGroup], device: torch.device) -> Tensor:
+    numbers = [n for n, group in enumerate(groups) for _ in group.completions]
+    return torch.tensor(numbers, device=device)

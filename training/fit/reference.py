@@ -7,9 +7,11 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
@@ -17,8 +19,11 @@ from training.batching.plan import MicroBatch
 from training.batching.tokenise import TokenGroup
 from training.errors import RefusalError
 from training.fit.files import replace_file
+from training.fit.mismatch import Mismatches
 from training.fit.scorers import Scorer
 from training.objectives.core import Signals
+
+Floats = NDArray[np.float64]
 
 # Largest |log-ratio| of the initial policy to its own reference, in nats per completion.
 STEP_ZERO_TOLERANCE = 1e-5
@@ -40,20 +45,35 @@ def completion_keys(group: TokenGroup) -> list[bytes]:
 
 @dataclass(slots=True)
 class ReferenceCache:
-    """Sums of log-probabilities in nats under one model revision and one precision."""
+    """Sums of log-probabilities in nats under one model revision and one precision.
+
+    Attributes:
+        per_token: whether the values of single tokens are kept as well, in `tokens`.
+        mismatches: partners of prompts whose values are read with those of the prompts.
+    """
 
     path: Path
     values: dict[bytes, float] = field(default_factory=dict)
+    tokens: dict[bytes, Floats] = field(default_factory=dict)
+    per_token: bool = False
     reused: bool = False
+    mismatches: Mismatches | None = None
 
     @classmethod
-    def open(cls, folder: Path, revision: str, precision: str) -> ReferenceCache:
+    def open(
+        cls, folder: Path, revision: str, precision: str, *, per_token: bool = False
+    ) -> ReferenceCache:
         """The cache of a revision and precision, with what earlier runs have left there."""
-        cache = cls(folder / f"{revision}-{precision}.safetensors")
+        suffix = "-tokens" if per_token else ""
+        path = folder / f"{revision}-{precision}{suffix}.safetensors"
+        cache = cls(path, per_token=per_token)
         if cache.path.is_file():
             stored = load_file(cache.path)
             keys = [row.tobytes() for row in stored["keys"]]
             cache.values = dict(zip(keys, stored["logp"].tolist(), strict=True))
+            if per_token:
+                ends = np.cumsum(stored["lengths"])[:-1]
+                cache.tokens = dict(zip(keys, np.split(stored["tokens"], ends), strict=True))
             cache.reused = True
         return cache
 
@@ -65,11 +85,20 @@ class ReferenceCache:
         """Log-probabilities of all completions, group after group."""
         return [self.values[key] for group in groups for key in completion_keys(group)]
 
+    def token_logps(self, groups: Sequence[TokenGroup]) -> Floats:
+        """Log-probabilities of all completion tokens, completion after completion."""
+        return np.concatenate([self.tokens[k] for group in groups for k in completion_keys(group)])
+
     def save(self) -> None:
         """Write everything to disk."""
         keys = np.frombuffer(b"".join(self.values), dtype=np.uint8).reshape(-1, 32)
         logp = np.fromiter(self.values.values(), dtype=np.float64)
-        replace_file(self.path, lambda path: save_file({"keys": keys, "logp": logp}, path))
+        arrays: dict[str, Any] = {"keys": keys, "logp": logp}
+        if self.per_token:
+            parts = [self.tokens[key] for key in self.values]
+            arrays["lengths"] = np.asarray([len(part) for part in parts], dtype=np.int64)
+            arrays["tokens"] = np.concatenate(parts)
+        replace_file(self.path, lambda path: save_file(arrays, path))
 
 
 @torch.no_grad()
@@ -104,11 +133,16 @@ def fill(
 
 
 def _compute(cache: ReferenceCache, scorer: Scorer, members: Sequence[TokenGroup]) -> None:
-    logp = scorer.signals(members).logp
-    assert logp is not None
+    signals = scorer.signals(members)
+    assert signals.logp is not None
     keys = [key for group in members for key in completion_keys(group)]
-    for key, value in zip(keys, logp.tolist(), strict=True):
+    for key, value in zip(keys, signals.logp.tolist(), strict=True):
         cache.values.setdefault(key, value)
+    if cache.per_token:
+        assert signals.token_logp is not None
+        parts = torch.split(signals.token_logp.cpu(), signals.tokens.tolist())
+        for key, part in zip(keys, parts, strict=True):
+            cache.tokens.setdefault(key, part.numpy().astype(np.float64))
 
 
 def with_reference(
@@ -117,8 +151,22 @@ def with_reference(
     """The signals with the reference's log-probabilities, where there is a reference."""
     if cache is None or signals.logp is None:
         return signals
-    values = torch.tensor(cache.logps(groups), dtype=signals.logp.dtype)
-    return dataclasses.replace(signals, reference_logp=values.to(signals.logp.device))
+    logp = signals.logp
+    found = dataclasses.replace(signals, reference_logp=_like(logp, cache.logps(groups)))
+    if cache.per_token:
+        tokens = _like(logp, cache.token_logps(groups))
+        found = dataclasses.replace(found, reference_token_logp=tokens)
+    if signals.mismatched is not None and cache.mismatches is not None:
+        others = cache.mismatches.of(groups)
+        theirs = dataclasses.replace(
+            signals.mismatched, reference_logp=_like(logp, cache.logps(others))
+        )
+        found = dataclasses.replace(found, mismatched=theirs)
+    return found
+
+
+def _like(logp: Tensor, values: Sequence[float] | Floats) -> Tensor:
+    return torch.as_tensor(values, dtype=logp.dtype).to(logp.device)
 
 
 @torch.no_grad()

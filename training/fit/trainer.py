@@ -27,6 +27,7 @@ from training.fit.scorers import Scorer
 from training.fit.team import Team
 from training.objectives.core import Signals, comparisons, scores, total_loss
 from training.objectives.presets import Objective
+from training.objectives.running import Running, added
 
 EVALUATIONS = 4
 
@@ -138,14 +139,17 @@ class Trainer:
         """
         prompts = sum(len(batch) for batch in step)
         parts: dict[int, tuple[float, list[Outcome]]] = {}
+        running = Running(self.state.running)
         for number, batch in self.team.share(list(enumerate(step))):
             self._seed(number)
             members = [self.groups[k] for k in batch]
             signals = with_reference(self.scorer.signals(members), self.reference, members)
-            part = self._loss(signals, members) / prompts
+            part = self._loss(signals, members, running) / prompts
             part.backward()  # type: ignore[no-untyped-call]
             outcomes = outcomes_of(signals, members, self.phase.objective)
             parts[number] = float(part.detach()), outcomes
+        if self.phase.objective.stateful:
+            running.commit(self.phase.objective, lambda sums: added(self.team.gather(sums)))
         together = [part for _, part in sorted(merged(self.team.gather(parts)).items())]
         return sum(loss for loss, _ in together), [o for _, found in together for o in found]
 
@@ -158,11 +162,13 @@ class Trainer:
         named = f"{self.config.seed}/{self.state.step}/{number}"
         torch.manual_seed(int.from_bytes(hashlib.sha256(named.encode()).digest()[:7], "little"))
 
-    def _loss(self, signals: Signals, members: Sequence[TokenGroup]) -> torch.Tensor:
+    def _loss(
+        self, signals: Signals, members: Sequence[TokenGroup], running: Running
+    ) -> torch.Tensor:
         device = signals.tokens.device
         preferences = [group.preference for group in members]
         labels = comparisons(preferences, self.phase.objective, device)
-        return total_loss(signals, labels, self.phase.objective)
+        return total_loss(signals, labels, self.phase.objective, running)
 
     def _note(self, figures: dict[str, float]) -> None:
         figures = {name: value for name, value in figures.items() if math.isfinite(value)}
@@ -210,6 +216,8 @@ class Trainer:
     def _held_out(self) -> tuple[list[Outcome], float]:
         """Outcomes of the held-out groups and their mean loss."""
         losses: list[float] = []
+        # Held-out data are seen in passing: what the objective carries stays as it is.
+        running = Running(self.state.running)
         outcomes = score_groups(
             self.scorer,
             self.held_out,
@@ -217,7 +225,9 @@ class Trainer:
             budget=self.config.token_budget,
             reference=self.reference,
             team=self.team,
-            each=lambda signals, members: losses.append(float(self._loss(signals, members))),
+            each=lambda signals, members: losses.append(
+                float(self._loss(signals, members, running))
+            ),
         )
         return outcomes, self.team.sum([sum(losses)])[0] / len(self.held_out)
 

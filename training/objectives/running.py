@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from training.objectives.objective import Objective
 
 Sums = dict[str, float]
+SIDES = ("wanted", "unwanted")
 
 
 @dataclass(slots=True)
@@ -78,4 +79,10 @@ class Running:
         return sum(means) / len(means) if means else 0.0
 
 
-SIDES = ("wanted", "unwanted")
+def added(parts: Iterable[Sums]) -> Sums:
+    """The sums of several processes, together."""
+    total: Sums = {}
+    for part in parts:
+        for name, value in part.items():
+            total[name] = total.get(name, 0.0) + value
+    return total

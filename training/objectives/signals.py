@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -47,7 +48,11 @@ class Signals:
     def detached(self) -> Signals:
         """The same values without their graph."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        cut = {k: v.detach() for k, v in values.items() if isinstance(v, (Tensor, HeadSignals))}
+        cut: dict[str, Any] = {
+            name: value.detach()
+            for name, value in values.items()
+            if isinstance(value, (Tensor, HeadSignals))
+        }
         return dataclasses.replace(self, **cut)
 
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from training.errors import RefusalError
-from training.fit.head_settings import Head, check_head
+from training.fit.head_settings import Head, check_head, check_head_meets
 
 if TYPE_CHECKING:
     from training.fit.config import FitConfig
@@ -137,6 +137,13 @@ def _check_head(config: FitConfig) -> None:
     if config.kind == "policy" and config.head != Head():
         raise RefusalError("`head` is for reward models.", "Leave it out for a policy.")
     check_head(config.head)
+    if config.kind == "reward":
+        check_head_meets(config.head, config.objective)
+    if config.head.adapt and config.lora is not None:
+        raise RefusalError(
+            "`head.adapt` trains vectors of annotators alone, `lora` would train more.",
+            "Set `lora` to null.",
+        )
 
 
 def _require(condition: bool, name: str, value: object, need: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from training.errors import RefusalError
+from training.objectives.objective import Objective
 from training.objectives.preference import Preference
 
 HeadKind = Literal[
@@ -205,4 +206,33 @@ def check_head(head: Head) -> None:
         raise RefusalError(
             f"`head.adapt` trains vectors of annotators, which the head {head.kind} has not.",
             f"Set `head.kind` to one of: {', '.join(PERSONAL)}.",
+        )
+
+
+def check_head_meets(head: Head, objective: Objective) -> None:
+    """Refuse a head whose outputs the objective does not train.
+
+    Raises:
+        RefusalError: naming the preset or the head to choose instead.
+    """
+    if (head.kind == "attributes") != (objective.attribute_weight > 0):
+        raise RefusalError(
+            f"The preset {objective.name} and the head {head.kind} do not go together: ratings"
+            " of attributes are learnt by the head attributes under the preset attributes.",
+            "Choose both, or neither.",
+        )
+    if objective.listwise and head.kind in ("preference", "distribution"):
+        raise RefusalError(
+            f"The head {head.kind} compares pairs, the preset {objective.name} whole rankings.",
+            "Choose a preset over pairs; longer lists are compared pair by pair.",
+        )
+    if head.learn_ties and not objective.knows_ties:
+        raise RefusalError(
+            f"`head.learn_ties` is true, but the preset {objective.name} has no outcome for ties.",
+            "Choose the preset bt_davidson or bt_rao_kupper.",
+        )
+    if objective.name == "dpl" and head.kind != "distribution":
+        raise RefusalError(
+            f"The preset dpl learns a mean and a variance, the head {head.kind} has no variance.",
+            "Set `head.kind` to distribution.",
         )

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.batching.tokenise import TokenGroup
+from training.errors import RefusalError
 from training.fit.head_settings import HeadSpec
 from training.objectives.head_losses import HeadSignals, pearson, skew_product
 
@@ -350,14 +351,43 @@ def attached(model: Any) -> RewardHead | None:
     return found
 
 
+def require_annotator(model: Any, name: str) -> None:
+    """Refuse somebody whom the model's head does not know; "" is everybody.
+
+    Raises:
+        RefusalError: saying who is known.
+    """
+    head = attached(model)
+    known = list(head.rows) if head is not None else []
+    if not name or name in known:
+        return
+    if not known:
+        raise RefusalError(
+            "This reward model has one reward for everybody.",
+            "Leave out `annotator`, or choose a model with a vector per annotator.",
+        )
+    raise RefusalError(
+        f"This reward model knows no annotator {name!r}.",
+        f"It knows: {', '.join(known)}. Leave out `annotator` for everybody's reward.",
+    )
+
+
 def context_of(
-    head: RewardHead, groups: Sequence[TokenGroup], lengths: Tensor, linear: Tensor, annotator: str
+    head: RewardHead,
+    groups: Sequence[TokenGroup],
+    lengths: Tensor,
+    linear: Tensor,
+    annotator: str | None = None,
 ) -> Context:
-    """The context of some groups; `annotator` speaks for all of them unless it is empty."""
+    """The context of some groups.
+
+    Args:
+        annotator: who speaks for all of them; None takes each row's, "" and the unknown everybody.
+    """
     device = lengths.device
     counts = torch.tensor([len(group.completions) for group in groups], device=device)
     everybody = len(head.rows)
-    names = [annotator or group.preference.annotator for group in groups]
+    names = [group.preference.annotator if annotator is None else annotator for group in groups]
     return Context(
         groups=groups,
         group=torch.repeat_interleave(torch.arange(len(groups), device=device), counts),

@@ -20,10 +20,14 @@ from training.objectives.core import Signals
 
 @dataclass(slots=True)
 class CausalRewardScorer:
-    """Rewards read at the last token of each completion of a causal model."""
+    """Rewards read at the last token of each completion of a causal model.
+
+    Attributes:
+        annotator: whose rewards: None takes each row's annotator, "" everybody.
+    """
 
     backbone: Backbone
-    annotator: str = ""
+    annotator: str | None = None
 
     @property
     def model(self) -> Any:
@@ -81,7 +85,7 @@ class EncoderRewardScorer:
     pad: int
     typed: bool
     precision: Precision = "fp32"
-    annotator: str = ""
+    annotator: str | None = None
 
     def __post_init__(self) -> None:
         head = attached(self.model)

@@ -40,10 +40,11 @@ class SimilarityConfig:
 
 @dataclass(frozen=True, slots=True)
 class ScoreConfig:
-    """Rewards of a saved reward model."""
+    """Rewards of a saved reward model; of one annotator, or of everybody."""
 
     model: str
     data: str
+    annotator: str = ""
     max_length: int = 512
     max_prompt_length: int | None = None
     token_budget: int = 8192

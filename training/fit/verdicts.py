@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,9 +14,12 @@ from jinja2 import TemplateError  # by which chat templates refuse; torch brings
 from training.batching.plan import sorted_batches
 from training.batching.rows import Row
 from training.batching.tokenise import Encoder, Limits, encode_all
+from training.errors import RefusalError
 from training.fit.generate import continuations
+from training.fit.heads import attached, require_annotator
 from training.fit.reward_scorer import is_causal
 from training.fit.scorers import Scorer
+from training.objectives.head_losses import HeadSignals
 from training.objectives.preference import Preference
 
 Request = dict[str, Any]
@@ -158,7 +162,10 @@ class Verdicts:
 
 
 class Rewards:
-    """Of each question the rewards of its completions; of a policy their log p in nats."""
+    """Of each question the rewards of its completions; of a policy their log p in nats.
+
+    A question may name the `annotator` whose rewards it asks for.
+    """
 
     def __init__(self, scorer: Scorer, tokenizer: Any, token_budget: int, max_length: int) -> None:
         self.scorer = scorer
@@ -168,37 +175,88 @@ class Rewards:
 
     def answer(self, requests: Sequence[Request]) -> Iterator[Answer]:
         """The answers in no particular order, each with the id of its question."""
-        rows = [_row(request) for request in requests]
+        refused = {k: answer for k, r in enumerate(requests) if (answer := self._refused(r))}
+        yield from refused.values()
+        known = [request for k, request in enumerate(requests) if k not in refused]
+        rows = [_row(request) for request in known]
         groups = encode_all(self._encoder, rows, None)
         for batch in sorted_batches([self.scorer.cost(g) for g in groups], self.token_budget):
-            rewards = rewards_of(self.scorer, [groups[k] for k in batch])
-            for k, (values, tokens) in zip(batch, rewards, strict=True):
-                if not all(map(math.isfinite, values)):
-                    yield refusal(requests[k], Problem("server", "A reward is not a number."))
+            found = said_of(self.scorer, [groups[k] for k in batch])
+            for k, said in zip(batch, found, strict=True):
+                if not all(map(math.isfinite, said.rewards)):
+                    yield refusal(known[k], Problem("server", "A reward is not a number."))
                     continue
                 yield {
-                    "id": requests[k]["id"],
-                    "rewards": values,
-                    "input_tokens": len(groups[k].prompt) + sum(tokens),
+                    "id": known[k]["id"],
+                    "rewards": said.rewards,
+                    "input_tokens": len(groups[k].prompt) + sum(said.tokens),
                     "output_tokens": 0,
+                    **({"variance": said.variance} if said.variance else {}),
+                    **({"attributes": said.attributes} if said.attributes else {}),
                 }
+
+    def _refused(self, request: Request) -> Answer | None:
+        """The answer to a question about an annotator whom the model does not know."""
+        try:
+            require_annotator(self.scorer.model, _annotator(request))
+        except RefusalError as error:
+            return refusal(request, Problem("bad-request", f"{error.message} {error.hint}"))
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a reward model says of one prompt's completions, or a policy in place of rewards.
+
+    Attributes:
+        rewards: one number per completion; of a policy log p in nats.
+        tokens: completion lengths.
+        variance: of each reward, where the head says it.
+        attributes: by attribute the predicted rating of each completion.
+    """
+
+    rewards: list[float]
+    tokens: list[int]
+    variance: list[float]
+    attributes: dict[str, list[float]]
 
 
 @torch.no_grad()
-def rewards_of(scorer: Scorer, members: Sequence[Any]) -> list[tuple[list[float], list[int]]]:
-    """Rewards (of a policy: log p) and completion lengths of each group of a batch."""
+def said_of(scorer: Scorer, members: Sequence[Any]) -> list[Said]:
+    """What the model says of each group of a batch."""
     signals = scorer.signals(members)
     values = signals.logp if signals.reward is None else signals.reward
     assert values is not None
-    split = [len(group.completions) for group in members]
-    parts = zip(torch.split(values, split), torch.split(signals.tokens, split), strict=True)
-    return [(rewards.tolist(), tokens.tolist()) for rewards, tokens in parts]
+    found, start = [], 0
+    for group in members:
+        cut = slice(start, start + len(group.completions))
+        extra = _beside(scorer.model, signals.head, cut)
+        found.append(Said(values[cut].tolist(), signals.tokens[cut].tolist(), *extra))
+        start = cut.stop
+    return found
+
+
+def _beside(
+    model: Any, said: HeadSignals | None, cut: slice
+) -> tuple[list[float], dict[str, list[float]]]:
+    """Variance and attributes of some completions."""
+    head = attached(model)
+    if said is None or head is None:
+        return [], {}
+    variance = [] if said.variance is None else said.variance[cut].tolist()
+    columns = () if said.attributes is None else said.attributes[cut].T.tolist()
+    return variance, dict(zip(head.spec.attributes, columns, strict=True))
+
+
+def _annotator(request: Request) -> str:
+    return str(request.get("annotator") or "")
 
 
 def _row(request: Request) -> Row:
     texts = tuple(map(str, request["completions"]))
     prompt = tuple(request["messages"]) or ({"role": "user", "content": ""},)
-    return Row(prompt, texts, Preference((math.nan,) * len(texts)), "", str(request["id"]))
+    nothing = Preference((math.nan,) * len(texts), annotator=_annotator(request))
+    return Row(prompt, texts, nothing, "", str(request["id"]))
 
 
 def refusal(request: Request, problem: Problem) -> Answer:

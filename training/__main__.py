@@ -1,7 +1,8 @@
 """Command line of all model execution: `python -m training <command> <workdir>`.
 
 Every command but one reads `<workdir>/config.json`, writes inside `<workdir>/` and prints JSON
-lines; `judge` stays and answers the lines of its stdin.
+lines; `fit` also takes a YAML file in the folder's place. `judge` stays and answers the lines of
+its stdin.
 Exit codes: 0 done, 2 refused with a message, 75 stopped on request (start again to resume).
 """
 
@@ -26,6 +27,7 @@ COMMANDS = {
     "generate": "continue prompts with a policy",
     "evaluate": "measure a reward model on labelled rows",
 }
+PLACE = {"fit": "folder with config.json, or a YAML or JSON file beside which a folder is made"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text)
-        command.add_argument("workdir", type=Path, help="folder with config.json")
+        command.add_argument("workdir", type=Path, help=PLACE.get(name, "folder with config.json"))
     judge.add_arguments(commands.add_parser("judge", help="answer questions with a model"))
     options = parser.parse_args(arguments)
     listen_for_stop()

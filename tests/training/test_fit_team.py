@@ -21,16 +21,17 @@ from .command import ROOT, configure, fit_values, run, write_data
 pytestmark = pytest.mark.slow  # several processes that load torch
 
 LAUNCH = [
+    *(sys.executable, "-m", "accelerate.commands.launch"),
     *("--multi_gpu", "--num_machines", "1", "--num_processes", "2", "--main_process_port", "0"),
     *("--mixed_precision", "no", "--dynamo_backend", "no", "--num_cpu_threads_per_process", "1"),
+    *("-m", "training", "fit"),
 ]
 
 
 def launched(workdir: Path) -> subprocess.Popen[str]:
     """Two processes that train together on the CPU."""
     return subprocess.Popen(
-        [sys.executable, "-m", "accelerate.commands.launch", *LAUNCH]
-        + ["-m", "training", "fit", str(workdir)],
+        [*LAUNCH, str(workdir)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -54,10 +55,13 @@ def history(workdir: Path) -> list[dict[str, Any]]:
 
 
 def assert_same(one: Path, two: Path) -> None:
-    """Every figure of every step, and every weight, to 1e-5."""
+    """The loss of every step and every weight to 1e-5; other figures to four digits as well."""
     assert len(history(one)) == len(history(two))
     for left, right in zip(history(one), history(two), strict=True):
-        assert left == pytest.approx(right, abs=1e-5), (left, right)
+        assert left.keys() == right.keys()
+        for name in left.keys() - {"phase"}:
+            share = 0.0 if name.endswith("loss") else 1e-4
+            assert left[name] == pytest.approx(right[name], abs=1e-5, rel=share), (left, right)
     first, second = (load_file(path / "model" / "model.safetensors") for path in (one, two))
     assert first.keys() == second.keys()
     for name, tensor in first.items():
@@ -68,7 +72,7 @@ def assert_same(one: Path, two: Path) -> None:
     ("kind", "options"),
     [
         # Three micro-batches for two processes, dropout, and a last step with a single one.
-        ("reward", {"accumulate": 3, "token_budget": 60, "dropout": 0.1, "epochs": 1.0}),
+        ("reward", {"accumulate": 3, "token_budget": 60, "dropout": 0.1, "steps": None}),
         ("policy", {"accumulate": 2, "token_budget": 120, "sft_warmup_steps": 3}),
     ],
 )
@@ -77,7 +81,12 @@ def test_two_processes_train_what_one_does(
 ) -> None:
     data = write_data(tmp_path / "data", train=23)
     # One AdamW step divides by the gradient's own size, which at 1e-8 is rounding.
-    settings = {"optimiser": {"eps": 1e-4}, "device": "cpu", "sample_prompts": 1}
+    settings = {
+        "optimiser": {"eps": 1e-4},
+        "device": "cpu",
+        "sample_prompts": 1,
+        "learning_rate": 1e-3,
+    }
     values = fit_values(data, kind, **(settings | options))
     one, two = (configure(tmp_path / name, values) for name in ("one", "two"))
     alone = run("fit", one)
@@ -86,12 +95,13 @@ def test_two_processes_train_what_one_does(
     steps = [e["step"] for e in events if e["event"] == "metric" and "loss" in e["values"]]
     assert steps == list(range(1, len(alone.losses()) + 1))  # one process speaks
     assert events[-1]["values"]["surroundings"]["processes"] == 2
-    assert events[-1]["values"]["eval"] == pytest.approx(alone.values["eval"], abs=1e-4)
+    brier = events[-1]["values"]["eval"]["brier"]
+    assert brier == pytest.approx(alone.values["eval"]["brier"], abs=1e-4)
 
 
 def test_two_processes_stop_together_and_one_goes_on(tmp_path: Path) -> None:
     data = write_data(tmp_path / "data")
-    settings = {"optimiser": {"eps": 1e-4}, "device": "cpu", "steps": 200, "accumulate": 2}
+    settings = {"optimiser": {"eps": 1e-4}, "device": "cpu", "steps": 60, "accumulate": 2}
     values = fit_values(data, **settings)
     two = configure(tmp_path / "two", values)
     process = launched(two)

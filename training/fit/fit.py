@@ -16,14 +16,19 @@ from training.fit.files import write_json
 from training.fit.job import Job, prepare
 from training.fit.phases import train, warm_up
 from training.fit.team import join_team
+from training.fit.workfolder import work_folder
 
 
 def run(workdir: Path) -> dict[str, Any]:
     """Train as `<workdir>/config.json` says and write `<workdir>/model/` and `report.json`.
 
+    In the place of a work folder may stand a YAML or JSON file, see `work_folder`.
+
     Started again in the same folder it goes on from the newest checkpoint, and a finished run
     only repeats its result. Several processes of one launcher train together.
     """
+    if workdir.is_file():
+        workdir = work_folder(workdir)
     config = load_config(workdir / "config.json")
     if config.threads:
         torch.set_num_threads(config.threads)

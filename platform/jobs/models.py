@@ -18,6 +18,8 @@ class State(models.TextChoices):
 
 ACTIVE = (State.QUEUED, State.LEASED, State.RUNNING)
 HELD = (State.LEASED, State.RUNNING)
+# The kind of job of which a project has one at most.
+RETRAIN = "training.retrain"
 ENDED = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
 
 
@@ -65,6 +67,11 @@ class Job(TimeStamped):
                 fields=["unique_key"],
                 condition=Q(state__in=ACTIVE) & ~Q(unique_key=""),
                 name="job_one_active_per_key",
+            ),
+            models.UniqueConstraint(
+                fields=["project"],
+                condition=Q(kind=RETRAIN, state__in=ACTIVE),
+                name="job_one_active_retrain",
             ),
         ]
         indexes = [

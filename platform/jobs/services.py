@@ -49,7 +49,7 @@ def submit(
                 rung_at=timezone.now(),
             )
     except IntegrityError as error:
-        if "job_one_active_per_key" not in str(error):
+        if "job_one_active" not in str(error):
             raise
         raise Conflict("This is already running: wait for it to end, or cancel it first.") from None
     transaction.on_commit(lambda: _ring_once(job))

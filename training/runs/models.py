@@ -58,22 +58,38 @@ class Metric(models.Model):
 
 
 class Schedule(TimeStamped):
-    """Retrain when enough new labels came, or when enough time passed."""
+    """Retrain when enough new labels came, when enough time passed, or when something drifted."""
 
     project = models.ForeignKey("accounts.Project", models.CASCADE, related_name="schedules")
     kind = models.CharField(max_length=8, choices=RunKind.choices)
     config = models.JSONField(default=dict)
     every_labels = models.PositiveIntegerField(null=True)
     every_hours = models.PositiveIntegerField(null=True)
+    on_drift = models.BooleanField(default=False)
+    # New labels without which neither time nor drift starts a retrain.
+    least_labels = models.PositiveIntegerField(default=1)
+    # Into production by itself, where the gate passes.
+    promote = models.BooleanField(default=False)
     enabled = models.BooleanField(default=True)
     last_annotation_id = models.BigIntegerField(default=0)
     last_started_at = models.DateTimeField(null=True)
+    # When it was set: failures before that do not count.
+    set_at = models.DateTimeField(null=True)
+    # What changed since the last retrain: {"why", "at"}; empty where nothing did.
+    drift = models.JSONField(default=dict)
+    # Why it is due and does not start, and why it has paused itself; both for people to read.
+    waiting = models.CharField(max_length=300, blank=True)
+    paused = models.TextField(blank=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["project", "kind"], name="schedule_one_per_kind"),
             models.CheckConstraint(
-                condition=Q(every_labels__gt=0) | Q(every_hours__gt=0), name="schedule_has_trigger"
+                condition=Q(every_labels__gt=0) | Q(every_hours__gt=0) | Q(on_drift=True),
+                name="schedule_has_trigger",
+            ),
+            models.CheckConstraint(
+                condition=Q(least_labels__gt=0), name="schedule_needs_new_labels"
             ),
         ]
 

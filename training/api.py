@@ -2,7 +2,9 @@
 
 from django.urls import URLPattern, path
 
+from training.registry import api as registry
 from training.runs import api as runs
+from training.serving import api as serving
 
 urlpatterns: list[URLPattern] = [
     path("projects/<slug:slug>/runs/", runs.RunListView.as_view(), name="runs"),
@@ -16,5 +18,27 @@ urlpatterns: list[URLPattern] = [
         "projects/<slug:slug>/runs/<int:run_id>/resume",
         runs.RunResumeView.as_view(),
         name="run-resume",
+    ),
+    path("projects/<slug:slug>/gates/<slug:kind>/", registry.GateView.as_view(), name="gate"),
+    path("projects/<slug:slug>/probes/<slug:kind>/", registry.ProbeView.as_view(), name="probes"),
+    path(
+        "projects/<slug:slug>/models/<int:version_id>/promote",
+        registry.PromoteView.as_view(),
+        name="model-promote",
+    ),
+    path(
+        "projects/<slug:slug>/models/<int:version_id>/evaluations/",
+        registry.EvaluationListView.as_view(),
+        name="model-evaluations",
+    ),
+    path(
+        "projects/<slug:slug>/models/<str:version>/score",
+        serving.ScoreView.as_view(),
+        name="model-score",
+    ),
+    path(
+        "projects/<slug:slug>/models/<str:version>/rerank",
+        serving.RerankView.as_view(),
+        name="model-rerank",
     ),
 ]

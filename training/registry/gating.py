@@ -1,5 +1,6 @@
 """Gates of projects, and the verdict that a version carries."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,6 +55,12 @@ def gate_of(project: Project, kind: str) -> gate.Thresholds:
     """The thresholds in force: the project's own over the defaults of the kind."""
     row = Gate.objects.filter(project=project, kind=kind).first()
     return gate.thresholds(kind, row.thresholds if row else {})
+
+
+def gate_as_dict(project: Project, kind: str) -> dict[str, Any]:
+    """The thresholds in force as plain JSON values."""
+    values = dataclasses.asdict(gate_of(project, kind))
+    return {"kind": kind, "thresholds": values}
 
 
 def check_gate(version: ModelVersion) -> gate.Verdict:

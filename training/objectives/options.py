@@ -98,6 +98,10 @@ def _labelled(o: Objective) -> bool:
     return (_pairs(o) and o.link not in SORTED_LINKS) or o.link in SINGLE_LINKS[:3]
 
 
+def _smoothed(o: Objective) -> bool:
+    return _labelled(o) or o.link in SORTED_LINKS
+
+
 def _difference(o: Objective) -> bool:
     return o.link in DIFFERENCE_LINKS
 
@@ -136,7 +140,7 @@ _ALL = (
         "labels", "Whether the probability of a label weighs both sides.", _labelled, "hard", "soft"
     ),
     _number(
-        "smoothing", "Probability that a label is moved to the other side.", _labelled, 0, 0.499
+        "smoothing", "Probability that a label is moved to the other side.", _smoothed, 0, 0.499
     ),
     Option("noise", "numbers", "Flip rate of each label source.", _labelled, 0, 0.499),
     _number("noise_default", "Flip rate of sources that are not named.", _labelled, 0, 0.499),

@@ -101,7 +101,7 @@ def test_base_without_safetensors_is_refused(
     (folder / "config.json").write_text('{"model_type": "llama"}')
     (folder / "pytorch_model.bin").write_bytes(b"not read")
     pickled = values | {"base": {"path": str(folder)}}
-    assert "cannot be loaded" in _message(tmp_path / "b", pickled, capsys)
+    assert "no weights as safetensors" in _message(tmp_path / "b", pickled, capsys)
 
 
 def _message(workdir: Path, values: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> str:

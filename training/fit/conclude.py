@@ -12,7 +12,7 @@ from training.fit.head_report import head_report
 from training.fit.heads import attached
 from training.fit.job import Job
 from training.fit.metrics import Outcome, by_source, by_tag, report
-from training.fit.phases import reference_model
+from training.fit.references import reference_model
 from training.fit.samples import compare_samples
 from training.fit.saving import save_model
 from training.fit.surroundings import surroundings

@@ -131,6 +131,11 @@ def _check_reference(config: FitConfig) -> None:
         raise RefusalError(
             f"The preset {config.preset} compares with no reference.", "Leave out `reference`."
         )
+    if len(config.reference) > 1 and "token_kl" in config.objective.reads:
+        raise RefusalError(
+            f"The preset {config.preset} reads the distribution of one reference.",
+            "Name one `reference`.",
+        )
 
 
 def _check_head(config: FitConfig) -> None:

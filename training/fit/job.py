@@ -19,6 +19,7 @@ from training.fit.board import Board
 from training.fit.checkpoint import Checkpoints, State
 from training.fit.config import FitConfig
 from training.fit.head_settings import HeadSpec, head_spec, read_spec
+from training.fit.hub import base_folder
 from training.fit.lora import add_adapters
 from training.fit.models import initial_model, weights_hash
 from training.fit.reference import ReferenceCache
@@ -161,7 +162,8 @@ def _head_spec(config: FitConfig, rows: Sequence[Row]) -> HeadSpec | None:
     """The reward head of the run: what its settings, its rows and the base's head decide."""
     if config.kind == "policy":
         return None
-    known = read_spec(Path(config.base.path)) if config.base.path else None
+    folder = base_folder(config.base)
+    known = read_spec(folder) if folder else None
     return head_spec(config.head, [row.preference for row in rows], known)
 
 

@@ -15,6 +15,7 @@ from training.fit.config import FitConfig, Scratch
 from training.fit.head_files import load_head
 from training.fit.head_settings import HeadSpec, read_spec
 from training.fit.heads import attach, attached
+from training.fit.hub import base_folder
 
 DROPOUT_FIELDS = (
     "attention_dropout",
@@ -56,10 +57,12 @@ def initial_model(config: FitConfig, tokenizer: Any, spec: HeadSpec | None = Non
     """
     spec = spec or HeadSpec()
     torch.manual_seed(config.seed)
-    if config.base.scratch is not None:
+    folder = base_folder(config.base)
+    if folder is None:
+        assert config.base.scratch is not None
         model = _from_scratch(config.base.scratch, config, tokenizer, spec)
     else:
-        model = load_model(Path(str(config.base.path)), config.kind, config.dropout, spec)
+        model = load_model(folder, config.kind, config.dropout, spec)
     _match_tokenizer(model, tokenizer, config)
     _freeze(model, config.freeze_layers)
     if config.head.adapt:
@@ -96,6 +99,11 @@ def load_model(
 
     if not (path / "config.json").is_file():
         raise RefusalError(f"There is no model in the folder {path.name}.", "Check the path.")
+    if next(path.glob("*.safetensors"), None) is None:
+        raise RefusalError(
+            f"{path.name} holds no weights as safetensors.",
+            "Pickled weights are never read: convert them with save_pretrained of transformers.",
+        )
     stored = read_spec(path) or HeadSpec()
     spec = spec or stored
     try:

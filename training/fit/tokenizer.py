@@ -11,6 +11,7 @@ from training.batching.tokenise import CHAT_TEMPLATE
 from training.errors import RefusalError
 from training.fit.config import FitConfig
 from training.fit.files import replace_folder
+from training.fit.hub import base_folder
 
 PAD, END, UNKNOWN = "<|pad|>", "<|end|>", "<|unknown|>"
 ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
@@ -28,11 +29,10 @@ def tokenizer_for(config: FitConfig, rows: Iterable[Row], workdir: Path) -> Any:
 
 
 def _chosen(config: FitConfig, rows: Iterable[Row]) -> Any:
-    path = config.tokenizer.path or config.base.path
     if config.tokenizer.train_on_data:
-        assert config.base.scratch is not None or config.base.path
         size = config.base.scratch.vocab_size if config.base.scratch else SMALLEST_VOCABULARY
         return train_tokenizer(_texts(rows), size)
+    path = config.tokenizer.path or base_folder(config.base)
     assert path is not None
     tokenizer = load_tokenizer(Path(path))
     if config.kind == "reward":

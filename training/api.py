@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from training.registry import api as registry
 from training.runs import api as runs
+from training.runs import schedules_api as schedules
 from training.serving import api as serving
 
 urlpatterns: list[URLPattern] = [
@@ -18,6 +19,18 @@ urlpatterns: list[URLPattern] = [
         "projects/<slug:slug>/runs/<int:run_id>/resume",
         runs.RunResumeView.as_view(),
         name="run-resume",
+    ),
+    path("projects/<slug:slug>/runs/check", schedules.RunCheckView.as_view(), name="run-check"),
+    path("projects/<slug:slug>/schedules/", schedules.ScheduleListView.as_view(), name="schedules"),
+    path(
+        "projects/<slug:slug>/schedules/<slug:kind>/",
+        schedules.ScheduleView.as_view(),
+        name="schedule",
+    ),
+    path(
+        "projects/<slug:slug>/models/<int:version_id>/files",
+        schedules.ModelFilesView.as_view(),
+        name="model-files",
     ),
     path("projects/<slug:slug>/gates/<slug:kind>/", registry.GateView.as_view(), name="gate"),
     path("projects/<slug:slug>/probes/<slug:kind>/", registry.ProbeView.as_view(), name="probes"),

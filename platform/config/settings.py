@@ -172,6 +172,13 @@ TRAINING_THREADS = env_int("TRAINING_THREADS", 0)
 # Base models are loaded from these folders and from nowhere else.
 MODEL_ROOTS = [Path(root).resolve() for root in env_list("MODEL_ROOTS")] or [VAR_DIR / "models"]
 
+# Scores over HTTP: how long a request waits, how many wait at once in a web process, when an idle
+# model is unloaded, and how much memory loaded models may take together.
+SERVE_WAIT_SECONDS = env_int("SERVE_WAIT_SECONDS", 30)
+SERVE_THREADS = env_int("SERVE_THREADS", 3)
+SERVE_IDLE_SECONDS = env_int("SERVE_IDLE_SECONDS", 600)
+SERVE_MEMORY_MB = env_int("SERVE_MEMORY_MB", 4000)
+
 # Programs that check completions (exact answers, patterns, unit tests), in a sandbox only.
 VERIFIERS = env_bool("VERIFIERS", default=False)
 

@@ -27,7 +27,9 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     """Translate our errors and DRF's into problem details."""
     if isinstance(error, ApplicationError):
         body = problem(error.status, error.message, code=error.code, **error.extra)
-        return Response(body, status=error.status, content_type=CONTENT_TYPE)
+        seconds = error.extra.get("retry_after")
+        headers = {"Retry-After": str(seconds)} if seconds else None
+        return Response(body, status=error.status, headers=headers, content_type=CONTENT_TYPE)
     if isinstance(error, RecursionError):
         error = ParseError("The JSON is nested too deeply.")
     response = drf_handler(error, context)

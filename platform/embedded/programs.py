@@ -23,7 +23,7 @@ def application_programs(
     schedule = str(services.var / "run" / "beat-schedule")
     commands: dict[str, list[str]] = {
         "web": web_command(listener.fileno()),
-        "worker": [*worker, "-n", "default@%h", "-Q", "default", "-c", "2"],
+        "worker": [*worker, "-n", "default@%h", "-Q", "default,serve", "-c", "2"],
         "gpu-worker": [*worker, "-n", "gpu@%h", "-Q", "gpu", "-c", "1", "--prefetch-multiplier=1"],
         "beat": [*celery, "beat", "--loglevel", "INFO", "-s", schedule, "--pidfile="],
     }

@@ -87,6 +87,11 @@ class Resident:
     def closed(self) -> bool:
         return bool(self._why_not)
 
+    @property
+    def pid(self) -> int | None:
+        """Of the process that runs now."""
+        return self._process.pid if self._process else None
+
     async def _running(self) -> asyncio.subprocess.Process:
         async with self._starting:
             if self._why_not:
@@ -107,7 +112,7 @@ class Resident:
             env=environment(),
             limit=LINE_MOST,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
         noted = asyncio.create_task(self._note(process))
         self._readers = [noted, asyncio.create_task(self._listen(process, noted))]
@@ -158,7 +163,8 @@ def _object(line: bytes) -> Answer:
     return found if isinstance(found, dict) else {}
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Between fork and exec: the kernel kills the new process when its parent ends."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

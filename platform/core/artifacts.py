@@ -163,6 +163,32 @@ def read(name: str, path: str) -> bytes | None:
     return content
 
 
+def listing(name: str) -> Manifest:
+    """The files of a folder, here (without their sha256) or published.
+
+    Raises:
+        NotFound: it is neither.
+    """
+    folder = local_path(name)
+    if not folder.is_dir():
+        manifest = newest(name) if shared() else None
+        if manifest is None:
+            raise NotFound(f"The files of {name} are gone.")
+        return manifest
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    entries = [
+        Entry(path.relative_to(folder).as_posix(), path.stat().st_size, "") for path in files
+    ]
+    return Manifest(name, 0, tuple(entries))
+
+
+def chunks(name: str, entry: Entry) -> Iterator[bytes]:
+    """The bytes of one file of a listing, a piece at a time."""
+    local = local_path(name) / _inside(entry.path)
+    with local.open("rb") if local.is_file() else _opened(name, entry) as file:
+        yield from iter(lambda: file.read(CHUNK), b"")
+
+
 # --- The storage ----------------------------------------------------------------------------
 
 

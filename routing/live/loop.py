@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from core.exceptions import InvalidInput
 from jobs.context import JobContext
+from training.runs import schedules
 
 from . import again, asking, drift, fitting, setaside
 from .batches import MOST, collect_seed, route_batch, seed_missing
@@ -97,6 +98,7 @@ class Loop:
         before, found = work.live.drift.get("trigger"), drift.measure(work)
         if found.get("trigger") not in {None, before}:
             self.context.log(f"Since the router was fitted: {found['trigger']}.")
+            schedules.drift_seen(work.project, found["trigger"])
         return True
 
     def _fit(self, work: Work) -> bool:

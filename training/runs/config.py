@@ -13,7 +13,7 @@ from core import artifacts
 from core.exceptions import InvalidInput
 from training.errors import RefusalError
 from training.fit import config as core
-from training.registry.models import ModelVersion
+from training.registry.models import ModelVersion, Stage
 
 from .commands import threads
 from .folders import allowed_folder
@@ -46,30 +46,81 @@ def fit_config(kind: str, snapshot: Snapshot, options: dict[str, Any]) -> dict[s
     (`training.runs.preparing.options`: data_mode, weight_by, weight_cap, noise, filters). `base`
     is one of `{"scratch": {…}}` (a size; random weights), `{"path": …}` (a folder below
     MODEL_ROOTS) and `{"version": id}` (a model version of the project); without it a small model
-    starts from random weights.
+    starts from random weights. `continue_from` goes before `base`; see `continued`. A policy in
+    `reference` is named as a base is.
 
     Raises:
         InvalidInput: an unknown kind, preset, field or model, or a snapshot without rows.
     """
+    _check_kind(kind)
+    given = _values(snapshot.project, kind, options)
+    return checked(given | {"data": data_of(snapshot), "notes": _notes(snapshot) | given["notes"]})
+
+
+def check_options(project: Project, kind: str, options: dict[str, Any]) -> None:
+    """Refuse what `fit_config` would refuse on any snapshot.
+
+    Raises:
+        InvalidInput: an unknown kind, preset, field or model.
+    """
+    _check_kind(kind)
+    checked(_values(project, kind, options) | {"data": {"train": ""}})
+
+
+def continued(project: Project, kind: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options with `base` as `continue_from` says.
+
+    "base" (or nothing) keeps the base; "production" and "last" take the version in production or
+    the newest one that is not archived, and the base where there is none yet; a number is the id
+    of a version of the project.
+
+    Raises:
+        InvalidInput: there is no such choice or version.
+    """
+    options = dict(options)
+    choice = options.pop("continue_from", None) or "base"
+    if choice == "base":
+        return options
+    if isinstance(choice, int) and not isinstance(choice, bool):
+        return options | {"base": {"version": choice}}
+    versions = ModelVersion.objects.filter(project=project, kind=kind).order_by("-version")
+    if choice == "production":
+        found = versions.filter(stage=Stage.PRODUCTION).first()
+    elif choice == "last":
+        found = versions.exclude(stage=Stage.ARCHIVED).first()
+    else:
+        raise InvalidInput(
+            f"`continue_from` is {choice!r}: choose base, production, last or the id of a version."
+        )
+    return options | ({"base": {"version": found.pk}} if found else {})
+
+
+def _check_kind(kind: str) -> None:
     if kind not in RunKind.values:
         raise InvalidInput(f"`kind` is {kind!r}: choose {' or '.join(RunKind.values)}.")
+
+
+def _values(project: Project, kind: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Everything of the configuration that does not follow from the snapshot."""
     chosen = sorted(DERIVED & options.keys())
     if chosen:
         raise InvalidInput(f"`{chosen[0]}` follows from the run: leave it out of the options.")
+    options = continued(project, kind, options)
     asked = rows.data_options(options).as_json()
     values = {name: value for name, value in options.items() if name not in rows.KEYS} | {
         "kind": kind,
         "preset": options.get("preset", DEFAULT_PRESET[kind]),
-        "data": data_of(snapshot),
-        "base": base_of(snapshot.project, options.get("base") or {"scratch": {}}),
+        "base": base_of(project, options.get("base") or {"scratch": {}}),
         "tokenizer": _tokenizer(options),
         "threads": threads(),
         "reference_cache": str(Path(settings.MEDIA_ROOT) / "reference"),
-        "notes": _notes(snapshot) | ({"data_options": asked} if asked else {}),
+        "notes": {"data_options": asked} if asked else {},
     }
+    if isinstance(options.get("reference"), list):
+        values["reference"] = [base_of(project, named) for named in options["reference"]]
     if kind == RunKind.POLICY and values["base"].get("scratch") is not None:
         values.setdefault("sft_warmup_steps", SCRATCH_WARMUP_STEPS)
-    return checked(values)
+    return values
 
 
 def local_config(project: Project, config: dict[str, Any]) -> dict[str, Any]:
@@ -144,7 +195,8 @@ def base_of(project: Project, base: object) -> dict[str, Any]:
     if not isinstance(base, dict):
         raise InvalidInput('`base` must be an object such as {"path": "name of a folder"}.')
     if "version" in base:
-        return {"path": str(_version_folder(project, base["version"]))}
+        rest = {name: value for name, value in base.items() if name != "version"}
+        return rest | {"path": str(_version_folder(project, base["version"]))}
     if base.get("path") is not None:
         return base | {"path": str(allowed_folder(base["path"], holds="config.json"))}
     return base
@@ -153,7 +205,7 @@ def base_of(project: Project, base: object) -> dict[str, Any]:
 def _version_folder(project: Project, version: object) -> Path:
     found = (
         ModelVersion.objects.filter(project=project, pk=version).first()
-        if isinstance(version, int)
+        if isinstance(version, int) and not isinstance(version, bool)
         else None
     )
     if found is None:
@@ -166,7 +218,8 @@ def _tokenizer(options: dict[str, Any]) -> object:
     asked = options.get("tokenizer")
     if asked is None:
         base = options.get("base")
-        trained = isinstance(base, dict) and ("version" in base or base.get("path") is not None)
+        given = base if isinstance(base, dict) else {}
+        trained = any(given.get(name) is not None for name in ("version", "path", "hub"))
         return {"train_on_data": not trained}
     if isinstance(asked, dict) and asked.get("path") is not None:
         return asked | {"path": str(allowed_folder(asked["path"], holds="tokenizer.json"))}

@@ -23,6 +23,8 @@ class RoutingConfig(AppConfig):
 
         renewal.register(renew)
         registry.register("routing.round", _round)
+        registry.register("routing.generate", _generate, queue="gpu")
+        registry.register("routing.measure", _measure, queue="gpu")
         registry.register("routing.frontier", _frontier)
         registry.register("routing.replay", _replay)
         registry.register("routing.live", _live)
@@ -39,6 +41,18 @@ def _round(context: JobContext) -> dict[str, Any]:
     from routing.rounds.loop import run_round
 
     return run_round(context)
+
+
+def _generate(context: JobContext) -> dict[str, Any]:
+    from routing.online.generating import run_generate
+
+    return run_generate(context)
+
+
+def _measure(context: JobContext) -> dict[str, Any]:
+    from routing.online.measuring import run_measure
+
+    return run_measure(context)
 
 
 def _frontier(context: JobContext) -> dict[str, Any]:

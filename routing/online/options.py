@@ -57,7 +57,7 @@ PRESETS: dict[str, Preset] = {
             "best-worst",
             "sft",
         ),
-        Preset("people", "People compare two drawn answers", "2203.02155", "people", "random", "dpo"),
+        Preset("people", "People compare two answers", "2203.02155", "people", "random", "dpo"),
     )
 }
 

@@ -48,7 +48,7 @@ def informative(rewards: Floats, show: int) -> list[int]:
 
 
 def diverse(rewards: Floats, similarity: Floats, show: int) -> list[int]:
-    """The best first, then greedily what is good and unlike what is chosen: maximal marginal relevance.
+    """Greedily what is good and unlike what is chosen (maximal marginal relevance).
 
     The score of a candidate is its reward on a scale of mean 0 and deviation 1, less its largest
     similarity to what is chosen already.

@@ -10,7 +10,7 @@ from accounts.models import Project
 from core.exceptions import NotFound
 
 from .models import Round
-from .titles import TITLES
+from .titles import titles_of
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def stages_of(row: Round) -> list[StageView]:
     """Every stage in order with its state and outcome."""
     views: list[StageView] = []
     current = False
-    for name, title in TITLES.items():
+    for name, title in titles_of(row.kind).items():
         outcome = row.stages.get(name)
         if outcome is not None:
             views.append(StageView(name, title, "done", outcome))

@@ -10,11 +10,12 @@ from django.utils.translation import gettext as _
 from accounts.models import Project, User
 from annotation.queue.models import Slot, SlotState
 from audit.services import record
-from core.exceptions import Conflict
+from core.exceptions import Conflict, InvalidInput
 from jobs import services as jobs
 from jobs.models import Job, State
+from routing.online.options import online_options
 
-from .models import Round
+from .models import Round, RoundKind
 from .options import options_from
 
 JOB_KIND = "routing.round"
@@ -22,19 +23,29 @@ JOB_KIND = "routing.round"
 
 @transaction.atomic
 def start_round(
-    *, project: Project, options: dict[str, Any], created_by: User | None = None
+    *,
+    project: Project,
+    options: dict[str, Any],
+    created_by: User | None = None,
+    kind: str = RoundKind.MIXTURE,
 ) -> Round:
-    """Write the next round and queue its job.
+    """Write the next round and queue its job; `kind` says which options it has.
 
     Raises:
         InvalidInput: an option is unknown or out of range.
         Conflict: a round of this project is still running.
     """
-    checked = options_from(options)
+    if kind not in RoundKind.values:
+        raise InvalidInput(f"There is no kind of round {kind!r}: {', '.join(RoundKind.values)}.")
+    checked = online_options(options) if kind == RoundKind.ONLINE else options_from(options)
     Project.objects.select_for_update().get(pk=project.pk)
     last = Round.objects.filter(project=project).aggregate(last=Max("number"))["last"] or 0
     row = Round.objects.create(
-        project=project, number=last + 1, options=checked.as_dict(), created_by=created_by
+        project=project,
+        number=last + 1,
+        kind=kind,
+        options=checked.as_dict(),
+        created_by=created_by,
     )
     _submit(row, created_by)
     record(action="round.started", actor=created_by, project=project, target=f"round:{row.number}")
@@ -90,6 +101,6 @@ def finish_stage(*, row: Round, stage: str, outcome: dict[str, Any]) -> None:
 
 
 def finish_round(*, row: Round) -> None:
-    """The comparison becomes the round's summary: from now on the round is finished."""
-    row.summary = row.stages["compare"]
+    """What was measured becomes the round's summary: from now on the round is finished."""
+    row.summary = row.stages["evaluate" if row.kind == RoundKind.ONLINE else "compare"]
     row.save(update_fields=["summary"])

@@ -30,14 +30,14 @@ class Samples:
     """Fixed prompts with what the reference says after them.
 
     Attributes:
-        texts: the prompts' last messages, for the reader.
+        messages: the prompts' conversations.
         earlier: greedy continuations by the reference; kept on disk for resumed runs.
     """
 
     config: FitConfig
     tokenizer: Any
     prompts: list[list[int]]
-    texts: list[str]
+    messages: list[tuple[Message, ...]]
     path: Path
     earlier: list[str]
 
@@ -52,7 +52,7 @@ class Samples:
             config=config,
             tokenizer=tokenizer,
             prompts=[encoder.prompt_ids(m) for m in messages],
-            texts=[m[-1]["content"] for m in messages],
+            messages=messages,
             path=workdir / "samples_before.json",
             earlier=[],
         )
@@ -103,11 +103,14 @@ def compare_samples(
     assert isinstance(reference, PolicyScorer)
     later = samples.greedy(policy.model)
     drawn = samples.drawn(policy.model)
-    texts = zip(samples.texts, samples.earlier, later, strict=True)
+    texts = zip(samples.messages, samples.earlier, later, strict=True)
     divergence = kl_to_reference(policy, reference, drawn) if drawn else []
     lengths = [len(group.completions[0]) for group in drawn]
     return {
-        "samples": [{"prompt": p, "before": b, "after": a} for p, b, a in texts],
+        "samples": [
+            {"prompt": m[-1]["content"], "messages": list(m), "before": b, "after": a}
+            for m, b, a in texts
+        ],
         "kl_to_reference": sum(divergence) / max(len(divergence), 1),
         "kl_draws": len(divergence),
         "tokens_drawn": sum(lengths) / max(len(lengths), 1),

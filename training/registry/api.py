@@ -76,6 +76,11 @@ class EvaluationInput(serializers.Serializer[Any]):
     )
     file = serializers.FileField(required=False, help_text="A benchmark's file.")
     snapshot = serializers.IntegerField(required=False, help_text="Its test rows are evaluated.")
+    reward = serializers.IntegerField(
+        required=False, help_text="For best of n: the reward model's version id."
+    )
+    draws = serializers.IntegerField(required=False, help_text="For best of n: draws a prompt.")
+    prompts = serializers.IntegerField(required=False, help_text="For best of n: how many prompts.")
 
 
 class ProbeInput(serializers.Serializer[Any]):

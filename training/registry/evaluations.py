@@ -24,7 +24,7 @@ from training.fit.paired import difference, kept_outcomes
 from training.runs.commands import run_command
 from training.runs.models import RunKind
 
-from . import folders, probes
+from . import folders, policies, probes
 from .gating import SAFETY, check_gate
 from .models import Evaluation, ModelVersion, Probe
 from .scale import scale_on
@@ -32,6 +32,7 @@ from .selectors import production
 
 KIND = "training.evaluate"
 PROBE = "probe"
+BEST_OF_N = "best of n"
 SUFFIXES = (".parquet", ".jsonl", ".json")
 MOST_BYTES = 256 * 2**20
 
@@ -42,10 +43,13 @@ def start_evaluation(
 ) -> Evaluation:
     """Submit an evaluation of a version.
 
-    `name` is a benchmark (of `BENCHMARKS`, reward models only) with the source {"path": a file or
-    folder below MODEL_ROOTS} or {"file": what `keep_benchmark` gave}; "probe", compared with the
-    version in production, with no source; or "safety" or a name of one's own with {"snapshot":
-    id}, whose test rows are evaluated.
+    `name` and `source` go together:
+
+    - a benchmark (of `BENCHMARKS`, reward models only): {"path": a file or folder below
+      MODEL_ROOTS}, or {"file": what `keep_benchmark` gave};
+    - "probe", compared with the version in production: nothing;
+    - "best of n": as `policies.check_source` says;
+    - "safety", or a name of one's own: {"snapshot": id}, whose test rows are evaluated.
 
     Raises:
         InvalidInput: the source does not fit the name, or is not there.
@@ -79,11 +83,12 @@ def _checked(version: ModelVersion, name: str, source: dict[str, Any]) -> dict[s
             raise InvalidInput(_("Benchmarks are for reward models: evaluate one of those."))
         path = benchmark_path(source)
         return dict(source) | {"benchmark": name, "name": path.name}
-    if name == PROBE:
+    if name in (PROBE, BEST_OF_N):
+        wanted = policies.check_source(version, source) if name == BEST_OF_N else {}
         probe = probes.ensure_probe(version.run.snapshot, version.kind)
         if probe is None:
             raise InvalidInput(_("The snapshot of this version has no test rows to probe with."))
-        return {"probe": probe.pk}
+        return wanted | {"probe": probe.pk}
     found = Snapshot.objects.filter(project=version.project, pk=source.get("snapshot")).first()
     if not name or found is None:
         raise InvalidInput(
@@ -166,6 +171,9 @@ def evaluate(ctx: JobContext) -> dict[str, Any]:
     )
     if row.name == PROBE:
         figures = compare(ctx, row.version, Probe.objects.get(pk=row.source["probe"]))
+    elif row.name == BEST_OF_N:
+        rows = probes.rows_of(Probe.objects.get(pk=row.source["probe"]))
+        figures = policies.best_of_n(ctx, row.version, row.source, rows)
     elif "benchmark" in row.source:
         path = benchmark_path(row.source)
         figures = _figures(ctx, row.version, path, row.name, benchmark=row.source["benchmark"])

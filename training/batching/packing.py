@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from training.batching.blocks import Blocks, Span, blocks_of
 from training.batching.tokenise import TokenGroup
 
 PROMPT = 0
@@ -31,6 +32,7 @@ class Packed:
         lengths: (C,) completion tokens.
         shared: whether rows need `attention_mask`; a plain row is one sequence with padding on
             the right, which the model's own mask handles.
+        blocks: prompts and answers of one row that holds everything, from `pack_blocks`.
     """
 
     input_ids: Tensor
@@ -43,6 +45,7 @@ class Packed:
     last: Tensor
     lengths: Tensor
     shared: bool
+    blocks: Blocks | None = None
 
     @property
     def padding_mask(self) -> Tensor:
@@ -51,9 +54,10 @@ class Packed:
 
     def to(self, device: torch.device | str) -> Packed:
         """The same rows on another device."""
-        names = [name for name in self.__slots__ if name != "shared"]
+        names = [name for name in self.__slots__ if name not in ("shared", "blocks")]
         moved = {name: getattr(self, name).to(device) for name in names}
-        return Packed(**moved, shared=self.shared)
+        blocks = None if self.blocks is None else self.blocks.to(device)
+        return Packed(**moved, shared=self.shared, blocks=blocks)
 
 
 class _Row:
@@ -86,12 +90,15 @@ class _Place:
     tokens: Sequence[int]
 
 
-def pack_shared(groups: Sequence[TokenGroup], row_tokens: int | None = None) -> Packed:
+def pack_shared(
+    groups: Sequence[TokenGroup], row_tokens: int | None = None, multiple: int = 1
+) -> Packed:
     """Pack whole groups into rows, each prompt once.
 
     Args:
         row_tokens: row capacity; by default the longest group, which keeps the quadratic cost of
             a dense mask low. Kernels that skip masked blocks may take one long row.
+        multiple: rows are padded to a multiple of this.
     """
     sizes = [group.shared_tokens for group in groups]
     capacity = max(row_tokens or 0, *sizes)
@@ -101,7 +108,19 @@ def pack_shared(groups: Sequence[TokenGroup], row_tokens: int | None = None) -> 
         index = _first_fit(rows, sizes[number], capacity)
         places[number] = _place_shared(rows[index], index, groups[number])
     ordered = [place for number in range(len(groups)) for place in places[number]]
-    return _tensors(rows, ordered, shared=True)
+    return _tensors(rows, ordered, shared=True, multiple=multiple)
+
+
+def pack_blocks(groups: Sequence[TokenGroup]) -> Packed:
+    """One row of all groups, in their order, with the blocks of its attention."""
+    row, places, spans = _Row(), [], []
+    for group in groups:
+        first = len(row.tokens)
+        found = _place_shared(row, 0, group)
+        answers = tuple((place.start, len(place.tokens)) for place in found)
+        spans.append(Span((first, len(group.prompt)), answers))
+        places += found
+    return replace(_tensors([row], places, shared=True), blocks=blocks_of(spans))
 
 
 def _first_fit(rows: list[_Row], size: int, capacity: int) -> int:
@@ -137,8 +156,10 @@ def pack_plain(groups: Sequence[TokenGroup]) -> Packed:
     return _tensors(rows, places, shared=False)
 
 
-def _tensors(rows: Sequence[_Row], places: Sequence[_Place], *, shared: bool) -> Packed:
-    width = max(len(row.tokens) for row in rows)
+def _tensors(
+    rows: Sequence[_Row], places: Sequence[_Place], *, shared: bool, multiple: int = 1
+) -> Packed:
+    width = -(-max(len(row.tokens) for row in rows) // multiple) * multiple
 
     def grid(name: str, fill: int) -> Tensor:
         lists = [getattr(row, name) for row in rows]

@@ -9,11 +9,22 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from training.batching.packing import Packed, additive, allowed, pack_plain, pack_shared
+from training.batching.flex import MULTIPLE, block_mask
+from training.batching.packing import (
+    Packed,
+    additive,
+    allowed,
+    pack_blocks,
+    pack_plain,
+    pack_shared,
+)
 from training.batching.tokenise import TokenGroup
 from training.errors import RefusalError
+from training.fit.attention import BLOCKS
 
 Layout = Literal["shared", "plain"]
+Attention = Literal["flex", "blocks", "dense"]
+IMPLEMENTATIONS = {"flex": "flex_attention", "blocks": BLOCKS}
 Precision = Literal["fp32", "bf16"]
 
 
@@ -22,17 +33,32 @@ class Backbone:
     """A causal backbone that reads packed rows.
 
     Attributes:
-        layout: "shared" packs each prompt once under a dense mask, "plain" repeats the prompt
-            in padded rows under the model's own mask.
+        layout: "shared" packs each prompt once, "plain" repeats the prompt in padded rows under
+            the model's own mask.
+        attention: how the shared layout keeps groups and answers apart: by FlexAttention's kernel
+            on a GPU ("flex"), in "blocks", see `training.fit.attention`, or under a "dense" mask,
+            which any model can take.
     """
 
     model: Any
     layout: Layout = "shared"
     precision: Precision = "fp32"
+    attention: Attention = "dense"
+
+    def __post_init__(self) -> None:
+        if self.layout == "shared" and self.attention != "dense":
+            self.model.set_attn_implementation(IMPLEMENTATIONS[self.attention])
 
     def pack(self, groups: Sequence[TokenGroup]) -> Packed:
         """Rows on the model's device."""
-        packed = pack_shared(groups) if self.layout == "shared" else pack_plain(groups)
+        if self.layout == "plain":
+            packed = pack_plain(groups)
+        elif self.attention == "blocks":
+            packed = pack_blocks(groups)
+        elif self.attention == "flex":
+            packed = pack_shared(groups, sum(g.shared_tokens for g in groups), MULTIPLE)
+        else:
+            packed = pack_shared(groups)
         return packed.to(self.model.device)
 
     def cost(self, group: TokenGroup) -> int:
@@ -43,31 +69,37 @@ class Backbone:
 
     def hidden(self, packed: Packed) -> Tensor:
         """Last hidden states, flat: (B * L, H)."""
-        mask = self._mask(packed) if packed.shared else packed.padding_mask
+        more: dict[str, Any] = {}
+        if packed.blocks is not None:
+            # Four dimensions keep transformers from making a mask; the blocks have their own.
+            mask: Any = torch.zeros(1, 1, 1, 1, device=self.model.device)
+            more["blocks"] = packed.blocks
+        else:
+            mask = self._mask(packed) if packed.shared else packed.padding_mask
         with autocast(self.model.device, self.precision):
             output = self.model.base_model(
                 input_ids=packed.input_ids,
                 attention_mask=mask,
                 position_ids=packed.positions,
                 use_cache=False,
+                **more,
             )
         states: Tensor = output.last_hidden_state
         return states.flatten(0, 1)
 
-    def _mask(self, packed: Packed) -> Tensor | dict[str, Tensor]:
-        """A 4-D mask, which transformers takes as it is, or one for each kind of layer.
+    def _mask(self, packed: Packed) -> Any:
+        """A mask that transformers takes as it is, or one for each kind of layer.
 
         Raises:
             RefusalError: a kind of layer for which no mask expresses the shared layout.
         """
         settings = self.model.config.get_text_config()
-        dtype = torch.bfloat16 if self.precision == "bf16" else self.model.dtype
         window = getattr(settings, "sliding_window", None)
         kinds = set(getattr(settings, "layer_types", None) or ())
         if not kinds:
-            return additive(allowed(packed, window), dtype)
+            return self._one_mask(packed, window)
         if kinds == {"full_attention"}:
-            return additive(allowed(packed), dtype)
+            return self._one_mask(packed, None)
         if not kinds <= {"full_attention", "sliding_attention"}:
             names = ", ".join(sorted(kinds))
             raise RefusalError(
@@ -75,9 +107,15 @@ class Backbone:
                 'Set `layout` to "plain".',
             )
         return {
-            "full_attention": additive(allowed(packed), dtype),
-            "sliding_attention": additive(allowed(packed, window), dtype),
+            "full_attention": self._one_mask(packed, None),
+            "sliding_attention": self._one_mask(packed, window),
         }
+
+    def _one_mask(self, packed: Packed, window: int | None) -> Any:
+        if self.attention == "flex":
+            return block_mask(packed, window)
+        dtype = torch.bfloat16 if self.precision == "bf16" else self.model.dtype
+        return additive(allowed(packed, window), dtype)
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from training.batching.tokenise import TokenGroup
 from training.errors import RefusalError
-from training.fit.backbone import Backbone, Precision
+from training.fit.backbone import IMPLEMENTATIONS, Attention, Backbone, Precision
 from training.fit.policy_scorer import PolicyScorer
 from training.fit.reward_scorer import CausalRewardScorer, EncoderRewardScorer, is_causal
 from training.objectives.core import Signals
@@ -41,30 +41,53 @@ def make_scorer(
         typed = getattr(model.config, "type_vocab_size", 0) > 1
         return EncoderRewardScorer(model, tokenizer.pad_token_id or 0, typed, precision)
     wrap = PolicyScorer if kind == "policy" else CausalRewardScorer
-    scorer = wrap(Backbone(model, "plain" if layout == "plain" else "shared", precision))
-    if layout == "auto" and not shared_is_exact(model, kind, len(tokenizer)):
-        scorer.backbone.layout = "plain"
-    return scorer
+    if layout == "plain":
+        return wrap(Backbone(model, "plain", precision))
+    for attention in _attentions(model):
+        if shared_is_exact(model, kind, len(tokenizer), attention):
+            return wrap(Backbone(model, "shared", precision, attention))
+    return wrap(Backbone(model, "plain" if layout == "auto" else "shared", precision))
+
+
+def _attentions(model: Any) -> list[Attention]:
+    """Ways to the shared layout, the fastest first."""
+    own = model.config._attn_implementation
+    found: list[Attention] = ["dense"]
+    if own in ("sdpa", *IMPLEMENTATIONS.values()):
+        found.insert(0, "blocks")
+    if model.device.type == "cuda" and getattr(model, "_supports_flex_attn", False):
+        found.insert(0, "flex")
+    return found
 
 
 @torch.no_grad()
-def shared_is_exact(model: Any, kind: str, vocabulary: int) -> bool:
-    """Whether packed, prefix-shared rows give what the model itself says of plain rows."""
+def shared_is_exact(model: Any, kind: str, vocabulary: int, attention: Attention = "dense") -> bool:
+    """Whether packed, prefix-shared rows give what the model itself says of plain rows.
+
+    The model keeps the implementation of attention that was found exact, else its own.
+    """
     groups = _probe_groups(vocabulary, model.config.pad_token_id)
-    training = model.training
+    training, own = model.training, model.config._attn_implementation
+    wrap = PolicyScorer if kind == "policy" else CausalRewardScorer
     model.eval()
+    exact = False
     try:
-        scorer = (PolicyScorer if kind == "policy" else CausalRewardScorer)(Backbone(model))
-        ours = scorer.signals(groups)
         theirs = torch.tensor([_plain_signal(model, kind, ids, n) for ids, n in _flat(groups)])
+        scorer = wrap(Backbone(model, attention=attention))
+        if isinstance(scorer, PolicyScorer):
+            found = scorer.signals(groups).logp
+        else:
+            found = scorer.outputs(groups)[:, 0]
+        assert found is not None
+        difference = (found.double().cpu() - theirs.double()).abs().max()
+        exact = bool(difference < PROBE_TOLERANCE * max(1.0, float(theirs.abs().max())))
     except (RefusalError, RuntimeError, TypeError, ValueError, AttributeError):
-        return False
+        exact = False
     finally:
         model.train(training)
-    found = ours.logp if kind == "policy" else ours.reward
-    assert found is not None
-    difference = (found.double().cpu() - theirs.double()).abs().max()
-    return bool(difference < PROBE_TOLERANCE * max(1.0, float(theirs.abs().max())))
+        if not exact and model.config._attn_implementation != own:
+            model.set_attn_implementation(own)
+    return exact
 
 
 def _probe_groups(vocabulary: int, pad: int | None) -> list[TokenGroup]:

@@ -1,0 +1,113 @@
+"""Attention of prefix-shared tokens in two dense pieces: prompts, and answers over prompts.
+
+One row of all groups has no padding for the linear layers. Attention alone needs rectangles: the
+prompts of all groups attend to themselves, the answers of all groups to their prompt and to
+themselves. Nothing is computed between groups or between answers, which a dense mask over packed
+rows computes and throws away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a prompt and its answers lie among the tokens, as (first, count)."""
+
+    prompt: tuple[int, int]
+    answers: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """G prompts of up to P tokens and C answers of up to R tokens among N tokens of one row.
+
+    Attributes:
+        spread: (G * P + C * R,) token at each cell of the two rectangles, 0 on padding.
+        real: (G * P + C * R, 1) whether the cell is a token.
+        gather: (N,) cell of each token.
+        prompt_of: (C,) prompt of each answer.
+        prompt_tokens: (G,) tokens of each prompt.
+        shape: G, P, C, R.
+    """
+
+    spread: Tensor
+    real: Tensor
+    gather: Tensor
+    prompt_of: Tensor
+    prompt_tokens: Tensor
+    shape: tuple[int, int, int, int]
+    _masks: dict[tuple[str, int | None, torch.dtype], Tensor] = field(default_factory=dict)
+
+    def to(self, device: torch.device | str) -> Blocks:
+        """The same on another device."""
+        names = ("spread", "real", "gather", "prompt_of", "prompt_tokens")
+        return Blocks(*(getattr(self, name).to(device) for name in names), self.shape)
+
+    def prompt_mask(self, window: int | None, dtype: torch.dtype) -> Tensor | None:
+        """(1, 1, P, P) additive mask of the prompts; None where causality says it all."""
+        prompt = self.shape[1]
+        if window is None or window >= prompt:
+            return None
+        places = torch.arange(prompt, device=self.gather.device)
+        distance = places[:, None] - places[None, :]
+        seen = (distance >= 0) & (distance < window)
+        return self._mask("prompt", window, dtype, seen[None, None])
+
+    def answer_mask(self, window: int | None, dtype: torch.dtype) -> Tensor:
+        """(C, 1, R, P + R) additive mask: an answer's tokens over its prompt and itself.
+
+        Cells of padding are asked for nothing; they see at least themselves, so that no row of
+        the softmax is empty.
+        """
+        key = ("answer", window, dtype)
+        if key in self._masks:
+            return self._masks[key]
+        _, prompt, _, answer = self.shape
+        device = self.gather.device
+        tokens = self.prompt_tokens[self.prompt_of][:, None, None]
+        queries = tokens + torch.arange(answer, device=device)[None, :, None]
+        on_prompt = torch.arange(prompt, device=device)[None, None, :]
+        on_answer = tokens + torch.arange(answer, device=device)[None, None, :]
+        seen_prompt = (on_prompt < tokens) & (queries >= on_prompt)
+        seen_answer = queries >= on_answer
+        if window is not None:
+            seen_prompt = seen_prompt & (queries - on_prompt < window)
+            seen_answer = seen_answer & (queries - on_answer < window)
+        return self._mask(*key, torch.cat([seen_prompt, seen_answer], dim=2)[:, None])
+
+    def _mask(self, what: str, window: int | None, dtype: torch.dtype, seen: Tensor) -> Tensor:
+        mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
+        self._masks[what, window, dtype] = mask.masked_fill_(~seen, torch.finfo(dtype).min)
+        return self._masks[what, window, dtype]
+
+
+def blocks_of(spans: Sequence[Span]) -> Blocks:
+    """The rectangles of groups that lie in one row and cover it."""
+    prompts = [span.prompt for span in spans]
+    answers = [answer for span in spans for answer in span.answers]
+    cells = []
+    for pieces in (prompts, answers):
+        width = max(count for _, count in pieces)
+        starts = torch.tensor([start for start, _ in pieces])
+        counts = torch.tensor([count for _, count in pieces])
+        inside = torch.arange(width)[None, :]
+        cells.append(torch.where(inside < counts[:, None], starts[:, None] + inside, -1))
+    spread = torch.cat([part.flatten() for part in cells])
+    places = (spread >= 0).nonzero()[:, 0]
+    gather = torch.empty(len(places), dtype=torch.long)
+    gather[spread[places]] = places
+    owners = [number for number, span in enumerate(spans) for _ in span.answers]
+    return Blocks(
+        spread=spread.clamp(min=0),
+        real=(spread >= 0)[:, None],
+        gather=gather,
+        prompt_of=torch.tensor(owners),
+        prompt_tokens=torch.tensor([count for _, count in prompts]),
+        shape=(*cells[0].shape, *cells[1].shape),
+    )

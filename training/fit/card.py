@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from training.fit.card_text import card_text
 from training.fit.files import finite, replace_folder
+
+# In the front matter of a card of Hugging Face, or of one of ours.
+LICENCE = re.compile(r'^license:\s*"?([\w.+-]+)"?\s*$', re.MULTILINE)
+CARDS = ("README.md", "model_card.md")
 
 
 def save_result(
@@ -18,6 +24,7 @@ def save_result(
     config: dict[str, Any],
     hashes: dict[str, str],
     values: dict[str, Any],
+    licence: str = "",
 ) -> None:
     """Write `target` whole; it loads with plain `from_pretrained` of transformers.
 
@@ -25,16 +32,29 @@ def save_result(
         write_model: puts the weights into a folder.
         hashes: sha256 of the data files by split.
         values: figures of the run.
+        licence: of the base model, see `licence_of`.
     """
     card = {"config": _portable(config), "data_sha256": hashes, "metrics": values}
+    text = card_text(config, hashes, values, licence)
 
     def write(folder: Path) -> None:
         write_model(folder)
         tokenizer.save_pretrained(folder)
         (folder / "card.json").write_text(json.dumps(finite(card), indent=1, ensure_ascii=False))
-        (folder / "model_card.md").write_text(_card_text(config, hashes, values))
+        (folder / "model_card.md").write_text(text)
 
     replace_folder(target, write)
+
+
+def licence_of(folder: Path | None) -> str:
+    """The licence that the card in a model folder states; "" where none does."""
+    for name in CARDS if folder is not None else ():
+        assert folder is not None
+        path = folder / name
+        found = LICENCE.search(path.read_text(errors="replace")) if path.is_file() else None
+        if found and found.group(1) != "unknown":
+            return found.group(1)
+    return ""
 
 
 def _portable(config: dict[str, Any]) -> dict[str, Any]:
@@ -47,53 +67,6 @@ def _portable(config: dict[str, Any]) -> dict[str, Any]:
         "data": {split: name(path) for split, path in config["data"].items()},
         "base": config["base"] | {"path": name(config["base"]["path"])},
         "tokenizer": config["tokenizer"] | {"path": name(config["tokenizer"]["path"])},
+        "reference": [each | {"path": name(each["path"])} for each in config["reference"]],
         "reference_cache": name(config["reference_cache"]),
     }
-
-
-def _card_text(config: dict[str, Any], hashes: dict[str, str], values: dict[str, Any]) -> str:
-    kind = "Reward model" if config["kind"] == "reward" else "Policy"
-    lines = [
-        f"# {kind} trained with the objective {config['preset']}",
-        "",
-        f"Base: {_base_text(config['base'])}. Steps: {values['steps']}"
-        f" (weights of step {values['selected_step']}).",
-        "",
-        *_origin_lines(config["notes"]),
-        "| Data | sha256 |",
-        "|---|---|",
-        *[f"| {split} | `{value}` |" for split, value in hashes.items()],
-        "",
-        *_accuracy_lines(values.get("eval")),
-        "The configuration and all figures are in `card.json`.",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _origin_lines(notes: dict[str, Any]) -> list[str]:
-    """The snapshot behind the data files, where the run came from one."""
-    if "snapshot" not in notes:
-        return []
-    lines = [f"Snapshot `{notes['snapshot']}` of the project {notes['project']}."]
-    if share := notes.get("simulated_share"):
-        lines.append(f"Simulated labels, given by no person, stand behind {share:.0%} of its rows.")
-    return [*lines, ""]
-
-
-def _base_text(base: dict[str, Any]) -> str:
-    scratch = base["scratch"]
-    if scratch is None:
-        return f"the model folder {Path(base['path']).name}"
-    return f"random weights ({scratch['architecture']}, {scratch['layers']} layers)"
-
-
-def _accuracy_lines(held_out: dict[str, Any] | None) -> list[str]:
-    if not held_out or not held_out["pairs"]:
-        return ["There was no held-out data.", ""]
-    low, high = held_out["accuracy_interval"]
-    return [
-        f"Held-out accuracy {held_out['accuracy']:.3f} (95 % interval {low:.3f} to {high:.3f},"
-        f" {held_out['pairs']} pairs of {held_out['prompts']} prompts);"
-        f" choosing the longer completion: {held_out['longer_baseline']:.3f}.",
-        "",
-    ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from training.fit.card import save_result
+from training.fit.card import licence_of, save_result
 from training.fit.checkpoint import load_weights
 from training.fit.files import write_json
 from training.fit.head_report import head_report
 from training.fit.heads import attached
+from training.fit.hub import base_folder
 from training.fit.job import Job
 from training.fit.metrics import Outcome, by_source, by_tag, report
 from training.fit.references import reference_model
@@ -93,6 +94,7 @@ def _written(job: Job, values: dict[str, Any]) -> dict[str, Any]:
         config=dataclasses.asdict(job.config),
         hashes=job.hashes,
         values=values,
+        licence=licence_of(base_folder(job.config.base)),
     )
     write_json(job.workdir / "history.json", job.state.history)
     return values

@@ -9,6 +9,7 @@ from accounts.models import Project
 from annotation.datasets.models import Snapshot
 from core.exceptions import NotFound
 from jobs.models import Job
+from training.fit.card_text import scale_text, without_front_matter
 from training.runs.config import COUNTED
 from training.runs.models import Run
 
@@ -72,5 +73,6 @@ def lineage(version: ModelVersion) -> Lineage:
 
 
 def card_of(version: ModelVersion) -> str:
-    """The model card in Markdown; empty where its file is gone."""
-    return text_of(version, "model_card.md")
+    """The model card in Markdown, with the scale it has by now; empty where its file is gone."""
+    text = without_front_matter(text_of(version, "model_card.md"))
+    return f"{text}\n{scale_text(version.scale)}\n" if text and version.scale else text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ class Theirs:
 
 
 @pytest.fixture(scope="module")
-def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theirs]:
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Theirs:
     pytest.importorskip("trl")
     from datasets import Dataset
     from trl import DPOConfig, DPOTrainer
@@ -48,7 +47,7 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theirs]:
         processing_class=tokenizer(),
     )
     trainer.model.eval()
-    yield Theirs(trainer, trainer.data_collator(list(trainer.train_dataset)))
+    return Theirs(trainer, trainer.data_collator(list(trainer.train_dataset)))
 
 
 CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
@@ -115,19 +114,24 @@ def test_pairs_with_a_reference(
     assert found == pytest.approx(theirs.loss(), rel=1e-5, abs=1e-5)
 
 
-@pytest.mark.parametrize("row", range(len(PAIRS)))
 @pytest.mark.parametrize(
-    ("name", "options", "types", "weights"),
-    [("sft", {}, ["sft"], [1.0]), ("rpo_sft", {"nll_weight": 0.3}, ["sigmoid", "sft"], [1.0, 0.3])],
+    ("name", "options", "settings"),
+    [
+        ("sft", {}, {"loss_types": ["sft"]}),
+        (
+            "rpo_sft",
+            {"nll_weight": 0.3},
+            {"loss_types": ["sigmoid", "sft"], "loss_weights": [1.0, 0.3]},
+        ),
+    ],
 )
 def test_likelihood_term(
-    theirs: Theirs, name: str, options: dict[str, Any], types: list[str], weights: Any, row: int
+    theirs: Theirs, name: str, options: dict[str, Any], settings: dict[str, Any]
 ) -> None:
     """Row by row: TRL takes the mean over the tokens of a batch, we over those of a completion."""
-    settings = PLAIN | {"loss_types": types, "loss_weights": weights}
-    for setting, value in settings.items():
+    for setting, value in (PLAIN | settings).items():
         setattr(theirs.trainer, setting, value)
     rows = sides(theirs.batch, "input_ids", "attention_mask", "completion_mask")
-    groups = grouped(rows, 2, FIRST)[row : row + 1]
-    found = ours(theirs.trainer.model, theirs.trainer.ref_model, groups, name, options)
-    assert found == pytest.approx(theirs.loss(slice(row, row + 1)), rel=1e-5)
+    for row, group in enumerate(grouped(rows, 2, FIRST)):
+        found = ours(theirs.trainer.model, theirs.trainer.ref_model, [group], name, options)
+        assert found == pytest.approx(theirs.loss(slice(row, row + 1)), rel=1e-5)

@@ -83,17 +83,6 @@ def gap_temperature(score: Tensor, relevance: Sequence[float]) -> Tensor:
     return loss
 
 
-def set_contrast(score: Tensor, relevance: Sequence[float], deviation: float) -> Tensor:
-    """-log of the share of completions above the mean relevance (2412.04628).
-
-    Every completion counts as exp(s + deviation * |relevance - mean|).
-    """
-    score, relevance = _ranked(score, relevance)
-    psi = score.new_tensor(relevance)
-    weighted = score + deviation * (psi - psi.mean()).abs()
-    return torch.logsumexp(weighted, 0) - torch.logsumexp(weighted[psi > psi.mean()], 0)
-
-
 def softmax_targets(score: Tensor, relevance: Sequence[float], temperature: float) -> Tensor:
     """Cross-entropy of softmax(s) to softmax(relevance / temperature) (2402.05369, InfoNCA)."""
     score, relevance = _ranked(score, relevance)
@@ -119,7 +108,6 @@ LISTS: Mapping[str, ListLink] = {
     "plackett_luce": lambda s, r, _: plackett_luce(s, r),
     "lambda": lambda s, r, _: lambda_loss(s, r),
     "gap_temperature": lambda s, r, _: gap_temperature(s, r),
-    "set_contrast": lambda s, r, o: set_contrast(s, r, o.deviation),
     "softmax": lambda s, r, o: softmax_targets(s, r, o.temperature),
     "softmax_nca": lambda s, r, o: softmax_nca(s, r, o.temperature),
 }

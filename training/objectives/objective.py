@@ -54,7 +54,6 @@ LIST_LINKS = (
     "plackett_luce",
     "lambda",
     "gap_temperature",
-    "set_contrast",
     "softmax",
     "softmax_nca",
 )
@@ -103,7 +102,6 @@ class Objective:
         temperature: of the link: tau of "discopop", alpha of the soft targets of "softmax", of
             rewards in "reward_weighted" likelihood.
         focus: gamma in p^gamma of the link "focal".
-        deviation: factor of a completion's distance from the mean relevance in "set_contrast".
         desirable_weight, undesirable_weight: weights of the two kinds of single completions.
         attribute_weights: weights of the other aims' ratings, beside this aim's `aim_weight`.
         aim_weight: weight of the aim that the labels are about (2310.03708).
@@ -151,7 +149,6 @@ class Objective:
     exo_smoothing: float = 1e-3
     temperature: float = 1.0
     focus: float = 0.05
-    deviation: float = 0.0
     desirable_weight: float = 1.0
     undesirable_weight: float = 1.0
     attribute_weights: Mapping[str, float] = field(default_factory=dict)

@@ -237,13 +237,6 @@ _ALL = (
         "focus", "Exponent of the weight of right rankings.", lambda o: o.link == "focal", 0, 10
     ),
     _number(
-        "deviation",
-        "Weight of a completion's distance from the mean relevance.",
-        lambda o: o.link == "set_contrast",
-        0,
-        1e2,
-    ),
-    _number(
         "desirable_weight",
         "Weight of wanted completions.",
         lambda o: o.link in SINGLE_LINKS[:3],

@@ -39,7 +39,7 @@ def _plain(signals: Signals, objective: Objective, *, with_kl: bool = True) -> T
         value = value + objective.kl_weight * _sequential_kl(signals)
     if objective.link not in UNSCALED_LINKS:
         value = objective.beta * value
-    return value + objective.length_bonus * signals.tokens if objective.length_bonus else value
+    return value + objective.length_bonus * signals.tokens.to(value.dtype)
 
 
 def _unscaled(signals: Signals, objective: Objective) -> Tensor:

@@ -46,13 +46,6 @@ LISTS = (
         about="Mean log-probabilities in the order of the ranking; with likelihood.",
     ),
     _list(
-        "mpo_2412_04628",
-        "set_contrast",
-        paper="2412.04628",
-        deviation=1.0,
-        about="Completions above the mean against all, outliers weighted.",
-    ),
-    _list(
         "info_nca",
         "softmax",
         paper="2402.05369",

@@ -153,10 +153,4 @@ REFERENCED = (
         paper="2404.00530",
         about="DPO on sides that answer prompts of their own (DOVE, conditional form).",
     ),
-    _ratio(
-        "inpo",
-        "squared",
-        paper="2407.00617",
-        about="IPO on sums against a weighted mean of references: one round of Nash self-play.",
-    ),
 )

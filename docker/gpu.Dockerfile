@@ -9,7 +9,7 @@ ENV PYTHONUNBUFFERED=1 \
 
 WORKDIR /app
 COPY . .
-RUN pip install -c requirements.lock -e ".[train]" \
+RUN pip install -c requirements.lock -e ".[train,s3]" \
     && useradd --system --create-home tandem \
     && install -d -o tandem -g tandem /var/lib/tandem
 USER tandem

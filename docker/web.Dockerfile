@@ -7,7 +7,7 @@ ENV PYTHONUNBUFFERED=1 \
 
 WORKDIR /app
 COPY . .
-RUN pip install -c requirements.lock -e . \
+RUN pip install -c requirements.lock -e ".[s3]" \
     && useradd --system --create-home tandem \
     && install -d -o tandem -g tandem /var/lib/tandem
 USER tandem

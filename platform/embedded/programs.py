@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 
+from embedded.gpus import gpu_groups, worker_environment
 from embedded.owner import ROOT
 from embedded.processes import Program
 from embedded.services import Services
@@ -17,22 +18,30 @@ WORKER_GRACE_SECONDS = 5.0
 def application_programs(
     services: Services, environment: Mapping[str, str], listener: socket.socket
 ) -> list[Program]:
-    """Web on an open socket first, then a worker for short jobs, one for model jobs, one beat."""
+    """Web on an open socket first, then a worker for short jobs, one per GPU for models, one beat.
+
+    Without a GPU one worker runs models on the CPU.
+    """
     celery = ["celery", "-A", "config"]
     worker = [*celery, "worker", "--loglevel", "INFO", "--without-mingle"]
     schedule = str(services.var / "run" / "beat-schedule")
     commands: dict[str, list[str]] = {
         "web": web_command(listener.fileno()),
         "worker": [*worker, "-n", "default@%h", "-Q", "default,serve", "-c", "2"],
-        "gpu-worker": [*worker, "-n", "gpu@%h", "-Q", "gpu", "-c", "1", "--prefetch-multiplier=1"],
         "beat": [*celery, "beat", "--loglevel", "INFO", "-s", schedule, "--pidfile="],
     }
+    environments: dict[str, Mapping[str, str]] = {}
+    for number, group in enumerate(gpu_groups(environment)):
+        name = f"gpu-worker-{number}" if number else "gpu-worker"
+        node = f"gpu{number or ''}@%h"
+        commands[name] = [*worker, "-n", node, "-Q", "gpu", "-c", "1", "--prefetch-multiplier=1"]
+        environments[name] = worker_environment(environment, group)
     return [
         Program(
             name=name,
             command=[sys.executable, "-m", *command],
             owner=services.owner,
-            environment=environment,
+            environment=environments.get(name, environment),
             folder=ROOT,
             log=services.var / "log" / f"{name}.log",
             stop_signal=signal.SIGTERM,

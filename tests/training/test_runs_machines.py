@@ -1,0 +1,142 @@
+"""Two machines with folders of their own: what one published, the other goes on from."""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from pytest_django.fixtures import Settings
+
+from config.env import storage_from_url
+from core import artifacts
+from jobs.models import Job, LogLine
+from jobs.runner import run as run_job
+from tests.core.test_artifacts import endpoint
+from tests.training import test_worker_killed as killed
+from tests.training.small import OPTIONS, make_snapshot
+from tests.training.test_worker_killed import Worker, broker, ended, figures, wait_until
+from training.registry import folders
+from training.registry.models import ModelVersion
+from training.runs import services
+from training.runs.models import Run
+
+__all__ = ["broker", "endpoint"]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+STEPS = 300
+Machine = Callable[[str], Worker]
+
+
+@pytest.fixture
+def shared(endpoint: str, settings: Settings, tmp_path: Path) -> str:
+    """The address of the storage that all machines share, this one too."""
+    url = f"s3://artifacts/{tmp_path.name}?endpoint={endpoint}&region=us-east-1"
+    settings.STORAGES = settings.STORAGES | {"artifacts": storage_from_url(url)}
+    return url
+
+
+@pytest.fixture
+def machine(broker: str, shared: str, tmp_path: Path) -> Iterator[Machine]:
+    """Starts a worker with a data folder of its own."""
+    workers: list[Worker] = []
+
+    def start(name: str) -> Worker:
+        folder = tmp_path / name
+        folder.mkdir()
+        environment = killed.worker_environment
+
+        def with_storage(broker: str, var: Path) -> dict[str, str]:
+            keys = {name: os.environ[name] for name in os.environ if name.startswith("AWS_")}
+            return environment(broker, var) | {"ARTIFACTS_URL": shared} | keys
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(killed, "worker_environment", with_storage)
+            workers.append(Worker(broker, folder, len(workers)))
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        worker.kill()
+
+
+def make_run(template: Run | None = None) -> Run:
+    project = template.project if template else killed.make_project()
+    snapshot = template.snapshot if template else make_snapshot(project)
+    artifacts.publish(artifacts.local_path(snapshot.folder), snapshot.folder)
+    options = OPTIONS | {"steps": STEPS, "checkpoint_every": 20, "eval_every": STEPS // 2}
+    return services.start_run(project=project, kind="reward", snapshot=snapshot, options=options)
+
+
+def published(run: Run) -> int:
+    """Steps of the newest state in the storage."""
+    manifest = artifacts.newest(f"{run.folder}/state")
+    return manifest.order if manifest else 0
+
+
+def training_of(var: Path, job: Job) -> int:
+    """The process of the training on that machine."""
+    known = json.loads((var / "jobs" / str(job.pk) / "process.json").read_text())
+    return int(known["pid"])
+
+
+def job_of(run: Run) -> Job:
+    run.refresh_from_db()
+    assert run.job is not None
+    return run.job
+
+
+def test_a_run_killed_twice_is_finished_on_another_machine_to_the_same_figures(
+    machine: Machine, tmp_path: Path
+) -> None:
+    run = make_run()
+    first = job_of(run)
+    Job.objects.filter(pk=first.pk).update(rung_at=None)
+    chance = random.Random(os.urandom(4))
+    one = machine("one")
+    wait_until(lambda: published(run) >= 20, "the first checkpoint is published")
+    time.sleep(chance.random())
+    pid = training_of(tmp_path / "one", first)
+    one.kill()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+    reached = published(run)
+    assert reached < STEPS, "it was too fast to be killed in the middle"
+
+    two = machine("two")
+    folder = tmp_path / "two" / "artifacts" / run.folder / "checkpoints"
+    wait_until(lambda: any(folder.glob("step-*")), "the second machine has the checkpoint")
+    wait_until(lambda: published(run) > reached, "the second machine has got further")
+    time.sleep(chance.random() / 2)
+    os.killpg(training_of(tmp_path / "two", first), signal.SIGKILL)
+    wait_until(lambda: ended(first), "the job has ended")
+    assert first.state == "failed", two.log.read_text()[-2000:]
+    assert "memory ran out" in first.error
+    services.resume_run(run=run, actor=None)
+    second = job_of(run)
+    wait_until(lambda: ended(second), "the resumed job has ended")
+    assert second.error == "", two.log.read_text()[-3000:]
+    two.kill()
+    said = LogLine.objects.filter(job=first).values_list("message", flat=True)
+    assert any(line.startswith("Resuming from the checkpoint of step") for line in said)
+
+    # This process is a third machine: it opens the model, and trains the same without a pause.
+    version = ModelVersion.objects.get(run=run)
+    assert not artifacts.is_here(version.folder)
+    assert folders.text_of(version, "model_card.md").startswith("# Reward model")
+    assert (folders.local(version) / "config.json").is_file()
+    whole = make_run(run)
+    Job.objects.filter(pk=job_of(whole).pk).update(rung_at=None)
+    run_job(job_of(whole).pk, owner="test", heartbeat=False)
+    run.refresh_from_db()
+    whole.refresh_from_db()
+    assert run.report["eval"] == whole.report["eval"]
+    assert figures(run) == figures(whole)
+    steps = [step for split, step, _ in figures(run) if split == "train"]
+    assert steps == list(range(1, STEPS + 1))
+    assert str(settings.MEDIA_ROOT) not in json.dumps(run.report)

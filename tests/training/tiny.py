@@ -62,7 +62,7 @@ def bert_model(**options: Any) -> Any:
     torch.manual_seed(3)
     sizes = {k: v for k, v in SIZES.items() if k not in ("num_key_value_heads", "head_dim")}
     off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    settings = AutoConfig.for_model("bert", num_labels=1, **(sizes | off | options))
+    settings = AutoConfig.for_model("bert", **({"num_labels": 1} | sizes | off | options))
     model = AutoModelForSequenceClassification.from_config(settings)
     start_head(model)
     return model.eval()

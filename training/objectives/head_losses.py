@@ -63,7 +63,7 @@ class HeadSignals:
     alignment: Tensor | None = None
     tie: Tensor | None = None
 
-    def detached(self) -> HeadSignals:
+    def detach(self) -> HeadSignals:
         """The same values without their graph."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         cut = {n: None if v is None else v.detach() for n, v in values.items()}

@@ -315,6 +315,28 @@ def test_a_reward_model_decides_by_its_margin_in_one_call(settings: Any, tmp_pat
     assert processes() == []
 
 
+def test_a_recentred_reward_model_decides_on_the_shared_scale(settings: Any) -> None:
+    project = make_project()
+    version = make_reward_version(project, settings.MEDIA_ROOT)
+    instance = make_instance(project)
+    assert ask(make_judge(project, "reward-model", "v1"), [instance]).answered == 1
+    raw = JudgeCall.objects.get().scores
+    version.scale = {"offset": 2.0, "factor": 3.0}
+    version.save(update_fields=["scale"])
+    again = services.create_judge(
+        project=project,
+        name="again",
+        provider="reward-model",
+        model="v1",
+        parameters={"scale": 1.5},
+    )
+    assert ask(again, [instance]).answered == 1
+    told = JudgeCall.objects.get(judge=again)
+    first, second = (3 * (float(reward or 0) - 2) for reward in raw)
+    assert told.scores == pytest.approx([first, second], abs=1e-4)
+    assert told.p_first == pytest.approx(1 / (1 + math.exp(-1.5 * (first - second))), abs=1e-4)
+
+
 def test_a_reward_model_ranks_a_list(settings: Any) -> None:
     project = make_project(kind="listwise")
     make_reward_version(project, settings.MEDIA_ROOT)

@@ -2,18 +2,23 @@
 
 import math
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from accounts.models import Project, Role
+from accounts.models import Role
 from annotation.instances.models import Completion, Instance
-from annotation.labels.models import Annotation, Annotator, AnnotatorKind
+from annotation.judges.models import JudgeCall
+from annotation.labels.models import Annotation, Annotator
+from annotation.labels.people import annotator_for
 from annotation.projects.selectors import main_criterion
 from annotation.queue.models import Slot
 from core.exceptions import Forbidden, InvalidInput
 from jobs.runner import run as run_job
+from jobs.runner import run_queued
 from tests.factories import make_member, make_project
+from tests.training.judges import make_judge, save_model
 from tests.training.small import OPTIONS, make_snapshot
 from tests.training.test_runs_fit import work
 from training.registry import comparing, evaluations
@@ -63,12 +68,6 @@ SAMPLES = [
 SAME = {"prompt": "Same?", "before": "Alike.", "after": "Alike."}
 
 
-def person(project: Project) -> Annotator:
-    return Annotator.objects.create(
-        project=project, kind=AnnotatorKind.PERSON, user=make_member(project)
-    )
-
-
 def label(instance: Instance, annotator: Annotator, share: float) -> None:
     """A label that prefers the policy (1), the reference (0) or neither (1/2)."""
     place = Completion.objects.get(instance=instance, generator__startswith="policy").position
@@ -99,12 +98,7 @@ def test_samples_become_blind_pairs_and_their_labels_a_win_rate() -> None:
     assert Slot.objects.filter(project=project).count() == 12
     first = {c.generator for c in Completion.objects.filter(instance__in=home, position=0)}
     assert first == {"policy 1", "reference 1"}
-    people = [
-        Annotator.objects.create(
-            project=project, kind=AnnotatorKind.PERSON, user=make_member(project)
-        )
-        for _ in range(2)
-    ]
+    people = [annotator_for(project=project, user=make_member(project)) for _ in range(2)]
     instances = list(home.order_by("pk"))
     for instance, share in zip(instances[:4], (1.0, 1.0, 0.0, 0.5), strict=True):
         label(instance, people[0], share)
@@ -136,6 +130,29 @@ def test_samples_can_go_into_a_project_of_ones_own_choice() -> None:
     assert row.source["project"] == version.project.pk
     assert not Slot.objects.exists()
     assert comparing.read_win_rate(row) == {"judges": {}}
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_a_judge_of_the_project_compares_in_both_orders(tmp_path: Path) -> None:
+    save_model(tmp_path / "models/tiny")
+    version = policy(SAMPLES)
+    owner = version.project.memberships.get().user
+    judge = make_judge(version.project, "local-model", "tiny")
+    apart = comparing.samples_to_project(version=version, created_by=owner)
+    with pytest.raises(InvalidInput, match="another project"):
+        comparing.ask_judge(comparison=apart, judge=judge)
+    row = comparing.samples_to_project(
+        version=version, created_by=owner, project=version.project, to_people=False
+    )
+    run = comparing.ask_judge(comparison=row, judge=judge, by=owner)
+    assert run.job is not None
+    run_queued(run.job)
+    assert JudgeCall.objects.filter(judge=judge).count() == 6 * 2
+    figures = comparing.read_win_rate(row)
+    [(name, said)] = figures["judges"].items()
+    assert (name, said["labels"], said["prompts"]) == (judge.name, 6, 6)
+    assert figures["win_rate"] == said["win_rate"]
 
 
 def test_a_version_without_samples_has_nothing_to_compare() -> None:

@@ -71,7 +71,6 @@ def samples_to_project(
         name=name.strip()[:100] or f"{version.project.name}: policy v{version.version}",
         owner=created_by,
         overlap=labels_each,
-        ties="tie",
     )
     row = Evaluation.objects.create(version=version, name=WIN_RATE, created_by=created_by)
     generators = {side: f"{side} {version.version}" for side in ("policy", "reference")}
@@ -79,6 +78,9 @@ def samples_to_project(
     lines = [_line(row, k, sample, generators) for k, sample in enumerate(different)]
     report = import_records(project=home, lines=lines, reveal=False)
     kept = Instance.objects.filter(project=home, external_id__startswith=_prefix(row))
+    if not kept.exists():
+        reason = report.errors[0]["reason"] if report.errors else _("the project has them already")
+        raise InvalidInput(_("No pair could be imported: %(reason)s.") % {"reason": reason})
     row.source = {
         "project": home.pk,
         "slug": home.slug,
@@ -128,13 +130,13 @@ def _prefix(row: Evaluation) -> str:
 
 def _line(row: Evaluation, number: int, sample: dict[str, Any], generators: dict[str, str]) -> Line:
     sides = [
-        {"text": sample["before"], "generator": generators["reference"]},
-        {"text": sample["after"], "generator": generators["policy"]},
+        {"text": sample["before"], "model": generators["reference"]},
+        {"text": sample["after"], "model": generators["policy"]},
     ]
     if unit_interval("comparison", row.pk, number) < 0.5:
         sides.reverse()
-    messages = sample.get("messages") or [{"role": "user", "content": sample["prompt"]}]
-    value = {"id": f"{_prefix(row)}{number}", "messages": messages, "completions": sides}
+    prompt = sample.get("messages") or sample["prompt"]
+    value = {"id": f"{_prefix(row)}{number}", "prompt": prompt, "responses": sides}
     return Line(number + 1, value)
 
 

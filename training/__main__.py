@@ -24,6 +24,7 @@ COMMANDS = {
     "embed": "embed texts",
     "similarity": "embed texts and compare some of them token by token",
     "score": "score completions with a reward model",
+    "logps": "log-probabilities of completions under a policy and its reference",
     "generate": "continue prompts with a policy",
     "evaluate": "measure a reward model on labelled rows",
 }

@@ -26,6 +26,7 @@ class TrainingConfig(AppConfig):
         base.register("reward-model", _reward_model)
         registry.register("training.fit", _fit, queue="gpu")
         registry.register("training.retrain", _retrain, queue="gpu")
+        registry.register("training.writeback", _write_back, queue="gpu")
         registry.register("training.evaluate", _evaluate, queue="gpu")
 
 
@@ -69,3 +70,9 @@ def _reward_model(judge: Judge, criterion: Criterion) -> Provider:
     from training.registry.judging import reward_model
 
     return reward_model(judge, criterion)
+
+
+def _write_back(ctx: JobContext) -> dict[str, Any]:
+    from training.writeback.work import write_back
+
+    return write_back(ctx)

@@ -17,7 +17,10 @@ from core.exceptions import Conflict, InvalidInput, NotFound
 from .models import Relabel
 
 REPORTS = frozenset(
-    {"disagreement", "gold", "bias", "agreement", "exclusion", "influence", "review", "dashboard"}
+    {
+        *("disagreement", "gold", "bias", "agreement", "exclusion", "influence", "review"),
+        *("dashboard", "training"),
+    }
 )
 MOST_AT_ONCE = 1000
 MOST_COUNT = 5

@@ -19,6 +19,7 @@ from .models import Embedding, FeatureVector
 from .rows import CHUNK, Rows, among
 from .sides import Singles, differences_of, sided
 from .table import FeatureTable, Floats, Ints, joined
+from .written import written_columns
 
 DOMAIN = "domain"
 
@@ -82,7 +83,8 @@ def feature_table(
     stored = _stored(rows, encoder)
     signals, p, others = Judging.of(project, judge, criterion).columns(rows)
     prompts = tuple(each.prompt_hash for each in about)
-    columns = stored | signals
+    # Reward models that are judges say it of the moment; others what they have written back.
+    columns = stored | written_columns(rows) | signals
     if habits is not None:
         columns |= sided(rows, prompts, stored, others, habits)
     missing = {

@@ -25,9 +25,10 @@ from pytest_django.fixtures import Settings
 from accounts.models import Project, Role
 from embedded.binaries import find_redis
 from tests.factories import make_member, make_project
-from tests.training.judges import make_reward_version
+from tests.training.judges import make_reward_version, save_model
 from tests.training.test_worker_killed import wait_until, worker_environment
 from training.registry.models import ModelVersion
+from training.runs.models import Run
 from training.serving import client as serving
 from training.serving import mailbox
 
@@ -202,10 +203,27 @@ def test_requests_side_by_side_are_all_answered_each_with_its_own(
         )
 
 
+def another(version: ModelVersion) -> ModelVersion:
+    """The next version of the project, with other weights."""
+    run = Run.objects.create(
+        project=version.project, kind="reward", snapshot=version.run.snapshot, config={}
+    )
+    folder = f"runs/{run.pk}/model"
+    save_model(Path(settings.MEDIA_ROOT) / folder, "reward", "qwen2")
+    return ModelVersion.objects.create(
+        project=version.project,
+        run=run,
+        kind="reward",
+        version=2,
+        base_model="random",
+        folder=folder,
+    )
+
+
 def test_models_leave_when_memory_is_short_and_the_process_when_nobody_asks(
     serve: Callable[..., Any], version: ModelVersion
 ) -> None:
-    other = make_reward_version(version.project, Path(settings.MEDIA_ROOT), version=2)
+    other = another(version)
     process = serve(SERVE_MEMORY_MB="100", SERVE_IDLE_SECONDS="3")
     client = client_of(version.project)
     for name in ("v1", "v2", "v1"):

@@ -66,6 +66,25 @@ class EvaluateConfig(ScoreConfig):
 
 
 @dataclass(frozen=True, slots=True)
+class LogpsConfig:
+    """Log-probabilities under a saved policy, and under its reference where there is one."""
+
+    model: str
+    data: str
+    reference: str | None = None
+    max_length: int = 512
+    max_prompt_length: int | None = None
+    token_budget: int = 8192
+    threads: int | None = None
+    device: Device = "auto"
+
+    @property
+    def prompt_limit(self) -> int:
+        """Prompt tokens at most; by default half of `max_length`."""
+        return self.max_prompt_length or self.max_length // 2
+
+
+@dataclass(frozen=True, slots=True)
 class GenerateConfig:
     """Continuations of a saved policy; temperature 0 is greedy."""
 

@@ -13,6 +13,7 @@ from accounts.policies import Action, can
 from audit.services import record
 from core.exceptions import Conflict, Forbidden, InvalidInput
 from training.runs.models import Run
+from training.writeback.services import after_promotion
 
 from .gate import Verdict
 from .gating import check_gate
@@ -113,6 +114,7 @@ def _move(
         after=stage,
         **overruled,
     )
+    after_promotion(version, actor)
     return version
 
 

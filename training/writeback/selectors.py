@@ -1,0 +1,138 @@
+"""Which instances a write-back is about, and what is known of them."""
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+
+from accounts.models import Project
+from annotation.consensus.models import Consensus, Scope
+from annotation.instances.content import text_of
+from annotation.instances.models import Completion, Instance, InstanceState, Signal
+from annotation.projects.selectors import main_criterion
+from core import artifacts
+from core.exceptions import NotFound
+from core.hashing import canonical_json
+from jobs.models import Job, State
+from training.batching.rows import MOST_COMPLETIONS
+from training.registry.models import ModelVersion
+from training.runs.models import RunKind
+
+from .models import WriteBack
+
+KIND = "training.writeback"
+# The signal that every instance gets which a version has been asked about.
+MARKER = {RunKind.REWARD.value: "reward_margin", RunKind.POLICY.value: "policy_entropy"}
+
+
+def wishes_of(project: Project) -> WriteBack:
+    """The project's settings; not stored where nobody has set them."""
+    return WriteBack.objects.filter(project=project).first() or WriteBack(project=project)
+
+
+def tag_of(version: ModelVersion) -> str:
+    """The version of a signal: "reward v3"."""
+    return f"{version.kind} v{version.version}"
+
+
+def waiting(version: ModelVersion, *, everything: bool = False) -> QuerySet[Instance]:
+    """Instances to ask the version about: those without its signals or with newer labels.
+
+    Two completions at least that answer one prompt; what was dropped is left out.
+    """
+    own = Completion.objects.filter(instance=OuterRef("pk"), messages__isnull=False)
+    rows = (
+        Instance.objects.filter(project=version.project_id)
+        .exclude(state=InstanceState.DROPPED)
+        .exclude(Exists(own))
+        .annotate(size=Count("completions"))
+        .filter(size__gte=2, size__lte=MOST_COMPLETIONS)
+    )
+    if everything:
+        return rows
+    said = Signal.objects.filter(
+        instance=OuterRef("pk"), name=MARKER[version.kind], version=tag_of(version)
+    )
+    missing = ~Exists(said)
+    last = (
+        Job.objects.filter(kind=KIND, state=State.SUCCEEDED, arguments__version=version.pk)
+        .order_by("-started_at")
+        .first()
+    )
+    if last is None or last.started_at is None:
+        return rows.filter(missing)
+    newer = Consensus.objects.filter(instance=OuterRef("pk"), updated_at__gte=last.started_at)
+    return rows.filter(missing | Q(Exists(newer)))
+
+
+def window(rows: QuerySet[Instance], after: int, size: int) -> list[Instance]:
+    """The next instances by id, with their completions."""
+    found = rows.filter(pk__gt=after).order_by("pk").prefetch_related("completions")
+    return list(islice(found[:size], size))
+
+
+def row_of(instance: Instance) -> dict[str, Any]:
+    """An instance as the commands of training read it; its id is the primary key."""
+    words = [{"role": m["role"], "content": text_of(m["content"])} for m in instance.messages]
+    return {
+        "prompt": canonical_json(words),
+        "completions": [each.whole_text for each in instance.completions.all()],
+        "prompt_hash": instance.prompt_hash,
+        "instance_id": str(instance.pk),
+    }
+
+
+def worths(project: Project, instance_ids: Sequence[int]) -> Mapping[int, list[float]]:
+    """What the labels of an instance say on the main criterion, by instance. Two queries."""
+    rows = Consensus.objects.filter(
+        instance__in=instance_ids, criterion=main_criterion(project), scope=Scope.MIXED
+    )
+    return dict(rows.values_list("instance_id", "worth"))
+
+
+def prompts_trained_on(version: ModelVersion) -> set[str]:
+    """Hashes of the prompts that the version, or one it continues, has seen with labels."""
+    found: set[str] = set()
+    seen: set[int] = set()
+    current: ModelVersion | None = version
+    while current is not None and current.pk not in seen:
+        seen.add(current.pk)
+        found |= _prompts(current)
+        current = _parent(current)
+    return found
+
+
+def _prompts(version: ModelVersion) -> set[str]:
+    run = version.run
+    for name, file in (
+        (f"{run.folder}/data", "train.parquet"),
+        (run.snapshot.folder, "train.parquet"),
+    ):
+        try:
+            path = artifacts.fetch(name) / file
+        except NotFound:
+            continue
+        if path.is_file():
+            return set(pq.read_table(path, columns=["prompt_hash"])["prompt_hash"].to_pylist())
+    raise NotFound(f"The rows that {version} was trained on are gone: its trust has no meaning.")
+
+
+def _parent(version: ModelVersion) -> ModelVersion | None:
+    path = (version.run.config.get("base") or {}).get("path") or ""
+    others = ModelVersion.objects.filter(project=version.project_id).select_related("run__snapshot")
+    return next((row for row in others if path.endswith(f"/{row.folder}")), None)
+
+
+def reference_of(version: ModelVersion) -> Path | None:
+    """The folder of the policy's reference: kept by its run, or its base; None where it is gone."""
+    kept = artifacts.local_path(version.run.folder) / "reference"
+    if kept.is_dir():
+        return kept
+    parent = _parent(version)
+    if parent is not None:
+        return artifacts.fetch(parent.folder)
+    base = (version.run.config.get("base") or {}).get("path")
+    return Path(base) if base and Path(base).is_dir() else None

@@ -15,11 +15,11 @@ from training.errors import RefusalError
 from training.objectives.preference import Preference
 
 MOST_COMPLETIONS = 9
-COLUMNS = {"labels": ["prompt", "completions"], "completions": ["prompt", "completions"]}
-FEWEST = {"labels": 2, "completions": 1, "prompts": 0}
+COLUMNS = {need: ["prompt", "completions"] for need in ("labels", "unpaired", "completions")}
+FEWEST = {"labels": 2, "unpaired": 1, "completions": 1, "prompts": 0}
 
 Message = dict[str, str]
-Need = Literal["labels", "completions", "prompts"]
+Need = Literal["labels", "unpaired", "completions", "prompts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,8 @@ def read_rows(path: Path, need: Need = "labels") -> list[Row]:
     """Rows of a parquet file in file order.
 
     Args:
-        need: what the rows are for: labels need two completions, scoring one, generating none.
+        need: what the rows are for: labels need two completions, labels of single completions and
+            scoring one, generating none.
 
     Raises:
         RefusalError: missing file, missing column, no rows, or a row that breaks the schema.

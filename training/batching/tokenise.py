@@ -199,8 +199,9 @@ def encode_all(
     groups = []
     for row in rows:
         group = encoder.group(row)
-        if objective is not None and objective.link != "none":
-            if len(set(group.completions)) == 1:
+        if objective is not None:
+            several = objective.link != "none" and len(group.completions) > 1
+            if several and len(set(group.completions)) == 1:
                 encoder.counts.dropped_identical += 1
                 continue
             if not is_informative(group.preference, objective):

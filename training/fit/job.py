@@ -11,7 +11,7 @@ from typing import Any
 
 from core.files import sha256_of
 from training.batching.plan import epoch_steps
-from training.batching.rows import Row, read_rows, with_one_prompt
+from training.batching.rows import Need, Row, read_rows, with_one_prompt
 from training.batching.tokenise import Encoder, Limits, TokenGroup, encode_all
 from training.errors import RefusalError
 from training.fit import events
@@ -102,8 +102,9 @@ def prepare(config: FitConfig, workdir: Path, team: Team) -> Job:
     Raises:
         RefusalError: no row is left to train on, or something cannot be read.
     """
-    train_rows, left_train = _read(Path(config.data.train))
-    held_rows, left_held = _read(Path(config.data.eval)) if config.data.eval else ([], 0)
+    need: Need = "unpaired" if config.objective.unpaired else "labels"
+    train_rows, left_train = _read(Path(config.data.train), need)
+    held_rows, left_held = _read(Path(config.data.eval), need) if config.data.eval else ([], 0)
     if not train_rows:
         raise RefusalError(
             "Every row compares answers to different prompts: training needs one prompt per row.",
@@ -127,7 +128,7 @@ def prepare(config: FitConfig, workdir: Path, team: Team) -> Job:
     revision = weights_hash(model) if config.objective.needs_reference else ""
     adapters = add_adapters(model, config.lora, config.kind) if config.lora else None
     if config.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.activation_checkpointing_enable({"use_reentrant": False})
     state = newest[1]
     return Job(
         config=config,
@@ -181,9 +182,9 @@ def _newest(config: FitConfig, hashes: dict[str, str], workdir: Path) -> tuple[P
     return newest or (None, State(fingerprint))
 
 
-def _read(path: Path) -> tuple[list[Row], int]:
+def _read(path: Path, need: Need) -> tuple[list[Row], int]:
     """Rows to train or measure on, and how many were left out; says so in the log."""
-    rows, left = with_one_prompt(read_rows(path))
+    rows, left = with_one_prompt(read_rows(path, need))
     if left:
         events.log(f"{path.name}: {left} rows left out, their answers have prompts of their own.")
     return rows, left

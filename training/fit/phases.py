@@ -14,6 +14,7 @@ from training.fit.optimiser import make_optimiser
 from training.fit.references import let_read, reference_of, start_model
 from training.fit.samples import Samples
 from training.fit.trainer import Phase, Trainer
+from training.objectives.preference import is_informative
 from training.objectives.presets import resolve
 
 
@@ -30,7 +31,8 @@ def warm_up(job: Job) -> None:
         seed=job.config.seed + 1,
     )
     trainer = _trainer(job, phase)
-    trainer.groups = [best_only(group) for group in job.train]
+    liked = [g for g in job.train if is_informative(g.preference, phase.objective)]
+    trainer.groups = [best_only(group) for group in liked or job.train]
     trainer.run()
     if job.config.objective.needs_reference:
         job.revision = weights_hash(job.model)

@@ -18,6 +18,7 @@ from training.errors import RefusalError, out_of_memory
 from training.fit import judge
 from training.fit.events import REFUSED, STOPPED, StoppedError, emit, listen_for_stop, speak
 from training.fit.launched import die_with_launcher
+from training.fit.memory_hint import memory_hint
 
 COMMANDS = {
     "fit": "train a reward model or a policy",
@@ -68,13 +69,14 @@ def _run(options: argparse.Namespace) -> int:
         if not out_of_memory(error):
             raise
         speak()
-        emit("error", message=f"Out of memory: {_first_line(error)}", hint=MEMORY_HINT)
+        emit(
+            "error",
+            message=f"Out of memory: {_first_line(error)}",
+            hint=memory_hint(options.workdir),
+        )
         return REFUSED
     emit("result", values=values)
     return 0
-
-
-MEMORY_HINT = "Lower `token_budget` or `max_length`, use bf16 or LoRA, or choose a smaller model."
 
 
 def _first_line(error: BaseException) -> str:

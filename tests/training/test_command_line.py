@@ -129,6 +129,20 @@ def test_memory_running_out_is_a_message(
     found = refusal("fit", tmp_path, capsys)
     assert "Out of memory" in found["message"]
     assert "token_budget" in found["hint"]
+    values = fit_values({"train": "none"}, token_budget=4096, base={"path": "model"})
+    hint = refusal("fit", configure(tmp_path, values), capsys)["hint"]
+    for part in (
+        "`token_budget` is 4096: set 2048 and `accumulate` 2",
+        "`max_length` is 64: set 32",
+        "`precision` is fp32",
+        "`gradient_checkpointing` is off",
+        "`lora` is off",
+    ):
+        assert part in hint
+    thrifty = {"precision": "bf16", "gradient_checkpointing": True, "lora": {"r": 4}}
+    short = refusal("fit", configure(tmp_path, values | thrifty), capsys)["hint"]
+    assert "precision" not in short
+    assert "lora" not in short
 
 
 def test_numbers_that_json_does_not_know_become_null(

@@ -62,7 +62,11 @@ def _files(config: FitConfig, workdir: Path, step: int) -> Any:
 
     # Readers drop what a killed process had written after its last checkpoint.
     purge = step + 1 if step else None
-    return SummaryWriter(str(workdir / "tensorboard"), purge_step=purge)
+    # A file is named by the second; one that goes on must not take the name of the one before.
+    suffix = f".{step:09d}"
+    return SummaryWriter(
+        str(workdir / "tensorboard"), purge_step=purge, filename_suffix=suffix, flush_secs=30
+    )
 
 
 def _online(workdir: Path, state: State) -> Any:

@@ -27,7 +27,14 @@ def weights(workdir: Path) -> bytes:
 def values(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     data = write_data(tmp_path_factory.mktemp("data"))
     return fit_values(
-        data, "policy", steps=STEPS, sft_warmup_steps=20, checkpoint_every=10, sample_prompts=1
+        data,
+        "policy",
+        steps=STEPS,
+        accumulate=2,
+        sft_warmup_steps=20,
+        checkpoint_every=10,
+        eval_every=30,
+        sample_prompts=1,
     )
 
 

@@ -1,9 +1,9 @@
 """Attention of prefix-shared tokens in two dense pieces: prompts, and answers over prompts.
 
 One row of all groups has no padding for the linear layers. Attention alone needs rectangles: the
-prompts of all groups attend to themselves, the answers of all groups to their prompt and to
-themselves. Nothing is computed between groups or between answers, which a dense mask over packed
-rows computes and throws away.
+prompts of several groups attend to themselves, their answers to their prompt and to themselves.
+Nothing is computed between groups or between answers, which a dense mask over packed rows computes
+and throws away. Groups of similar lengths make one block, so that little of a rectangle is padding.
 """
 
 from __future__ import annotations
@@ -14,18 +14,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Where a prompt and its answers lie among the tokens, as (first, count)."""
-
-    prompt: tuple[int, int]
-    answers: tuple[tuple[int, int], ...]
+# Padding at most, as a share of the tokens, for which groups go into one block.
+WASTE = 0.15
+Sizes = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Blocks:
-    """G prompts of up to P tokens and C answers of up to R tokens among N tokens of one row.
+class Block:
+    """G prompts of up to P tokens and C answers of up to R tokens: N neighbouring tokens of a row.
 
     Attributes:
         spread: (G * P + C * R,) token at each cell of the two rectangles, 0 on padding.
@@ -44,10 +40,10 @@ class Blocks:
     shape: tuple[int, int, int, int]
     _masks: dict[tuple[str, int | None, torch.dtype], Tensor] = field(default_factory=dict)
 
-    def to(self, device: torch.device | str) -> Blocks:
+    def to(self, device: torch.device | str) -> Block:
         """The same on another device."""
         names = ("spread", "real", "gather", "prompt_of", "prompt_tokens")
-        return Blocks(*(getattr(self, name).to(device) for name in names), self.shape)
+        return Block(*(getattr(self, name).to(device) for name in names), self.shape)
 
     def prompt_mask(self, window: int | None, dtype: torch.dtype) -> Tensor | None:
         """(1, 1, P, P) additive mask of the prompts; None where causality says it all."""
@@ -87,27 +83,48 @@ class Blocks:
         return self._masks[what, window, dtype]
 
 
-def blocks_of(spans: Sequence[Span]) -> Blocks:
-    """The rectangles of groups that lie in one row and cover it."""
-    prompts = [span.prompt for span in spans]
-    answers = [answer for span in spans for answer in span.answers]
+def alike(sizes: Sequence[Sizes]) -> list[list[int]]:
+    """Numbers of groups whose rectangles together are mostly tokens, group after group.
+
+    Args:
+        sizes: of each group, the tokens of its prompt and then of its answers.
+    """
+    order = sorted(range(len(sizes)), key=lambda k: (sizes[k][0], max(sizes[k][1:]), k))
+    found: list[list[int]] = []
+    for number in order:
+        if found and _waste([sizes[k] for k in [*found[-1], number]]) <= WASTE:
+            found[-1].append(number)
+        else:
+            found.append([number])
+    return found
+
+
+def _waste(sizes: Sequence[Sizes]) -> float:
+    """Cells of padding per token."""
+    prompts = len(sizes) * max(size[0] for size in sizes)
+    answers = sum(len(size) - 1 for size in sizes) * max(max(size[1:]) for size in sizes)
+    return (prompts + answers) / sum(map(sum, sizes)) - 1
+
+
+def block_of(sizes: Sequence[Sizes]) -> Block:
+    """The rectangles of groups that lie one behind the other, each prompt before its answers."""
+    lengths = torch.tensor([length for size in sizes for length in size])
+    starts = lengths.cumsum(0) - lengths
+    is_prompt = torch.tensor([k == 0 for size in sizes for k in range(len(size))])
     cells = []
-    for pieces in (prompts, answers):
-        width = max(count for _, count in pieces)
-        starts = torch.tensor([start for start, _ in pieces])
-        counts = torch.tensor([count for _, count in pieces])
-        inside = torch.arange(width)[None, :]
-        cells.append(torch.where(inside < counts[:, None], starts[:, None] + inside, -1))
+    for chosen in (is_prompt, ~is_prompt):
+        counts = lengths[chosen]
+        inside = torch.arange(int(counts.max()))[None, :]
+        cells.append(torch.where(inside < counts[:, None], starts[chosen][:, None] + inside, -1))
     spread = torch.cat([part.flatten() for part in cells])
     places = (spread >= 0).nonzero()[:, 0]
     gather = torch.empty(len(places), dtype=torch.long)
     gather[spread[places]] = places
-    owners = [number for number, span in enumerate(spans) for _ in span.answers]
-    return Blocks(
+    return Block(
         spread=spread.clamp(min=0),
         real=(spread >= 0)[:, None],
         gather=gather,
-        prompt_of=torch.tensor(owners),
-        prompt_tokens=torch.tensor([count for _, count in prompts]),
+        prompt_of=torch.tensor([k for k, size in enumerate(sizes) for _ in size[1:]]),
+        prompt_tokens=lengths[is_prompt],
         shape=(*cells[0].shape, *cells[1].shape),
     )

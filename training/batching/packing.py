@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from training.batching.blocks import Blocks, Span, blocks_of
+from training.batching.blocks import Block, alike, block_of
 from training.batching.tokenise import TokenGroup
 
 PROMPT = 0
@@ -32,7 +32,7 @@ class Packed:
         lengths: (C,) completion tokens.
         shared: whether rows need `attention_mask`; a plain row is one sequence with padding on
             the right, which the model's own mask handles.
-        blocks: prompts and answers of one row that holds everything, from `pack_blocks`.
+        blocks: blocks of one row that holds everything, in its order, from `pack_blocks`.
     """
 
     input_ids: Tensor
@@ -45,7 +45,7 @@ class Packed:
     last: Tensor
     lengths: Tensor
     shared: bool
-    blocks: Blocks | None = None
+    blocks: tuple[Block, ...] = ()
 
     @property
     def padding_mask(self) -> Tensor:
@@ -56,7 +56,7 @@ class Packed:
         """The same rows on another device."""
         names = [name for name in self.__slots__ if name not in ("shared", "blocks")]
         moved = {name: getattr(self, name).to(device) for name in names}
-        blocks = None if self.blocks is None else self.blocks.to(device)
+        blocks = tuple(block.to(device) for block in self.blocks)
         return Packed(**moved, shared=self.shared, blocks=blocks)
 
 
@@ -112,15 +112,14 @@ def pack_shared(
 
 
 def pack_blocks(groups: Sequence[TokenGroup]) -> Packed:
-    """One row of all groups, in their order, with the blocks of its attention."""
-    row, places, spans = _Row(), [], []
-    for group in groups:
-        first = len(row.tokens)
-        found = _place_shared(row, 0, group)
-        answers = tuple((place.start, len(place.tokens)) for place in found)
-        spans.append(Span((first, len(group.prompt)), answers))
-        places += found
-    return replace(_tensors([row], places, shared=True), blocks=blocks_of(spans))
+    """One row of all groups with the blocks of its attention; groups alike are neighbours."""
+    sizes = [(len(group.prompt), *map(len, group.completions)) for group in groups]
+    row, places, blocks = _Row(), {}, []
+    for numbers in alike(sizes):
+        places |= {number: _place_shared(row, 0, groups[number]) for number in numbers}
+        blocks.append(block_of([sizes[number] for number in numbers]))
+    ordered = [place for number in range(len(groups)) for place in places[number]]
+    return replace(_tensors([row], ordered, shared=True), blocks=tuple(blocks))
 
 
 def _first_fit(rows: list[_Row], size: int, capacity: int) -> int:

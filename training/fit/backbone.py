@@ -70,7 +70,7 @@ class Backbone:
     def hidden(self, packed: Packed) -> Tensor:
         """Last hidden states, flat: (B * L, H)."""
         more: dict[str, Any] = {}
-        if packed.blocks is not None:
+        if packed.blocks:
             # Four dimensions keep transformers from making a mask; the blocks have their own.
             mask: Any = torch.zeros(1, 1, 1, 1, device=self.model.device)
             more["blocks"] = packed.blocks

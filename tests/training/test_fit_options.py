@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 from collections.abc import Iterator
@@ -325,9 +326,7 @@ def test_figures_go_to_weights_and_biases_under_the_run_s_own_name(
     monkeypatch.setenv("WANDB_API_KEY", "a secret")
     workdir = configure(tmp_path / "run", fit_values(data, steps=2))
     fit.run(workdir)
-    import wandb
-
-    first, *steps, last = wandb.calls
+    first, *steps, last = importlib.import_module("wandb").calls
     assert (first["resume"], last) == ("allow", "finish")
     assert [step for step, values in steps if "train/loss" in values] == [1, 2]
 

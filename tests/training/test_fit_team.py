@@ -101,7 +101,8 @@ def test_two_processes_train_what_one_does(
 
 def test_two_processes_stop_together_and_one_goes_on(tmp_path: Path) -> None:
     data = write_data(tmp_path / "data")
-    settings = {"optimiser": {"eps": 1e-4}, "device": "cpu", "steps": 60, "accumulate": 2}
+    settings: dict[str, Any] = {"optimiser": {"eps": 1e-4}, "device": "cpu"}
+    settings |= {"steps": 60, "accumulate": 2}
     values = fit_values(data, **settings)
     two = configure(tmp_path / "two", values)
     process = launched(two)

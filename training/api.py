@@ -45,6 +45,16 @@ urlpatterns: list[URLPattern] = [
         name="model-evaluations",
     ),
     path(
+        "projects/<slug:slug>/models/<int:version_id>/comparisons/",
+        registry.ComparisonListView.as_view(),
+        name="model-comparisons",
+    ),
+    path(
+        "projects/<slug:slug>/models/<int:version_id>/comparisons/<int:evaluation_id>/",
+        registry.ComparisonView.as_view(),
+        name="model-comparison",
+    ),
+    path(
         "projects/<slug:slug>/models/<str:version>/score",
         serving.ScoreView.as_view(),
         name="model-score",

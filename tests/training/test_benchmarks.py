@@ -13,6 +13,7 @@ import pytest
 
 from training.errors import RefusalError
 from training.fit.benchmarks import judgebench, llmbar, rewardbench, rewardbench2
+from training.fit.benchmarks.entries import Entry
 from training.fit.benchmarks.names import BENCHMARKS
 from training.fit.benchmarks.reading import benchmark
 
@@ -126,8 +127,8 @@ def test_rewardbench2_scores_ties_by_accuracy_and_margins(tmp_path: Path) -> Non
 
 
 def test_ties_of_equal_right_answers_have_the_whole_margin() -> None:
-    one = rewardbench2.Entry("Ties", (), ("a", "b"), 1, "ref:1")
-    many = rewardbench2.Entry("Ties", (), ("a", "b", "c"), 2, "tied:1")
+    one = Entry("Ties", (), ("a", "b"), 1, "ref:1")
+    many = Entry("Ties", (), ("a", "b", "c"), 2, "tied:1")
     assert rewardbench2.ties_figures([(one, (1.0, 0.0)), (many, (1.0, 1.0, 0.0))])["score"] == 1.01
     assert rewardbench2.ties_figures([(one, (0.0, 0.0)), (many, (0.0, 0.0, 0.0))])["score"] == 0.0
 

@@ -20,6 +20,7 @@ from jobs.runner import run_queued
 from tests.factories import make_member, make_project
 from tests.training.judges import make_judge, save_model
 from tests.training.small import OPTIONS, make_snapshot
+from tests.training.test_runs_api import client_of
 from tests.training.test_runs_fit import work
 from training.registry import comparing, evaluations
 from training.registry.models import Evaluation, ModelVersion
@@ -153,6 +154,20 @@ def test_a_judge_of_the_project_compares_in_both_orders(tmp_path: Path) -> None:
     [(name, said)] = figures["judges"].items()
     assert (name, said["labels"], said["prompts"]) == (judge.name, 6, 6)
     assert figures["win_rate"] == said["win_rate"]
+
+
+def test_comparisons_are_started_and_read_over_rest() -> None:
+    version = policy(SAMPLES)
+    client = client_of(version.project, Role.OWNER)
+    url = f"/api/v1/projects/{version.project.slug}/models/{version.pk}/comparisons/"
+    made = client.post(url, {"labels_each": 2}, format="json")
+    assert made.status_code == 201, made.json()
+    assert made.json()["measured_on"]["pairs"] == 6
+    read = client.post(f"{url}{made.json()['id']}/")
+    assert read.json()["figures"] == {"judges": {}}
+    assert client.post(f"{url}{made.json()['id'] + 1}/").status_code == 404
+    elsewhere = {"project": make_project().slug}
+    assert client.post(url, elsewhere, format="json").status_code == 404
 
 
 def test_a_version_without_samples_has_nothing_to_compare() -> None:

@@ -16,7 +16,7 @@ from annotation.instances.reading import unstorable
 from core.exceptions import InvalidInput, NotFound
 from training.runs.models import RunKind
 
-from . import evaluations, gating, probes, services
+from . import comparing, evaluations, gating, probes, services
 from .models import Evaluation, Probe, Stage
 from .selectors import version_in
 
@@ -60,7 +60,7 @@ class VersionOutput(serializers.Serializer[Any]):
 class EvaluationOutput(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     name = serializers.CharField()
-    source = serializers.DictField()
+    measured_on = serializers.DictField(source="source")
     figures = serializers.DictField()
     created_at = serializers.DateTimeField()
     state = serializers.CharField(source="job.state", default="")
@@ -81,6 +81,14 @@ class EvaluationInput(serializers.Serializer[Any]):
     )
     draws = serializers.IntegerField(required=False, help_text="For best of n: draws a prompt.")
     prompts = serializers.IntegerField(required=False, help_text="For best of n: how many prompts.")
+
+
+class ComparisonInput(serializers.Serializer[Any]):
+    project = serializers.SlugField(
+        default="", allow_blank=True, help_text="Where to label; by default a new project."
+    )
+    labels_each = serializers.IntegerField(default=1, min_value=1, max_value=9)
+    to_people = serializers.BooleanField(default=True)
 
 
 class ProbeInput(serializers.Serializer[Any]):
@@ -152,6 +160,35 @@ class EvaluationListView(APIView):
             version=version, name=name, source=values, created_by=_user(request)
         )
         return Response(EvaluationOutput(row).data, status=status.HTTP_201_CREATED)
+
+
+class ComparisonListView(APIView):
+    @extend_schema(request=ComparisonInput, responses={201: EvaluationOutput})
+    def post(self, request: Request, slug: str, version_id: int) -> Response:
+        """Turn a policy's samples into blind pairs against its reference."""
+        project = project_for(_user(request), slug, Action.TRAIN)
+        version = version_in(project, version_id)
+        entered = ComparisonInput(data=request.data)
+        entered.is_valid(raise_exception=True)
+        values = dict(entered.validated_data)
+        home = values.pop("project")
+        row = comparing.samples_to_project(
+            version=version,
+            created_by=_user(request),
+            project=project_for(_user(request), home, Action.IMPORT) if home else None,
+            **values,
+        )
+        return Response(EvaluationOutput(row).data, status=status.HTTP_201_CREATED)
+
+
+class ComparisonView(APIView):
+    @extend_schema(request=None, responses=EvaluationOutput)
+    def post(self, request: Request, slug: str, version_id: int, evaluation_id: int) -> Response:
+        """Read the win rate from the labels that stand now."""
+        project = project_for(_user(request), slug, Action.TRAIN)
+        row = comparing.comparison_of(version_in(project, version_id), evaluation_id)
+        comparing.read_win_rate(row)
+        return Response(EvaluationOutput(row).data)
 
 
 class ProbeView(APIView):

@@ -22,7 +22,7 @@ from annotation.projects.services import create_project
 from annotation.queue.models import Arm, Destination
 from annotation.queue.services import AssignmentItem, assign
 from audit.services import record
-from core.exceptions import Forbidden, InvalidInput
+from core.exceptions import Forbidden, InvalidInput, NotFound
 from core.hashing import unit_interval
 from training.fit.intervals import clustered_interval, numbered
 from training.fit.metrics import FEW_PROMPTS
@@ -167,6 +167,19 @@ def _instances(comparison: Evaluation) -> Any:
     )
 
 
+def comparison_of(version: ModelVersion, evaluation_id: int) -> Evaluation:
+    """A comparison of a version.
+
+    Raises:
+        NotFound: it has none of that id.
+    """
+    rows = Evaluation.objects.filter(version=version, name=WIN_RATE, pk=evaluation_id)
+    row = rows.select_related("version__run", "version__project").first()
+    if row is None:
+        raise NotFound(_("This version has no such comparison."))
+    return row
+
+
 def read_win_rate(comparison: Evaluation) -> dict[str, Any]:
     """Write and return the figures of a comparison from the labels that stand now.
 
@@ -220,7 +233,7 @@ def _rate(found: Sequence[tuple[str, float]], ties: int) -> dict[str, Any]:
     prompts = [prompt for prompt, _ in found] + [f"identical {k}" for k in range(ties)]
     shares = np.asarray([share for _, share in found] + [0.5] * ties)
     cluster = numbered(prompts)
-    values = {
+    values: dict[str, Any] = {
         "win_rate": float(shares.mean()),
         "win_rate_interval": list(clustered_interval(shares, cluster)),
         "labels": len(found),

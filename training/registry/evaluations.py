@@ -89,7 +89,8 @@ def _checked(version: ModelVersion, name: str, source: dict[str, Any]) -> dict[s
         if probe is None:
             raise InvalidInput(_("The snapshot of this version has no test rows to probe with."))
         return wanted | {"probe": probe.pk}
-    found = Snapshot.objects.filter(project=version.project, pk=source.get("snapshot")).first()
+    snapshots, wanted_pk = Snapshot.objects.filter(project=version.project), source.get("snapshot")
+    found = snapshots.filter(pk=wanted_pk).first() if isinstance(wanted_pk, int) else None
     if not name or found is None:
         raise InvalidInput(
             _("Choose a benchmark (%(known)s), probe, or a name with a snapshot of this project.")

@@ -36,9 +36,9 @@ def check_source(version: ModelVersion, source: dict[str, Any]) -> dict[str, Any
     """
     if version.kind != RunKind.POLICY:
         raise InvalidInput("Best of n is for policies: evaluate one of those.")
-    reward = ModelVersion.objects.filter(
-        project=version.project, kind=RunKind.REWARD, pk=source.get("reward")
-    ).first()
+    known = ModelVersion.objects.filter(project=version.project, kind=RunKind.REWARD)
+    wanted = source.get("reward")
+    reward = known.filter(pk=wanted).first() if isinstance(wanted, int) else None
     if reward is None:
         raise InvalidInput("Choose a reward model of this project to choose among the draws.")
     draws, prompts = int(source.get("draws", 8)), int(source.get("prompts", 32))

@@ -122,7 +122,7 @@ def base_name(base: dict[str, Any]) -> str:
     """What a model started from, without the folders of the machine."""
     scratch = base.get("scratch")
     if scratch is None:
-        return Path(base["path"]).name
+        return str(base.get("hub") or Path(base["path"]).name)
     return f"random weights ({scratch['architecture']}, {scratch['layers']} layers)"
 
 

@@ -64,11 +64,14 @@ def train(ctx: JobContext, run: Run) -> dict[str, Any]:
 def _prepared(ctx: JobContext, run: Run, steps: int) -> dict[str, Any]:
     """The configuration with the rows prepared for the run; a resumed run keeps its rows."""
     if steps and not (services.workdir_of(run) / "data" / data.MANIFEST).is_file():
-        return run.config | {"data": data_of(run.snapshot)}  # begun before rows were prepared
+        # Begun before rows were prepared.
+        old: dict[str, Any] = run.config | {"data": data_of(run.snapshot)}
+        return old
     prepared = data.prepare(run, ctx.progress)
     counts = prepared["counts"]
     ctx.log(f"{counts['rows']} rows with {counts['pairs']} pairs of {counts['prompts']} prompts.")
-    return data.prepared_config(run, prepared)
+    config: dict[str, Any] = data.prepared_config(run, prepared)
+    return config
 
 
 class MetricWriter:

@@ -5,6 +5,7 @@ RATIOS
 """
 
 import json
+import os
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -246,10 +247,17 @@ def size_of(base: dict[str, Any]) -> Size:
         # Attention has 4 H x H matrices, the gated MLP 3 of H x 4H.
         parameters = int(scratch["vocab_size"]) * hidden + layers * 16 * hidden**2
         return Size(parameters, hidden, layers)
-    folder = Path(base["path"])
+    folder = _hub_folder(base) if base.get("hub") else Path(base["path"])
     settings, parameters = _stored(folder)
     settings = settings.get("text_config", settings)
     return Size(parameters, _first(settings, HIDDEN), _first(settings, LAYERS))
+
+
+def _hub_folder(base: dict[str, Any]) -> Path:
+    """Where a model of the hub lies once it was fetched; before that its size is not known."""
+    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    name = f"models--{base['hub'].replace('/', '--')}"
+    return home / "hub" / name / "snapshots" / str(base["revision"])
 
 
 def _stored(folder: Path) -> tuple[dict[str, Any], int]:

@@ -42,7 +42,7 @@ class ScheduleInput(serializers.Serializer[Any]):
         return values
 
 
-class ScheduleOutput(serializers.Serializer[schedules.Standing]):
+class ScheduleOutput(serializers.Serializer[Any]):
     kind = serializers.ChoiceField(choices=RunKind.choices, source="schedule.kind")
     every_labels = serializers.IntegerField(source="schedule.every_labels", allow_null=True)
     every_hours = serializers.IntegerField(source="schedule.every_hours", allow_null=True)

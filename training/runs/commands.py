@@ -168,14 +168,13 @@ def threads() -> int | None:
 
 
 def environment() -> dict[str, str]:
-    """Environment of a training process: no secrets, and no network for model files as a rule."""
+    """Environment of a training process: no secrets, no network for model files."""
     passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     limit = {"OMP_NUM_THREADS": str(threads())} if threads() else {}
     fixed = {
         # GPUs are numbered as nvidia-smi does, which says how much memory each has.
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
-        # The network is for those models of the hub alone that the operator has named.
-        "HF_HUB_OFFLINE": "0" if os.environ.get("TRAINING_HUB_ALLOWED") else "1",
+        "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
     return passed | limit | fixed

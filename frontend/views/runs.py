@@ -1,4 +1,4 @@
-"""Training runs: the list, one with its live curve, starting, stopping and resuming."""
+"""Training runs: the list, one with its live curves, stopping and resuming."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -8,17 +8,15 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.policies import Action, can, project_for
-from annotation.datasets.selectors import snapshots_of
-from core.exceptions import InvalidInput
 from frontend.charts import Chart, Line, line_chart, smooth
 from frontend.naming import named
 from frontend.pages import project_page, user_of
 from frontend.paging import page_of
-from frontend.reads import is_stuck, snapshot_in
+from frontend.reads import is_stuck
 from frontend.templatetags.tandem import figure, percent, span
 from jobs.selectors import log_of
 from training.runs import selectors, services
-from training.runs.models import Run, RunKind
+from training.runs.models import Run
 
 KINDS = {"train": "ours", "eval": "judge"}
 # Steps of the running mean in a chart.
@@ -30,27 +28,7 @@ WINDOW = 9
 def run_list(request: HttpRequest, slug: str) -> HttpResponse:
     project = project_for(user_of(request), slug, Action.SEE_TRAINING)
     page = page_of(selectors.runs_of(project), request)
-    context = {"page": page, "snapshots": snapshots_of(project)[:20], "kinds": RunKind.choices}
-    return project_page(request, "runs/page.html", project, "runs", **context)
-
-
-@require_POST
-@login_required
-def run_start(request: HttpRequest, slug: str) -> HttpResponse:
-    user = user_of(request)
-    project = project_for(user, slug, Action.TRAIN)
-    chosen = request.POST.get("snapshot", "")
-    if not (chosen.isascii() and chosen.isdigit() and len(chosen) < 19):
-        raise InvalidInput(_("Choose a snapshot: a run trains on a frozen data set."))
-    run = services.start_run(
-        project=project,
-        kind=request.POST.get("kind", ""),
-        snapshot=snapshot_in(project, int(chosen)),
-        options={},
-        created_by=user,
-        name=request.POST.get("name", ""),
-    )
-    return redirect("run", slug, run.pk)
+    return project_page(request, "runs/page.html", project, "runs", page=page)
 
 
 @require_safe

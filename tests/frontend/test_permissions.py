@@ -168,6 +168,8 @@ round-start         POST    login      404       403        403       403       
 round               GET     login      404       403        403       yes         yes    yes
 round-continue      POST    login      404       403        403       403         yes    yes
 runs                GET     login      404       403        403       yes         yes    yes
+run-new             GET     login      404       403        403       yes         yes    yes
+run-estimate        POST    login      404       403        403       yes         yes    yes
 run-start           POST    login      404       403        403       yes         yes    yes
 run                 GET     login      404       403        403       yes         yes    yes
 run-cancel          POST    login      404       403        403       yes         yes    yes
@@ -222,6 +224,10 @@ api:import          POST    401        404       403        403       yes       
 api:runs            GET     401        404       403        403       yes         yes    yes
 api:runs            POST    401        404       403        403       yes         yes    yes
 api:run             GET     401        404       403        403       yes         yes    yes
+api:run-check       POST    401        404       403        403       yes         yes    yes
+api:schedules       GET     401        404       403        403       yes         yes    yes
+api:schedule        DELETE  401        404       403        403       404         404    404
+api:model-files     GET     401        404       403        403       yes         yes    yes
 api:run-cancel      POST    401        404       403        403       yes         yes    yes
 api:run-resume      POST    401        404       403        403       yes         yes    yes
 """

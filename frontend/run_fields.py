@@ -1,0 +1,409 @@
+"""The fields of the form for a new run: names of options, words, hints and usual values."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from training.fit.head_settings import SIZES
+from training.runs.preparing.options import MODES, NOISE, SIGNALS, UNKNOWN, WEIGHTS
+
+Words = str | Promise
+FieldKind = Literal["whole", "number", "choice", "flag", "names", "text"]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One option. A dot in the name is an object inside: `lora.r` is {"lora": {"r": …}}.
+
+    `usual` is what the form shows before anything was entered; a field left empty leaves the
+    choice to the trainer. `only` is the kind of run that has the field.
+    """
+
+    name: str
+    label: Words
+    hint: Words
+    kind: FieldKind = "number"
+    usual: Any = ""
+    choices: Sequence[str] = ()
+    only: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Fields under one heading of the expert drawer."""
+
+    title: Words
+    fields: tuple[Field, ...]
+
+
+# Words of choices that do not speak for themselves.
+NAMES: dict[str, Words] = {
+    "wsd": _("flat, then a fall (wsd)"),
+    "consensus": _("one per instance, their consensus"),
+    "annotators": _("one per label, with its annotator"),
+    "none": _("none"),
+    "propensity": _("inverse of the chance to be labelled"),
+    "agreement": _("agreement of the labels"),
+    "estimated": _("estimated from repeated labels"),
+    "fp32": _("float32"),
+    "bf16": _("bfloat16"),
+    "scalar": _("one number"),
+    "ensemble": _("ensemble, with its variance"),
+    "attributes": _("one number per attribute"),
+    "ideal_point": _("ideal points of annotators"),
+    "mixture": _("mixture of tastes"),
+    "preference": _("general preference, may be cyclic"),
+    "distribution": _("mean and variance"),
+    "length": _("quality apart from length"),
+}
+HEAD_NAMES = NAMES | {"annotators": _("one per annotator")}
+
+SIZE = Group(
+    _("Small model from random weights"),
+    (
+        Field(
+            "scratch.architecture",
+            _("Architecture"),
+            _("Used only where the run starts from random weights."),
+            "choice",
+            "llama",
+            ("llama", "qwen2", "qwen3", "gemma"),
+        ),
+        Field("scratch.hidden_size", _("Width"), _("Numbers per token inside."), "whole", 128),
+        Field("scratch.layers", _("Layers"), _("One reads what another wrote."), "whole", 4),
+        Field("scratch.heads", _("Attention heads"), _("Must divide the width."), "whole", 4),
+        Field(
+            "scratch.vocab_size",
+            _("Vocabulary"),
+            _("Pieces of words, learnt from the data."),
+            "whole",
+            4096,
+        ),
+    ),
+)
+LENGTHS = Group(
+    _("Lengths and batches"),
+    (
+        Field(
+            "max_length",
+            _("Longest row, tokens"),
+            _("Longer completions are cut at the end; the report counts them."),
+            "whole",
+            512,
+        ),
+        Field(
+            "max_prompt_length",
+            _("Longest prompt, tokens"),
+            _("Empty: half of the longest row. The beginning of a longer prompt is dropped."),
+            "whole",
+        ),
+        Field(
+            "token_budget",
+            _("Tokens of a micro-batch"),
+            _("Less needs less memory and is slower."),
+            "whole",
+            2048,
+        ),
+        Field(
+            "accumulate",
+            _("Micro-batches of a step"),
+            _("Their gradients are added before the weights move."),
+            "whole",
+            1,
+        ),
+        Field(
+            "processes",
+            _("Processes"),
+            _("That train together, one per GPU."),
+            "whole",
+            1,
+        ),
+        Field(
+            "device",
+            _("Device"),
+            _("auto takes a GPU where the worker has one."),
+            "choice",
+            "auto",
+            ("auto", "cpu", "cuda"),
+        ),
+        Field(
+            "precision",
+            _("Precision"),
+            _("bfloat16 is faster on GPUs and a little less exact."),
+            "choice",
+            "fp32",
+            ("fp32", "bf16"),
+        ),
+        Field(
+            "gradient_checkpointing",
+            _("Gradient checkpointing"),
+            _("Less memory for about a third more time."),
+            "flag",
+            False,
+        ),
+    ),
+)
+LEARNING = Group(
+    _("Learning"),
+    (
+        Field(
+            "learning_rate",
+            _("Learning rate"),
+            _("0.0005 suits a small model from random weights, 0.00001 a large one."),
+            "number",
+            5e-4,
+        ),
+        Field(
+            "schedule",
+            _("Schedule"),
+            _("How the learning rate falls from its peak."),
+            "choice",
+            "cosine",
+            ("constant", "linear", "cosine", "wsd"),
+        ),
+        Field(
+            "warmup",
+            _("Warm-up"),
+            _("Under 1 a share of all steps, else steps, in which the rate rises."),
+            "number",
+            0.05,
+        ),
+        Field(
+            "decay",
+            _("Fall at the end"),
+            _("Share of the steps in which a flat schedule falls."),
+            "number",
+            0.2,
+        ),
+        Field("weight_decay", _("Weight decay"), _("Pulls weights to zero."), "number", 0),
+        Field(
+            "max_grad_norm",
+            _("Longest gradient"),
+            _("A longer one is shortened to this."),
+            "number",
+            1,
+        ),
+        Field(
+            "steps",
+            _("Steps"),
+            _("Instead of passes over the data; empty leaves it to them."),
+            "whole",
+        ),
+        Field("seed", _("Seed"), _("The same seed and data give the same curve."), "whole", 0),
+        Field(
+            "sft_warmup_steps",
+            _("Language steps first"),
+            _("Next-token steps on preferred completions. Empty: 100 from random weights, else 0."),
+            "whole",
+            "",
+            (),
+            "policy",
+        ),
+        Field(
+            "sft_learning_rate",
+            _("Their learning rate"),
+            _("Empty: the same as above."),
+            "number",
+            "",
+            (),
+            "policy",
+        ),
+        Field(
+            "freeze_layers",
+            _("Frozen layers"),
+            _("First layers, with the embeddings, that stay as they are."),
+            "whole",
+            0,
+        ),
+    ),
+)
+LORA = Group(
+    _("LoRA"),
+    (
+        Field(
+            "lora.r",
+            _("Rank"),
+            _("Trains small adapters instead of all weights; empty trains all."),
+            "whole",
+        ),
+        Field("lora.alpha", _("Alpha"), _("Scale of the adapters."), "whole", 16),
+        Field("lora.dropout", _("Dropout"), _("Of the adapters' input."), "number", 0),
+    ),
+)
+KEEPING = Group(
+    _("Checks, checkpoints and the end"),
+    (
+        Field(
+            "eval_every",
+            _("Steps between checks"),
+            _("On held-out prompts; 0 checks at the end only."),
+            "whole",
+            25,
+        ),
+        Field(
+            "checkpoint_every",
+            _("Steps between checkpoints"),
+            _("Where a stopped run goes on from."),
+            "whole",
+            50,
+        ),
+        Field(
+            "early_stop",
+            _("Stop early after"),
+            _("So many checks without gain; 0 never stops early."),
+            "whole",
+            0,
+        ),
+        Field(
+            "early_stop_delta",
+            _("Least gain"),
+            _("A smaller one counts as none."),
+            "number",
+            0,
+        ),
+        Field(
+            "select",
+            _("Judged by"),
+            _("Held-out figure that says which weights are best."),
+            "choice",
+            "accuracy",
+            ("accuracy", "loss"),
+        ),
+        Field(
+            "keep",
+            _("Weights to keep"),
+            _("Those of the best check, or the last."),
+            "choice",
+            "best",
+            ("best", "last"),
+        ),
+        Field(
+            "sample_prompts",
+            _("Prompts for samples"),
+            _("Continued before and after; 0 writes none."),
+            "whole",
+            3,
+            (),
+            "policy",
+        ),
+        Field("sample_tokens", _("Tokens of a sample"), _("At most."), "whole", 48, (), "policy"),
+    ),
+)
+HEAD = Group(
+    _("Head of the reward model"),
+    (
+        Field(
+            "head.size",
+            _("Size"),
+            _("Members, features or dimensions; 0 takes the usual number of the head."),
+            "whole",
+            0,
+            (),
+            "reward",
+        ),
+        Field(
+            "head.attributes",
+            _("Attributes"),
+            _("Names with commas; empty takes all that are rated."),
+            "names",
+            "",
+            (),
+            "reward",
+        ),
+        Field(
+            "head.gate",
+            _("Gate"),
+            _("Mixes attributes or members by the prompt, or always alike."),
+            "choice",
+            "prompt",
+            ("prompt", "constant"),
+            "reward",
+        ),
+        Field(
+            "head.prior",
+            _("Pull to the shared taste"),
+            _("As a number of labels; for heads of annotators."),
+            "number",
+            1,
+            (),
+            "reward",
+        ),
+    ),
+)
+HEAD_KIND = Field(
+    "head.kind",
+    _("Head"),
+    _("What the reward model says of a completion."),
+    "choice",
+    "scalar",
+    tuple(SIZES),
+    "reward",
+)
+BANDS = tuple(
+    Field(f"filters.{name}.{end}", label, hint)
+    for name, words, why in (
+        ("agreement", _("Agreement"), _("Of the labels behind a row, from 0.5 to 1.")),
+        ("difficulty", _("Difficulty"), _("Log-ratio gap of the reference, from write-back.")),
+        ("reward_margin", _("Reward margin"), _("Of a reward model, from write-back.")),
+        ("reward_variance", _("Reward variance"), _("Of an ensemble, from write-back.")),
+        ("label_trust", _("Trust in the label"), _("From write-back, from 0 to 1.")),
+    )
+    for end, label, hint in (("low", words, why), ("high", words, why))
+)
+ROWS = Group(
+    _("Rows and filters"),
+    (
+        Field("data_mode", _("Rows"), _("What one row stands for."), "choice", MODES[0], MODES),
+        Field("weight_by", _("Weights"), _("What a row counts by."), "choice", WEIGHTS[0], WEIGHTS),
+        Field("weight_cap", _("Largest weight"), _("Larger ones are cut to it."), "number", 10),
+        Field(
+            "noise",
+            _("Noise of sources"),
+            _("Flip rates by label source, for losses that correct them."),
+            "choice",
+            NOISE[0],
+            NOISE,
+        ),
+        Field(
+            "filters.hardest",
+            _("Drop the hardest"),
+            _("Share from 0 to 0.95 of the rows with a known difficulty."),
+            "number",
+        ),
+        Field(
+            "filters.sources",
+            _("Sources"),
+            _("Names with commas; empty keeps labels of all."),
+            "names",
+        ),
+        Field("filters.tags", _("With a tag of"), _("name:value with commas."), "names"),
+        Field("filters.without", _("Without the tags"), _("name:value with commas."), "names"),
+        Field(
+            "filters.unknown",
+            _("Rows without the signal"),
+            _("Of a filter that is set."),
+            "choice",
+            UNKNOWN[0],
+            UNKNOWN,
+        ),
+    ),
+)
+EPOCHS = Field(
+    "epochs",
+    _("Passes over the data"),
+    _("One is usual; more learn small data by heart."),
+    "number",
+    1,
+)
+DRAWER = (LENGTHS, LEARNING, LORA, KEEPING, HEAD, ROWS, SIZE)
+SIGNAL_BANDS = ("agreement", *SIGNALS)
+
+
+def fields_of(kind: str) -> list[Field]:
+    """All fields of a form for one kind of run."""
+    listed = [EPOCHS, HEAD_KIND, *BANDS]
+    listed += [field for group in DRAWER for field in group.fields]
+    return [field for field in listed if field.only in ("", kind)]

@@ -32,6 +32,7 @@ from routing.decisions.models import Router
 from routing.lab.models import Replay
 from routing.rounds.models import Round
 from tests.factories import make_annotator, make_instance, make_project, make_slot, make_user
+from training.registry.models import ModelVersion
 from training.runs.models import Run
 
 ROLES = ("annotator", "reviewer", "researcher", "admin", "owner")
@@ -82,6 +83,8 @@ def _ids(project: Project) -> dict[str, int | str]:
             dual_labelled=0,
         ).version,
         "run_id": run.pk,
+        "version_id": make_version(run).pk,
+        "kind": run.kind,
         "snapshot_id": snapshot.pk,
         "export_id": make_export(snapshot).pk,
         "digest": make_media(project).sha256,
@@ -93,6 +96,21 @@ def _ids(project: Project) -> dict[str, int | str]:
         "suffix": "json",
         **_judge_ids(project, instance),
     }
+
+
+def make_version(run: Run) -> ModelVersion:
+    """A candidate with the smallest folder there is."""
+    folder = Path(settings.MEDIA_ROOT) / "runs" / str(run.pk) / "model"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text("{}")
+    return ModelVersion.objects.create(
+        project=run.project,
+        run=run,
+        kind=run.kind,
+        version=1,
+        base_model="random weights",
+        folder=f"runs/{run.pk}/model",
+    )
 
 
 def make_replay(project: Project) -> Replay:

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from training.batching.rows import MOST_COMPLETIONS, Row, read_rows, with_one_prompt
+from training.batching.rows import MOST_COMPLETIONS, Row, read_rows
 from training.batching.tokenise import Encoder, Limits, encode_all
 from training.errors import RefusalError
 from training.fit.benchmarks import reading
@@ -81,7 +81,8 @@ def likelihoods(config: EvaluateConfig) -> tuple[list[Row], list[Outcome], dict[
     Raises:
         RefusalError: no row has one prompt, or a value is not a finite number.
     """
-    rows, left = with_one_prompt(read_rows(Path(config.data)))
+    read = read_rows(Path(config.data))
+    rows = [row for row in read if not row.own_prompts]
     if not rows:
         raise RefusalError(
             "Every row has answers to different prompts: a policy is asked one prompt per row.",
@@ -94,7 +95,7 @@ def likelihoods(config: EvaluateConfig) -> tuple[list[Row], list[Outcome], dict[
     groups = encode_all(encoder, rows, None)
     objective = resolve("policy", LIKELIHOOD)
     outcomes = score_groups(scorer, groups, objective, budget=config.token_budget)
-    return rows, outcomes, encoder.counts.as_dict() | {"dropped_own_prompts": left}
+    return rows, outcomes, encoder.counts.as_dict() | {"dropped_own_prompts": len(read) - len(rows)}
 
 
 def _benchmark(config: EvaluateConfig, name: str, workdir: Path) -> dict[str, Any]:

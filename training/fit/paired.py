@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from training.batching.rows import read_rows, with_one_prompt
+from training.batching.rows import read_rows
 from training.fit.intervals import clustered_interval, wins
 from training.fit.metrics import FEW_PROMPTS, Outcome, decided_pairs
 
 
 def kept_outcomes(data: Path, outcomes: Path) -> list[Outcome]:
-    """What `evaluate` left in `outcomes.parquet` of the labelled rows in `data`."""
-    rows, _ = with_one_prompt(read_rows(data))
+    """What `evaluate` left in `outcomes.parquet` of the labelled rows in `data`.
+
+    Every row has one prompt, as those of a probe do.
+    """
+    rows = read_rows(data)
     table = pq.read_table(outcomes).to_pylist()
     return [
         Outcome(row.preference, row.prompt_hash, tuple(said["scores"]), tuple(said["tokens"]))

@@ -10,9 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from training.batching.plan import sorted_batches
-from training.batching.rows import Row, read_rows, with_one_prompt
+from training.batching.rows import Row, read_rows
 from training.batching.tokenise import Encoder, Limits, encode_all
-from training.errors import RefusalError
 from training.fit import events
 from training.fit.files import replace_file
 from training.fit.models import device_for, load_model
@@ -38,14 +37,10 @@ def run(workdir: Path) -> dict[str, Any]:
     Its columns are instance_id, logp (sums in nats), reference (null without one) and tokens.
 
     Raises:
-        RefusalError: a model cannot be loaded, or no row has one prompt.
+        RefusalError: a model cannot be loaded, or the rows cannot be read.
     """
     config: LogpsConfig = settings(LogpsConfig, read_json(workdir / "config.json"))
-    rows, left = with_one_prompt(read_rows(Path(config.data), "completions"))
-    if not rows:
-        raise RefusalError(
-            "Every row has answers to different prompts.", "Give rows with one prompt each."
-        )
+    rows = read_rows(Path(config.data), "completions")
     models = [config.model, *([config.reference] if config.reference else [])]
     logps: list[list[list[float]]] = []
     tokens: list[list[int]] = []
@@ -61,7 +56,7 @@ def run(workdir: Path) -> dict[str, Any]:
     }
     table = pa.table(columns, schema=SCHEMA)
     replace_file(workdir / "logps.parquet", lambda path: pq.write_table(table, path))
-    return {"rows": len(rows), "dropped_own_prompts": left, "file": "logps.parquet"}
+    return {"rows": len(rows), "file": "logps.parquet"}
 
 
 def _summed(

@@ -8,6 +8,8 @@ from training.serving import mailbox, server, starting
 
 
 class Command(BaseCommand):
+    # It serves no pages, and whoever asked waits for it to start.
+    requires_system_checks = ()
     help = "Keep reward models loaded and answer requests for scores from Redis."
 
     def handle(self, *args: Any, **options: Any) -> None:

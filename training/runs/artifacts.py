@@ -55,9 +55,17 @@ def fetch_state(run: Run, workdir: Path) -> None:
     Raises:
         DamagedError: the storage gave back something else than what was published.
     """
-    manifest = artifacts.newest(_state_name(run)) if artifacts.shared() else None
-    if manifest is None or manifest.order <= _order(workdir):
+    if not artifacts.shared():
         return
+    rows = f"{run.folder}/data"  # prepared once: checkpoints belong to them
+    if artifacts.newest(rows) is not None:
+        fetch(rows)
+    manifest = artifacts.newest(_state_name(run))
+    if manifest is not None and manifest.order > _order(workdir):
+        _take_over(manifest, workdir)
+
+
+def _take_over(manifest: artifacts.Manifest, workdir: Path) -> None:
     workdir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".tmp-state-", dir=workdir) as temporary:
         folder = Path(temporary)

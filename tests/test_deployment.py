@@ -14,6 +14,7 @@ from django.core.management import get_commands
 from django.utils.module_loading import import_string
 
 from jobs.models import Queue
+from training.runs.commands import PASSED_ON
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -46,6 +47,11 @@ def other_variables() -> set[str]:
     return set(re.findall(r"environ(?:\.get\(|\[)\"(TANDEM_[A-Z_]+)\"", text))
 
 
+def passed_to_training() -> set[str]:
+    """Settings that only the processes of training read."""
+    return {name for name in PASSED_ON if name.startswith(("TRAINING_", "WANDB_"))}
+
+
 def example() -> dict[str, str]:
     """The assignments of `.env.example`."""
     lines = (ROOT / ".env.example").read_text().splitlines()
@@ -72,7 +78,7 @@ def container_commands() -> dict[str, list[list[str]]]:
 
 
 def test_every_setting_is_documented_and_every_documented_one_is_read() -> None:
-    known = settings_variables() | other_variables()
+    known = settings_variables() | other_variables() | passed_to_training()
     assert len(settings_variables()) > 10
     assert set(example()) == known | {"POSTGRES_PASSWORD"}
 
@@ -86,7 +92,7 @@ def test_documented_defaults_are_those_of_the_code() -> None:
 
 
 def test_containers_set_only_variables_the_code_reads() -> None:
-    known = settings_variables() | FOREIGN
+    known = settings_variables() | FOREIGN | passed_to_training()
     for name, service in OURS.items():
         assert set(service["environment"]) <= known, name
         assert {"SECRET_KEY", "DATABASE_URL", "BROKER_URL"} <= set(service["environment"])

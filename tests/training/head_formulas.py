@@ -28,7 +28,8 @@ def rewards(folder: Path, logits: Tensor, prompt: Tensor, annotator: str = "") -
     if kind == "ensemble":
         return logits.mean(1)
     if kind == "attributes":
-        return tensors["scale"].exp() * logits @ torch.softmax(gate(tensors, prompt), 0)
+        mixed: Tensor = logits @ torch.softmax(gate(tensors, prompt), 0)
+        return tensors["scale"].exp() * mixed
     if kind == "preference":
         return by_win_rate(logits, tensors, prompt)
     if kind in ("annotators", "ideal_point", "mixture"):
@@ -47,7 +48,9 @@ def personal(
         return logits @ torch.softmax(gate(tensors, prompt) + own, 0)
     weights = tensors["shared"] + own
     if info["head"]["kind"] == "ideal_point":
-        return -(logits - torch.softmax(weights, 0) @ tensors["prototypes"]).norm(dim=1)
+        ideal = torch.softmax(weights, 0) @ tensors["prototypes"]
+        distance: Tensor = torch.linalg.vector_norm(logits - ideal, dim=1)
+        return -distance
     return logits @ (torch.softmax(weights, 0) if info["head"]["weights"] == "simplex" else weights)
 
 

@@ -96,7 +96,8 @@ def test_ensemble_is_the_mean_of_its_members_by_their_draws() -> None:
     head = HeadSignals(members.mean(1), members=members)
     each = [-math.log(sigmoid(d)) for d in (1.0, -0.5, 2.0)]
     assert loss(head, "bt", FIRST) == pytest.approx([sum(each) / 3])
-    drawn = HeadSignals(members.mean(1), members=members, member_weights=values(2.0, 0.0, 1.0)[None])
+    draws = values(2.0, 0.0, 1.0)[None]
+    drawn = HeadSignals(members.mean(1), members=members, member_weights=draws)
     assert loss(drawn, "bt", FIRST) == pytest.approx([(2 * each[0] + each[2]) / 3])
 
 

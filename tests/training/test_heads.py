@@ -130,6 +130,7 @@ def test_an_unknown_annotator_is_everybody() -> None:
         scorer.annotator = annotator
         found.append(scorer.signals(members).reward)
     assert found[0] is not None
+    assert found[1] is not None
     assert torch.equal(found[0], found[1])
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from training.fit.heads import RewardHead
-from training.fit.metrics import Outcome, correlation, decided_pairs, wins
+from training.fit.intervals import wins
+from training.fit.metrics import Outcome, correlation, decided_pairs
 
 QUARTERS = 4
 # Fewer pairs than this say nothing of one annotator or of a quarter of the variances.

@@ -53,6 +53,8 @@ class Context:
 class RewardHead(nn.Module):
     """A head whose linear outputs are mapped by `read`."""
 
+    labels: Tensor
+
     def __init__(self, spec: HeadSpec, hidden: int) -> None:
         super().__init__()
         self.spec = spec

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -66,7 +66,7 @@ class HeadSignals:
     def detach(self) -> HeadSignals:
         """The same values without their graph."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        cut = {n: None if v is None else v.detach() for n, v in values.items()}
+        cut: dict[str, Any] = {n: v.detach() for n, v in values.items() if v is not None}
         return dataclasses.replace(self, **cut)
 
 
@@ -144,8 +144,7 @@ def skew_product(first: Tensor, second: Tensor, scales: Tensor | None = None) ->
         first, second: (..., 2m) vectors.
         scales: (..., m) factors of the planes.
     """
-    a, b = first.unflatten(-1, (-1, 2)), second.unflatten(-1, (-1, 2))
-    planes = a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+    planes = first[..., 0::2] * second[..., 1::2] - first[..., 1::2] * second[..., 0::2]
     return (planes if scales is None else scales * planes).sum(dim=-1)
 
 
@@ -168,7 +167,8 @@ def outcome_losses(
 
 def _link(difference: Tensor, objective: Objective) -> Tensor:
     if objective.link == "probit":
-        return -torch.special.log_ndtr(difference)
+        probit: Tensor = -torch.special.log_ndtr(difference)
+        return probit
     return functional.softplus(-difference)
 
 
@@ -221,7 +221,7 @@ def _length_terms(head: HeadSignals, objective: Objective) -> Tensor:
     """ODIN (2402.07319): |rho(quality, length)| - rho(length part, length), and |W_q W_l|."""
     assert head.correlations is not None
     assert head.alignment is not None
-    quality, length = head.correlations
+    quality, length = head.correlations.unbind()
     terms = objective.length_weight * (quality.abs() - length)
     return terms + objective.orthogonality * head.alignment.abs()
 

@@ -182,7 +182,9 @@ class ComparisonListView(APIView):
 
 
 class ComparisonView(APIView):
-    @extend_schema(request=None, responses=EvaluationOutput)
+    @extend_schema(
+        operation_id="projects_models_comparisons_read", request=None, responses=EvaluationOutput
+    )
     def post(self, request: Request, slug: str, version_id: int, evaluation_id: int) -> Response:
         """Read the win rate from the labels that stand now."""
         project = project_for(_user(request), slug, Action.TRAIN)

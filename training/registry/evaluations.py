@@ -1,6 +1,7 @@
 """Evaluations of model versions: benchmarks, other test rows, and the probe with production."""
 
 import hashlib
+import uuid
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 from typing import Any
@@ -23,6 +24,7 @@ from training.fit.metrics import Outcome
 from training.fit.paired import difference, kept_outcomes
 from training.runs.commands import run_command
 from training.runs.models import RunKind
+from training.runs.services import held
 
 from . import folders, policies, probes
 from .gating import SAFETY, check_gate
@@ -146,7 +148,7 @@ def keep_benchmark(*, name: str, chunks: Iterable[bytes]) -> str:
     folder = Path(settings.MEDIA_ROOT) / "benchmarks"
     folder.mkdir(parents=True, exist_ok=True)
     digest, size = hashlib.sha256(), 0
-    partial = folder / f".{hashlib.sha256(name.encode()).hexdigest()}.part"
+    partial = folder / f".{uuid.uuid4().hex}.part"
     with partial.open("wb") as target:
         for chunk in chunks:
             size += len(chunk)
@@ -181,9 +183,10 @@ def evaluate(ctx: JobContext) -> dict[str, Any]:
     else:
         snapshot = Snapshot.objects.get(pk=row.source["snapshot"])
         figures = _figures(ctx, row.version, _test_rows(snapshot), row.name)
-    row.figures = figures
-    row.save(update_fields=["figures"])
-    check_gate(row.version)
+    with held(ctx):
+        row.figures = figures
+        row.save(update_fields=["figures"])
+        check_gate(row.version)
     return {"evaluation": row.pk, "figures": figures}
 
 
@@ -233,6 +236,7 @@ def compare(ctx: JobContext, version: ModelVersion, probe: Probe) -> dict[str, A
 
     Raises:
         JobFailed: one of the two models cannot be run.
+        JobFenced: another attempt has the job; nothing is written.
     """
     report, ours = _on_probe(ctx, version, probe)
     figures: dict[str, Any] = {"probe": probe.number, "sha256": probe.sha256, **report}
@@ -244,11 +248,12 @@ def compare(ctx: JobContext, version: ModelVersion, probe: Probe) -> dict[str, A
         figures["production"] = {"version": current.pk, "number": current.version} | difference(
             ours, other[1], seen
         )
-    version.refresh_from_db()
-    if version.kind == RunKind.REWARD and version != current:
-        version.scale = scale_on(ours, other)
-    version.metrics = version.metrics | {"probe": figures}
-    version.save(update_fields=["metrics", "scale"])
+    with held(ctx):
+        version.refresh_from_db(fields=["metrics", "scale"])
+        if version.kind == RunKind.REWARD and version != current:
+            version.scale = scale_on(ours, other)
+        version.metrics = version.metrics | {"probe": figures}
+        version.save(update_fields=["metrics", "scale"])
     return figures
 
 

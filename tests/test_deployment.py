@@ -59,6 +59,10 @@ def example() -> dict[str, str]:
     return dict(pairs)
 
 
+# Those of jobs, and the one that only starts the serving of models.
+QUEUES = [*Queue.values, "serve"]
+
+
 def interpolated() -> set[str]:
     """The variables that docker-compose.yml takes from `.env`."""
     return set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
@@ -131,12 +135,15 @@ def test_every_queue_has_one_worker_and_no_worker_an_unknown_queue() -> None:
         for words in container_commands()[name]
         if "-Q" in words
     ]
-    assert sorted(queues) == sorted(Queue.values)
+    assert sorted(queues) == sorted(QUEUES)
 
 
 def test_the_supervisor_runs_the_same_queues() -> None:
     text = (ROOT / "platform" / "embedded" / "programs.py").read_text()
-    assert sorted(re.findall(r'"-Q", "(\w+)"', text)) == sorted(Queue.values)
+    queues = [
+        queue for found in re.findall(r'"-Q", "([\w,]+)"', text) for queue in found.split(",")
+    ]
+    assert sorted(queues) == sorted(QUEUES)
 
 
 def test_one_beat_and_a_schedule_whose_work_exists() -> None:

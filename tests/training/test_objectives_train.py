@@ -114,3 +114,24 @@ def test_pairs_refuse_single_completions(tmp_path: Path) -> None:
     values = fit_values(unpaired(tmp_path), "policy", preset="dpo")
     with pytest.raises(RefusalError, match="1 completions; 2 to 9 are possible"):
         fit.run(configure(tmp_path / "run", values))
+
+
+@pytest.mark.parametrize("order", ["easy_first", "hard_first"])
+def test_rows_come_in_the_order_of_their_labels(order: str, tmp_path: Path) -> None:
+    """The margin is what makes a label clear, and odpo's loss shows it: it asks for it."""
+    columns = rows(12)
+    columns["margin"] = [float(10 * (k % 3)) + 1.0 for k in range(12)]
+    pq.write_table(pa.table(columns), tmp_path / "train.parquet")
+    values = fit_values(
+        {"train": str(tmp_path / "train.parquet")},
+        "policy",
+        preset="odpo",
+        order=order,
+        learning_rate=1e-9,
+        token_budget=1,
+        steps=12,
+    )
+    fit.run(configure(tmp_path / "run", values))
+    margins = [round(loss) for loss in losses(tmp_path / "run")]
+    assert margins == sorted(margins, reverse=order == "easy_first")
+    assert len(set(margins)) == 3

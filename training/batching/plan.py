@@ -38,31 +38,55 @@ def sorted_batches(costs: Sequence[int], budget: int) -> list[MicroBatch]:
 
 
 def epoch_steps(
-    costs: Sequence[int], *, budget: int, accumulate: int, seed: int, epoch: int
+    costs: Sequence[int],
+    *,
+    budget: int,
+    accumulate: int,
+    seed: int,
+    epoch: int,
+    ranks: Sequence[float] | None = None,
 ) -> list[Step]:
-    """Steps of one epoch: every group once, in an order that depends on seed and epoch only."""
+    """Steps of one epoch: every group once, in an order that depends on seed and epoch only.
+
+    Args:
+        ranks: a number per group; those with lower ones come first. By default the order is random.
+    """
     chance = random.Random(f"{seed}/{epoch}")
     order = list(range(len(costs)))
     chance.shuffle(order)
+    if ranks is not None:
+        order.sort(key=lambda number: ranks[number])
     mean_cost = max(sum(costs) / max(len(costs), 1), 1)
     window = max(int(WINDOW * budget / mean_cost), 1)
     batches: list[MicroBatch] = []
     for start in range(0, len(order), window):
         part = sorted(order[start : start + window], key=lambda number: -costs[number])
         batches += micro_batches(costs, part, budget)
-    chance.shuffle(batches)
+    if ranks is None:
+        chance.shuffle(batches)
     return [batches[k : k + accumulate] for k in range(0, len(batches), accumulate)]
 
 
 def all_steps(
-    costs: Sequence[int], *, budget: int, accumulate: int, seed: int, start: int = 0
+    costs: Sequence[int],
+    *,
+    budget: int,
+    accumulate: int,
+    seed: int,
+    start: int = 0,
+    ranks: Sequence[float] | None = None,
 ) -> Iterator[Step]:
     """Endless steps, epoch after epoch, beginning with step number `start`."""
 
     def epochs() -> Iterator[Step]:
         for epoch in itertools.count():
             yield from epoch_steps(
-                costs, budget=budget, accumulate=accumulate, seed=seed, epoch=epoch
+                costs,
+                budget=budget,
+                accumulate=accumulate,
+                seed=seed,
+                epoch=epoch,
+                ranks=ranks,
             )
 
     return itertools.islice(epochs(), start, None)

@@ -98,6 +98,7 @@ class FitConfig:
         head: what turns a pooled state into a reward (reward models only).
         steps: optimiser steps; None means `epochs` passes over the data.
         token_budget: tokens of one micro-batch; `accumulate` micro-batches make one step.
+        order: of the rows of an epoch: random, or by how clear their labels are.
         warmup: steps, or a share of all steps when under 1, of linear learning-rate warm-up.
         schedule: of the learning rate; "wsd" stays at its peak until the last `decay` share of
             the steps, in which it falls to 0 linearly.
@@ -142,6 +143,7 @@ class FitConfig:
     max_grad_norm: float = 1.0
     token_budget: int = 2048
     accumulate: int = 1
+    order: Literal["random", "easy_first", "hard_first"] = "random"
     seed: int = 0
     precision: Literal["fp32", "bf16"] = "fp32"
     checkpoint_every: int = 50

@@ -19,6 +19,7 @@ from training.fit.policy_scorer import PolicyScorer
 from training.fit.reference import ReferenceCache, check_step_zero, fill
 from training.fit.scorers import Scorer
 from training.fit.trainer import Trainer
+from training.objectives.preference import ranks_by_strength
 
 
 def start_model(job: Job) -> Any:
@@ -190,5 +191,6 @@ def _first_epoch(job: Job, trainer: Trainer) -> list[MicroBatch]:
         accumulate=job.config.accumulate,
         seed=trainer.phase.seed,
         epoch=0,
+        ranks=ranks_by_strength([group.preference for group in job.train], job.config.order),
     )
     return [batch for step in plan for batch in step]

@@ -26,6 +26,7 @@ from training.fit.reference import ReferenceCache, with_reference
 from training.fit.scorers import Scorer
 from training.fit.team import Team
 from training.objectives.core import Signals, comparisons, scores, total_loss
+from training.objectives.preference import ranks_by_strength
 from training.objectives.presets import Objective
 from training.objectives.running import Running, added
 
@@ -101,7 +102,13 @@ class Trainer:
             accumulate=self.config.accumulate,
             seed=self.phase.seed,
             start=start,
+            ranks=self._ranks(),
         )
+
+    def _ranks(self) -> list[float] | None:
+        """What the order of the rows follows; the likelihood warm-up has no order."""
+        order = "random" if self.phase.name == "warmup" else self.config.order
+        return ranks_by_strength([group.preference for group in self.groups], order)
 
     def _remaining_steps(self) -> Any:
         return self.plan(self.state.step - self.phase.first)

@@ -212,6 +212,29 @@ def shares(preference: Preference, objective: Objective) -> list[float]:
     return best_shares(preference)
 
 
+def strength(preference: Preference) -> float:
+    """How clear the label is: its margin, else how far it is from a tie.
+
+    Of a pair that is 2 |p - 1/2|, of a longer list the distance of best and worst relevance.
+    """
+    known = [r for r in preference.relevance if not math.isnan(r)]
+    if preference.margin:
+        return preference.margin
+    if preference.probability is not None:
+        return abs(2 * preference.probability - 1)
+    return max(known) - min(known) if known else 0.0
+
+
+def ranks_by_strength(preferences: Sequence[Preference], order: str) -> list[float] | None:
+    """Numbers by which training goes from clear to unclear labels, or the other way round.
+
+    Args:
+        order: "easy_first", "hard_first", or "random" for no order.
+    """
+    sign = {"easy_first": -1.0, "hard_first": 1.0}.get(order)
+    return None if sign is None else [sign * strength(p) for p in preferences]
+
+
 def best_shares(preference: Preference) -> list[float]:
     """Equal shares of those completions that are ranked highest."""
     ranked = preference.ranked()

@@ -131,7 +131,7 @@ def test_adapters_are_proposed_where_only_they_fit(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     values = stored(tmp_path) | {"data": {"train": str(rows(tmp_path, 2))}}
-    assert "`lora` to" in refusal(monkeypatch, values, 0.8)
+    assert "`lora` to" in refusal(monkeypatch, values, 0.95)
     assert "use a smaller base model" in refusal(monkeypatch, values, 0.5)
 
 

@@ -42,13 +42,13 @@ def main(arguments: list[str]) -> None:
         folder = Path(name)
         data = prepare(folder, 2 * BATCH * steps, LISTS_PER_STEP * steps, BATCH, LISTS_PER_STEP)
         for kind in CASES:
-            measure_pairs(report, folder, kind, steps, repeats, data["pairs"])
+            measure_pairs(report, folder, kind, steps=steps, repeats=repeats, data=data["pairs"])
         measure_lists(report, folder, min(steps, 6), repeats, data["lists"])
         report.not_measured("GPU: pairs/s, memory, MFU", "no CUDA device")
 
 
 def measure_pairs(
-    report: Report, folder: Path, kind: str, steps: int, repeats: int, data: dict[str, float]
+    report: Report, folder: Path, kind: str, *, steps: int, repeats: int, data: dict[str, float]
 ) -> None:
     """One objective of both contestants."""
     ours, theirs = [], []

@@ -256,20 +256,16 @@ def test_uninformative_rows_are_left_out_and_counted(tmp_path: Path) -> None:
     assert counts["empty_completions"] == 1
 
 
-def test_answers_to_prompts_of_their_own_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_answers_to_prompts_of_their_own_are_trained_on(tmp_path: Path) -> None:
     columns = rows(6)
-    columns["own_prompts"] = [['[{"role": "user", "content": "a"}]', None]] * 2 + [[None] * 2] * 4
+    columns["own_prompts"] = [['[{"role": "user", "content": "a"}]', None]] * 6
     folder = tmp_path / "data"
     folder.mkdir()
     data = {"train": str(folder / "train.parquet")}
     pq.write_table(pa.table(columns), folder / "train.parquet")
     values = fit.run(configure(tmp_path / "run", fit_values(data, steps=2)))
-    counts = values["counts"]["train"]
-    assert (counts["rows"], counts["dropped_own_prompts"]) == (4, 2)
-    columns["own_prompts"] = columns["own_prompts"][:1] * 6
-    pq.write_table(pa.table(columns), folder / "train.parquet")
-    with pytest.raises(RefusalError, match="different prompts"):
-        fit.run(configure(tmp_path / "refused", fit_values(data, steps=2)))
+    assert values["counts"]["train"]["rows"] == 6
+    assert values["steps"] == 2
 
 
 def test_only_ties_are_refused_before_anything_is_trained(tmp_path: Path) -> None:

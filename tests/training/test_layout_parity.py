@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,21 +10,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from training.batching.flex import MULTIPLE, block_mask, mask_rule
 from training.batching.packing import PADDING, allowed, pack_plain, pack_shared
 from training.batching.tokenise import TokenGroup
 from training.fit import policy_scorer
-from training.fit.backbone import Backbone
+from training.fit.backbone import Attention, Backbone
 from training.fit.policy_scorer import PolicyScorer
 from training.fit.reference import ReferenceCache, check_step_zero, fill
 from training.fit.reward_scorer import CausalRewardScorer, EncoderRewardScorer
 from training.fit.scorers import make_scorer, shared_is_exact
 from training.objectives.core import Signals, comparisons, total_loss
+from training.objectives.objective import Objective
 from training.objectives.preference import Preference
 from training.objectives.presets import PRESETS, resolve
 
 from .tiny import CAUSAL, VOCABULARY, bert_model, causal_model, groups
 
 TOLERANCE = 1e-4
+# Attention with soft-capped scores has no blocks.
+WAYS = [(name, "dense") for name in CAUSAL] + [(n, "blocks") for n in CAUSAL if n != "gemma2"]
 
 
 def sequences(members: list[TokenGroup]) -> list[tuple[list[int], int]]:
@@ -67,10 +72,12 @@ def assert_same_gradients(model: Any, ours: Tensor, theirs: Tensor) -> None:
         assert torch.allclose(value, second[name], atol=TOLERANCE, rtol=1e-3), name
 
 
-@pytest.mark.parametrize("architecture", list(CAUSAL))
-def test_policy_equals_padded_forward_and_gradients(architecture: str) -> None:
+@pytest.mark.parametrize(("architecture", "attention"), WAYS)
+def test_policy_equals_padded_forward_and_gradients(
+    architecture: str, attention: Attention
+) -> None:
     model, members = causal_model(architecture), groups()
-    found = PolicyScorer(Backbone(model)).signals(members)
+    found = PolicyScorer(Backbone(model, attention=attention)).signals(members)
     assert found.logp is not None
     plain = plain_logps(model, members)
     assert torch.allclose(found.logp, plain.double(), atol=TOLERANCE)
@@ -78,10 +85,12 @@ def test_policy_equals_padded_forward_and_gradients(architecture: str) -> None:
     assert_same_gradients(model, (found.logp * weights).sum(), (plain * weights).sum())
 
 
-@pytest.mark.parametrize("architecture", list(CAUSAL))
-def test_reward_equals_padded_forward_and_gradients(architecture: str) -> None:
+@pytest.mark.parametrize(("architecture", "attention"), WAYS)
+def test_reward_equals_padded_forward_and_gradients(
+    architecture: str, attention: Attention
+) -> None:
     model, members = causal_model(architecture, "reward"), groups()
-    found = CausalRewardScorer(Backbone(model)).signals(members)
+    found = CausalRewardScorer(Backbone(model, attention=attention)).signals(members)
     assert found.reward is not None
     ids, mask = padded(members)
     plain = model(input_ids=ids, attention_mask=mask).logits[:, 0]
@@ -102,7 +111,11 @@ def test_encoder_equals_one_sequence_at_a_time() -> None:
     assert_same_gradients(model, (found * weights).sum(), (plain * weights).sum())
 
 
-@pytest.mark.parametrize("name", [n for n in PRESETS if n != "sft"])
+# KTO's other completions go through the same scorer; tests of objectives give it them.
+ALONE = [n for n, o in PRESETS.items() if o.kind == "reward" or "mismatched" not in o.reads]
+
+
+@pytest.mark.parametrize("name", ALONE)
 def test_every_objective_has_the_same_loss_and_gradients_in_both_layouts(name: str) -> None:
     objective = PRESETS[name]
     model, members = causal_model("llama", objective.kind), groups((2, 4, 2))
@@ -111,12 +124,23 @@ def test_every_objective_has_the_same_loss_and_gradients_in_both_layouts(name: s
     for layout in ("shared", "plain"):
         scorer = make_scorer(model, objective.kind, _Sized(), layout=layout, precision="fp32")
         signals = scorer.signals(members)
-        if objective.kind == "policy":
-            assert signals.logp is not None
-            reference = signals.logp.detach() - torch.linspace(-1, 1, len(signals.logp))
-            signals = Signals(signals.tokens, logp=signals.logp, reference_logp=reference)
+        if isinstance(scorer, PolicyScorer):
+            signals = _as_read(scorer, objective, members)
         losses.append(total_loss(signals, labels, objective))
     assert_same_gradients(model, losses[0], losses[1])
+
+
+def _as_read(scorer: PolicyScorer, objective: Objective, members: list[TokenGroup]) -> Signals:
+    """What the objective reads, beside a reference that differs."""
+    scorer.reads = objective.reads
+    scorer.reference = Backbone(causal_model("qwen2"), scorer.backbone.layout)
+    signals = scorer.signals(members)
+    assert signals.logp is not None
+    reference = signals.logp.detach() - torch.linspace(-1, 1, len(signals.logp))
+    tokens = None
+    if signals.token_logp is not None:
+        tokens = signals.token_logp.detach() + 0.1
+    return replace(signals, reference_logp=reference, reference_token_logp=tokens)
 
 
 class _Sized:
@@ -128,10 +152,11 @@ class _Sized:
         return VOCABULARY
 
 
+@pytest.mark.parametrize("attention", ["dense", "blocks"])
 @pytest.mark.parametrize("count", range(2, 10))
-def test_any_number_of_completions(count: int) -> None:
+def test_any_number_of_completions(count: int, attention: Attention) -> None:
     model, members = causal_model("qwen2"), groups((count, count), seed=count)
-    found = PolicyScorer(Backbone(model)).signals(members).logp
+    found = PolicyScorer(Backbone(model, attention=attention)).signals(members).logp
     assert found is not None
     assert torch.allclose(found, plain_logps(model, members).double(), atol=TOLERANCE)
 
@@ -149,6 +174,40 @@ def test_completions_and_groups_cannot_see_each_other() -> None:
     prompt = [[0], [0, 1]]
     answers = [[0, 1, 2], [0, 1, 2, 3], [0, 1, 4]]
     assert seen == [*prompt, *answers, [5], [5, 6], [5, 7], [5, 7, 8]]
+
+
+OWN = [
+    # Alike at first, a prompt that is the beginning of another, and nothing alike.
+    TokenGroup((5, 6), ((7, 8, 9), (10, 11, 12, 13)), Preference((1.0, 0.0)), skips=(2, 1)),
+    TokenGroup((5, 6, 7), ((8, 9), (10, 11, 12)), Preference((1.0, 0.0)), skips=(0, 2)),
+    TokenGroup((), ((7, 8, 9, 4), (10, 11)), Preference((1.0, 0.0)), skips=(3, 1)),
+]
+
+
+@pytest.mark.parametrize("members", [OWN, OWN[2:]], ids=["mixed", "nothing alike"])
+@pytest.mark.parametrize("attention", ["dense", "blocks", "plain"])
+@pytest.mark.parametrize("kind", ["policy", "reward"])
+def test_prompts_of_their_own_equal_plain_sequences(
+    kind: str, attention: Any, members: list[TokenGroup]
+) -> None:
+    model = causal_model("llama", kind)
+    # The same completions, each with its whole prompt in front.
+    alone = [
+        TokenGroup((*g.prompt, *c[:skip]), (c[skip:],), Preference((1.0,)))
+        for g in members
+        for c, skip in zip(g.completions, g.skipped, strict=True)
+    ]
+    wrap = PolicyScorer if kind == "policy" else CausalRewardScorer
+    expected = wrap(Backbone(model, "plain")).signals(alone)
+    plain = attention == "plain"
+    backbone = Backbone(model, "plain") if plain else Backbone(model, attention=attention)
+    found = wrap(backbone).signals(members)
+    assert torch.equal(found.tokens, expected.tokens)
+    ours, theirs = (s.logp if kind == "policy" else s.reward for s in (found, expected))
+    assert ours is not None
+    assert theirs is not None
+    weights = torch.linspace(-1, 1, len(theirs))
+    assert_same_gradients(model, (ours * weights).sum(), (theirs * weights).sum())
 
 
 def test_packing_needs_fewer_tokens_than_repeating_the_prompt() -> None:
@@ -180,17 +239,52 @@ def test_probe_falls_back_where_it_is_not() -> None:
     model = causal_model("llama")
     inner = model.base_model.forward
     # A backbone that ignores the mask, as a recurrent one would.
-    model.base_model.forward = lambda **inputs: inner(**(inputs | {"attention_mask": None}))
+    nothing = {"attention_mask": None, "blocks": ()}
+    model.base_model.forward = lambda **inputs: inner(**(inputs | nothing))
     assert not shared_is_exact(model, "policy", VOCABULARY)
     scorer = make_scorer(model, "policy", _Sized(), layout="auto", precision="fp32")
     assert isinstance(scorer, PolicyScorer)
     assert scorer.backbone.layout == "plain"
 
 
-def test_bfloat16_stays_near_float32() -> None:
+def test_blocks_are_taken_where_attention_is_plain_and_left_where_it_is_not() -> None:
+    for name, expected in (("llama", "blocks"), ("gemma2", "dense")):
+        scorer = make_scorer(
+            causal_model(name), "policy", _Sized(), layout="auto", precision="fp32"
+        )
+        assert isinstance(scorer, PolicyScorer)
+        assert (scorer.backbone.layout, scorer.backbone.attention) == ("shared", expected)
+
+
+def test_a_model_in_blocks_still_generates_and_reads_padded_rows() -> None:
+    model, members = causal_model("qwen3"), groups()
+    ids, mask = padded(members)
+    before = model(input_ids=ids, attention_mask=mask).logits
+    made = model.generate(ids[:1, :4], max_new_tokens=4, do_sample=False)
+    Backbone(model, attention="blocks")
+    assert torch.allclose(model(input_ids=ids, attention_mask=mask).logits, before, atol=1e-6)
+    assert torch.equal(model.generate(ids[:1, :4], max_new_tokens=4, do_sample=False), made)
+    assert "shared_blocks" not in model.config.to_json_string()
+
+
+@pytest.mark.parametrize("window", [None, 3])
+def test_flex_rule_is_the_dense_mask(window: int | None) -> None:
+    packed = pack_shared(groups(), row_tokens=64, multiple=MULTIPLE)
+    rows, width = packed.input_ids.shape
+    assert width % MULTIPLE == 0
+    row = torch.arange(rows)[:, None, None]
+    query, key = torch.arange(width)[None, :, None], torch.arange(width)[None, None, :]
+    found = mask_rule(packed, window)(row, torch.tensor(0), query, key)
+    assert torch.equal(found, allowed(packed, window)[:, 0])
+    assert block_mask(packed, window).shape == (rows, 1, width, width)
+
+
+@pytest.mark.parametrize("attention", ["dense", "blocks"])
+def test_bfloat16_stays_near_float32(attention: Attention) -> None:
     model, members = causal_model("llama"), groups()
     exact = PolicyScorer(Backbone(model)).signals(members).logp
-    rounded = PolicyScorer(Backbone(model, precision="bf16")).signals(members).logp
+    backbone = Backbone(model, precision="bf16", attention=attention)
+    rounded = PolicyScorer(backbone).signals(members).logp
     assert exact is not None
     assert rounded is not None
     assert not torch.equal(exact, rounded)

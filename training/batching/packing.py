@@ -82,12 +82,27 @@ class _Row:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where one completion lies: its row, column, and the column that predicts its first token."""
+    """Where one branch lies: its row, column, and the column that predicts its first token.
+
+    The first `skip` tokens are the end of the completion's own prompt.
+    """
 
     row: int
     start: int
     before: int
     tokens: Sequence[int]
+    skip: int = 0
+
+    @property
+    def scored(self) -> Sequence[int]:
+        """The completion's tokens."""
+        return self.tokens[self.skip :]
+
+    @property
+    def sources(self) -> list[int]:
+        """Columns that predict the completion's tokens."""
+        columns = [self.before, *range(self.start, self.start + len(self.tokens) - 1)]
+        return columns[self.skip :]
 
 
 def pack_shared(
@@ -134,8 +149,10 @@ def _place_shared(row: _Row, index: int, group: TokenGroup) -> list[_Place]:
     prompt = len(group.prompt)
     before = row.extend(group.prompt, 0, PROMPT) + prompt - 1
     places = [
-        _Place(index, row.extend(tokens, prompt, branch), before, tokens)
-        for branch, tokens in enumerate(group.completions, start=1)
+        _Place(index, row.extend(tokens, prompt, branch), before, tokens, skip)
+        for branch, (tokens, skip) in enumerate(
+            zip(group.completions, group.skipped, strict=True), start=1
+        )
     ]
     row.groups += 1
     return places
@@ -146,11 +163,11 @@ def pack_plain(groups: Sequence[TokenGroup]) -> Packed:
     rows: list[_Row] = []
     places: list[_Place] = []
     for group in groups:
-        for tokens in group.completions:
-            row = _Row()
-            before = row.extend(group.prompt, 0, PROMPT) + len(group.prompt) - 1
-            start = row.extend(tokens, len(group.prompt), 1)
-            places.append(_Place(len(rows), start, before, tokens))
+        for tokens, skip in zip(group.completions, group.skipped, strict=True):
+            row, prompt = _Row(), (*group.prompt, *tokens[:skip])
+            before = row.extend(prompt, 0, PROMPT) + len(prompt) - 1
+            start = row.extend(tokens[skip:], len(prompt), 1)
+            places.append(_Place(len(rows), start, before, tokens[skip:]))
             rows.append(row)
     return _tensors(rows, places, shared=False)
 
@@ -166,19 +183,17 @@ def _tensors(
 
     source: list[int] = []
     for place in places:
-        base = place.row * width
-        inside = range(base + place.start, base + place.start + len(place.tokens) - 1)
-        source += [base + place.before, *inside]
+        source += [place.row * width + column for column in place.sources]
     return Packed(
         input_ids=grid("tokens", 0),
         positions=grid("positions", 0),
         group=grid("group", PADDING),
         branch=grid("branch", PADDING),
         source=torch.tensor(source),
-        target=torch.tensor([token for place in places for token in place.tokens]),
-        owner=torch.tensor([k for k, place in enumerate(places) for _ in place.tokens]),
+        target=torch.tensor([token for place in places for token in place.scored]),
+        owner=torch.tensor([k for k, place in enumerate(places) for _ in place.scored]),
         last=torch.tensor([p.row * width + p.start + len(p.tokens) - 1 for p in places]),
-        lengths=torch.tensor([len(place.tokens) for place in places]),
+        lengths=torch.tensor([len(place.scored) for place in places]),
         shared=shared,
     )
 

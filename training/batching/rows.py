@@ -31,18 +31,8 @@ class Row:
     preference: Preference
     prompt_hash: str
     instance_id: str
-    # The completions answer prompts of their own: `prompt` is at most where these begin alike.
-    own_prompts: bool = False
-
-
-def with_one_prompt(rows: list[Row]) -> tuple[list[Row], int]:
-    """The rows whose completions all answer `prompt`, and how many others there are.
-
-    A batch encodes the prompt of a row once and its completions after it. Trained so, an answer to
-    a prompt of its own would be learnt as an answer to something else.
-    """
-    kept = [row for row in rows if not row.own_prompts]
-    return kept, len(rows) - len(kept)
+    # Prompts that the completions answer instead of `prompt`, one each; empty where none does.
+    own_prompts: tuple[tuple[Message, ...], ...] = ()
 
 
 def read_rows(path: Path, need: Need = "labels") -> list[Row]:
@@ -89,14 +79,27 @@ def _row(value: dict[str, Any], fewest: int) -> Row:
     if not fewest <= len(completions) <= MOST_COMPLETIONS:
         message = f"{len(completions)} completions; {fewest} to {MOST_COMPLETIONS} are possible"
         raise ValueError(message)
+    prompt = _messages(value["prompt"])
     return Row(
-        prompt=_messages(value["prompt"]),
+        prompt=prompt,
         completions=completions,
         preference=_preference(value, len(completions)),
         prompt_hash=str(value.get("prompt_hash") or value["prompt"]),
         instance_id=str(value.get("instance_id") or ""),
-        own_prompts=any(value.get("own_prompts") or ()),
+        own_prompts=_own_prompts(value.get("own_prompts"), prompt, len(completions)),
     )
+
+
+def _own_prompts(
+    texts: list[str | None] | None, prompt: tuple[Message, ...], count: int
+) -> tuple[tuple[Message, ...], ...]:
+    if not any(texts or ()):
+        return ()
+    assert texts is not None
+    if len(texts) != count:
+        message = f"{len(texts)} own prompts for {count} completions"
+        raise ValueError(message)
+    return tuple(_messages(text) if text else prompt for text in texts)
 
 
 def _messages(text: str) -> tuple[Message, ...]:

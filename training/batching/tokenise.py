@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,15 +21,37 @@ CHAT_TEMPLATE = (
 )
 
 
+# Private characters stand for contents while a template is rendered.
+MARK = re.compile("\ue000(\\d+)\ue001")
+
+
+def _mark(number: int) -> str:
+    return f"\ue000{number}\ue001"
+
+
 @dataclass(frozen=True, slots=True)
 class TokenGroup:
-    """Token ids of one prompt and its completions; every completion has at least one token."""
+    """Token ids of one prompt and its completions; every completion has at least one token.
+
+    Where completions answer prompts of their own, `prompt` is what these begin with alike (it may
+    be empty), and each completion has the rest of its prompt before it.
+
+    Attributes:
+        skips: leading tokens of each completion that belong to its own prompt and are not scored;
+            () where there are none.
+    """
 
     prompt: tuple[int, ...]
     completions: tuple[tuple[int, ...], ...]
     preference: Preference
     prompt_hash: str = ""
     instance_id: str = ""
+    skips: tuple[int, ...] = ()
+
+    @property
+    def skipped(self) -> tuple[int, ...]:
+        """`skips`, one number for each completion."""
+        return self.skips or (0,) * len(self.completions)
 
     @property
     def shared_tokens(self) -> int:
@@ -45,7 +69,12 @@ def best_only(group: TokenGroup) -> TokenGroup:
     shares = best_shares(group.preference)
     kept = [k for k, share in enumerate(shares) if share > 0] or list(range(len(shares)))
     alone = replace(group.preference, relevance=(1.0,) * len(kept), pair_p=None)
-    return replace(group, completions=tuple(group.completions[k] for k in kept), preference=alone)
+    return replace(
+        group,
+        completions=tuple(group.completions[k] for k in kept),
+        skips=tuple(group.skips[k] for k in kept) if group.skips else (),
+        preference=alone,
+    )
 
 
 @dataclass(slots=True)
@@ -82,34 +111,59 @@ class Encoder:
     sequence is the prompt's ids followed by the completion's ids, so one layout serves both.
 
     A prompt over its limit loses its beginning, a completion over its limit loses its end.
+
+    Texts cannot forge turns: where a prompt or a completion contains the text of a special token
+    (a role marker, the end token), that text is read letter by letter, not as the token.
     """
 
     tokenizer: Any
     limits: Limits
     causal: bool = True
     counts: Counts = field(default_factory=Counts)
+    specials: dict[int, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        added = self.tokenizer.added_tokens_decoder
+        self.specials = {token: word.content for token, word in added.items() if word.special}
 
     def group(self, row: Row) -> TokenGroup:
         """Token ids of one row."""
         self.counts.rows += 1
-        if self.causal:
-            prompt, completions = self._chat(row.prompt, row.completions)
-        else:
-            prompt, completions = self._pair(row.prompt, row.completions)
-        self.counts.completions += len(completions)
+        self.counts.completions += len(row.completions)
         self.counts.empty_completions += sum(not text.strip() for text in row.completions)
+        if row.own_prompts:
+            prompt, completions, skips = self._own_prompts(row)
+        else:
+            prompt, completions = self._encoded(row.prompt, row.completions)
+            skips = ()
         return TokenGroup(
             tuple(prompt),
             tuple(map(tuple, completions)),
             row.preference,
             row.prompt_hash,
             row.instance_id,
+            skips,
         )
+
+    def _encoded(
+        self, messages: Sequence[Message], texts: Sequence[str]
+    ) -> tuple[list[int], list[list[int]]]:
+        return self._chat(messages, texts) if self.causal else self._pair(messages, texts)
+
+    def _own_prompts(self, row: Row) -> tuple[list[int], list[list[int]], tuple[int, ...]]:
+        """Each side encoded alone; what their prompts begin with alike is shared."""
+        sides = [
+            self._encoded(messages, [text])
+            for messages, text in zip(row.own_prompts, row.completions, strict=True)
+        ]
+        prompts = [prompt for prompt, _ in sides]
+        alike = _alike(prompts)
+        branches = [prompt[alike:] + completion for prompt, (completion,) in sides]
+        return prompts[0][:alike], branches, tuple(len(prompt) - alike for prompt in prompts)
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
         """Ids a causal model continues from, cut from the left; never empty."""
-        text = self._render(messages, add_generation_prompt=True)
-        ids = self._ids(text) or [self._start_token()]
+        ids = self._prompt_tokens(messages) or [self._start_token()]
         return self._cut_prompt(ids, self.limits.max_prompt_length)
 
     def _chat(
@@ -124,16 +178,39 @@ class Encoder:
         ]
 
     def _completion_ids(self, messages: Sequence[Message], rendered: str, text: str) -> list[int]:
-        turn = {"role": "assistant", "content": text}
+        forged = self._forges(text)
+        turn = {"role": "assistant", "content": _mark(0) if forged else text}
         whole = self._render([*messages, turn], add_generation_prompt=False)
         # Some templates do not render the prompt the same way once an answer follows it.
-        tail = whole[len(rendered) :] if whole.startswith(rendered) else text
-        ids = self._ended(self._ids(tail))
-        return ids or [self._start_token()]
+        if not whole.startswith(rendered):
+            found = self._ids(text, literal=forged)
+        elif forged:
+            found = self._filled(whole[len(rendered) :], [text])
+        else:
+            found = self._ids(whole[len(rendered) :])
+        return self._ended(found) or [self._start_token()]
+
+    def _prompt_tokens(self, messages: Sequence[Message]) -> list[int]:
+        contents = [message["content"] for message in messages]
+        if not any(map(self._forges, contents)):
+            return self._ids(self._render(messages, add_generation_prompt=True))
+        marked = [{**message, "content": _mark(k)} for k, message in enumerate(messages)]
+        return self._filled(self._render(marked, add_generation_prompt=True), contents)
+
+    def _filled(self, rendered: str, contents: Sequence[str]) -> list[int]:
+        """Ids of a rendered template, each mark replaced by its content, read literally."""
+        ids: list[int] = []
+        for k, part in enumerate(MARK.split(rendered)):
+            ids += self._ids(contents[int(part)], literal=True) if k % 2 else self._ids(part)
+        return ids
+
+    def _forges(self, text: str) -> bool:
+        """Whether the text of a special token is in it."""
+        return any(marker in text for marker in self.specials.values())
 
     def _ended(self, ids: list[int]) -> list[int]:
         """Ids up to their end token; templates may write white space after it."""
-        special = set(self.tokenizer.all_special_ids) | self._special_added()
+        special = {*self.tokenizer.all_special_ids, *self.specials}
         ends = [k for k, token in enumerate(ids) if token in special]
         if ends and not self.tokenizer.decode(ids[ends[-1] + 1 :]).strip():
             return ids[: ends[-1] + 1]
@@ -146,9 +223,9 @@ class Encoder:
         head, middle, tail = self._special_runs()
         text = "\n\n".join(message["content"] for message in messages)
         limit = max(self.limits.max_prompt_length - len(head) - len(middle), 1)
-        prompt = head + self._cut_prompt(self._ids(text), limit) + middle
+        prompt = head + self._cut_prompt(self._literal(text), limit) + middle
         room = max(self.limits.max_length - len(prompt) - len(tail), 1)
-        return prompt, [self._cut_completion(self._ids(t), room) + tail for t in texts]
+        return prompt, [self._cut_completion(self._literal(t), room) + tail for t in texts]
 
     def _special_runs(self) -> tuple[list[int], list[int], list[int]]:
         """Special tokens before, between and after the two texts of a pair."""
@@ -167,8 +244,12 @@ class Encoder:
         self.counts.completions_truncated += len(ids) > limit
         return ids[:limit]
 
-    def _ids(self, text: str) -> list[int]:
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+    def _literal(self, text: str) -> list[int]:
+        return self._ids(text, literal=self._forges(text))
+
+    def _ids(self, text: str, *, literal: bool = False) -> list[int]:
+        options = {"split_special_tokens": True} if literal else {}
+        return list(self.tokenizer(text, add_special_tokens=False, **options)["input_ids"])
 
     def _render(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
         rendered = self.tokenizer.apply_chat_template(
@@ -182,10 +263,6 @@ class Encoder:
             if token is not None:
                 return int(token)
         return 0
-
-    def _special_added(self) -> set[int]:
-        added = self.tokenizer.added_tokens_decoder
-        return {token for token, content in added.items() if content.special}
 
 
 def encode_all(
@@ -209,3 +286,14 @@ def encode_all(
                 continue
         groups.append(group)
     return groups
+
+
+def _alike(sequences: Sequence[Sequence[int]]) -> int:
+    """How many tokens all sequences begin with."""
+    places = zip(*sequences, strict=False)
+    same = itertools.takewhile(lambda place: len(set(place)) == 1, places)
+    return sum(1 for _ in same)
+
+
+def _identical(group: TokenGroup) -> bool:
+    return len(set(zip(group.completions, group.skipped, strict=True))) == 1

@@ -98,11 +98,11 @@ def _spread(part: Tensor, block: Block, copies: int) -> tuple[Tensor, Tensor]:
     if copies > 1:
         shape = (len(cells), part.shape[1], 1, part.shape[3])
         cells = cells.view(shape).expand(-1, -1, copies, -1).reshape(len(cells), -1)
-    heads = part.shape[1] * copies
+    heads, width = part.shape[1] * copies, part.shape[3]
     first, second = cells.split([groups * prompt, count * answer])
     return (
-        first.view(groups, prompt, heads, -1).transpose(1, 2),
-        second.view(count, answer, heads, -1).transpose(1, 2),
+        first.view(groups, prompt, heads, width).transpose(1, 2),
+        second.view(count, answer, heads, width).transpose(1, 2),
     )
 
 

@@ -79,7 +79,7 @@ def likelihoods(config: EvaluateConfig) -> tuple[list[Row], list[Outcome], dict[
     """Rows with the log-probabilities of their completions under a policy, and the counts.
 
     Raises:
-        RefusalError: no row has one prompt, or a value is not a finite number.
+        RefusalError: a value is not a finite number.
     """
     read = read_rows(Path(config.data))
     rows = [row for row in read if not row.own_prompts]

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.files import sha256_of
 from training.batching.plan import epoch_steps
-from training.batching.rows import Need, Row, read_rows, with_one_prompt
+from training.batching.rows import Need, Row, read_rows
 from training.batching.tokenise import Encoder, Limits, TokenGroup, encode_all
 from training.errors import RefusalError
 from training.fit import events
@@ -28,6 +28,7 @@ from training.fit.samples import Samples
 from training.fit.scorers import Scorer, make_scorer
 from training.fit.team import Team
 from training.fit.tokenizer import tokenizer_for
+from training.objectives.preference import ranks_by_strength
 
 
 @dataclass(slots=True)
@@ -75,6 +76,7 @@ class Job:
             accumulate=self.config.accumulate,
             seed=self.config.seed,
             epoch=0,
+            ranks=ranks_by_strength([group.preference for group in self.train], self.config.order),
         )
         return max(round(self.config.epochs * len(steps)), 1)
 
@@ -103,13 +105,8 @@ def prepare(config: FitConfig, workdir: Path, team: Team) -> Job:
         RefusalError: no row is left to train on, or something cannot be read.
     """
     need: Need = "unpaired" if config.objective.unpaired else "labels"
-    train_rows, left_train = _read(Path(config.data.train), need)
-    held_rows, left_held = _read(Path(config.data.eval), need) if config.data.eval else ([], 0)
-    if not train_rows:
-        raise RefusalError(
-            "Every row compares answers to different prompts: training needs one prompt per row.",
-            "Export the pairs, which have the prompt of each side.",
-        )
+    train_rows = read_rows(Path(config.data.train), need)
+    held_rows = read_rows(Path(config.data.eval), need) if config.data.eval else []
     # The main process keeps the tokenizer in the work folder, where the others find it.
     team.on_main(lambda: _keep_tokenizer(config, train_rows, workdir))
     tokenizer = tokenizer_for(config, train_rows, workdir)
@@ -139,8 +136,8 @@ def prepare(config: FitConfig, workdir: Path, team: Team) -> Job:
         held_out=held_out,
         rows=held_rows or train_rows,
         counts={
-            "train": train_counts | {"dropped_own_prompts": left_train},
-            "eval": held_counts | {"dropped_own_prompts": left_held},
+            "train": train_counts,
+            "eval": held_counts,
         },
         hashes=hashes,
         model=model,
@@ -180,14 +177,6 @@ def _newest(config: FitConfig, hashes: dict[str, str], workdir: Path) -> tuple[P
     fingerprint = hashlib.sha256(together.encode()).hexdigest()
     newest = Checkpoints(workdir / "checkpoints").newest(fingerprint)
     return newest or (None, State(fingerprint))
-
-
-def _read(path: Path, need: Need) -> tuple[list[Row], int]:
-    """Rows to train or measure on, and how many were left out; says so in the log."""
-    rows, left = with_one_prompt(read_rows(path, need))
-    if left:
-        events.log(f"{path.name}: {left} rows left out, their answers have prompts of their own.")
-    return rows, left
 
 
 def _encode(

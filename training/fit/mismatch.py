@@ -40,6 +40,9 @@ def _key(group: TokenGroup) -> Key:
 
 
 def _joined(group: TokenGroup, other: TokenGroup, max_length: int) -> TokenGroup:
-    completion = other.completions[0][: max(max_length - len(group.prompt), 1)]
+    skip = group.skipped[0]
+    prompt = (*group.prompt, *group.completions[0][:skip])
+    answer = other.completions[0][other.skipped[0] :]
+    completion = answer[: max(max_length - len(prompt), 1)]
     alone = replace(group.preference, relevance=(0.0,), pair_p=None, attributes={})
-    return replace(group, completions=(completion,), preference=alone)
+    return replace(group, prompt=prompt, completions=(completion,), skips=(), preference=alone)

@@ -36,8 +36,11 @@ def completion_keys(group: TokenGroup) -> list[bytes]:
     prompt = np.asarray(group.prompt, dtype=np.int64).tobytes()
     head = hashlib.sha256(len(group.prompt).to_bytes(8, "little") + prompt)
     keys = []
-    for completion in group.completions:
+    for completion, skip in zip(group.completions, group.skipped, strict=True):
         digest = head.copy()
+        if skip:
+            # The same tokens say something else where fewer of them are the prompt's.
+            digest.update(b"skip" + skip.to_bytes(8, "little"))
         digest.update(np.asarray(completion, dtype=np.int64).tobytes())
         keys.append(digest.digest())
     return keys

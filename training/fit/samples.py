@@ -90,7 +90,8 @@ class Samples:
 
 def fixed_prompts(rows: Sequence[Row], count: int) -> list[tuple[Message, ...]]:
     """Distinct prompts in the order of the sha256 of their text."""
-    texts = {json.dumps(row.prompt): row.prompt for row in rows}
+    # Where answers have prompts of their own, `prompt` is only how these begin.
+    texts = {json.dumps(row.prompt): row.prompt for row in rows if not row.own_prompts}
     ordered = sorted(texts, key=lambda text: hashlib.sha256(text.encode()).digest())
     return [texts[text] for text in ordered[:count]]
 

@@ -10,9 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from training.batching.plan import sorted_batches
-from training.batching.rows import Need, Row, read_rows, with_one_prompt
+from training.batching.rows import Need, Row, read_rows
 from training.batching.tokenise import Encoder, Limits, encode_all
-from training.errors import RefusalError
 from training.fit import events
 from training.fit.files import replace_file
 from training.fit.heads import require_annotator
@@ -65,20 +64,14 @@ def scored(config: ScoreConfig, need: Need) -> tuple[list[Row], list[Outcome], d
     everybody does.
 
     Raises:
-        RefusalError: no row has one prompt, a reward is not a finite number, or the model does
-            not know the annotator.
+        RefusalError: a reward is not a finite number, or the model does not know the annotator.
     """
     rows, found, counts = _scored(config, need)
     return rows, [_outcome(row, said) for row, said in zip(rows, found, strict=True)], counts
 
 
 def _scored(config: ScoreConfig, need: Need) -> tuple[list[Row], list[Said], dict[str, int]]:
-    rows, left = with_one_prompt(read_rows(Path(config.data), need))
-    if not rows:
-        raise RefusalError(
-            "Every row has answers to different prompts: a score needs one prompt per row.",
-            "Score rows whose completions answer the same prompt.",
-        )
+    rows = read_rows(Path(config.data), need)
     scorer, encoder = _loaded(config, need)
     groups = encode_all(encoder, rows, None)
     found: dict[int, Said] = {}
@@ -89,7 +82,7 @@ def _scored(config: ScoreConfig, need: Need) -> tuple[list[Row], list[Said], dic
             raise events.StoppedError(len(found))
     ordered = [found[k] for k in range(len(rows))]
     numbers_only([_outcome(row, said) for row, said in zip(rows, ordered, strict=True)])
-    return rows, ordered, encoder.counts.as_dict() | {"dropped_own_prompts": left}
+    return rows, ordered, encoder.counts.as_dict()
 
 
 def _loaded(config: ScoreConfig, need: Need) -> tuple[Scorer, Encoder]:

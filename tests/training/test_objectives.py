@@ -21,6 +21,7 @@ from tests.training.hand import (
     nls,
     signals_of,
 )
+from training.errors import RefusalError
 from training.objectives.core import Signals, group_losses, plackett_luce, scores, total_loss
 from training.objectives.objective import Objective
 from training.objectives.preference import Preference, is_informative, wanted, win_rates
@@ -309,6 +310,15 @@ def test_unused_signals_may_be_absent() -> None:
         objective = PRESETS[name]
         if not objective.reads and is_informative(FIRST, objective):
             assert math.isfinite(loss(bare, objective, FIRST)), name
+
+
+def test_rows_without_a_rating_are_refused() -> None:
+    objective = resolve("policy", "modpo", {"attribute_weights": {"safe": 0.5}})
+    with pytest.raises(RefusalError, match="no rating of 'safe'"):
+        is_informative(FIRST, objective)
+    half = Preference((1.0, 0.0), attributes={"safe": (1.0, NAN)})
+    with pytest.raises(RefusalError, match="no rating of 'safe'"):
+        labels_of(objective, half)
 
 
 def test_missing_signal_is_named() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from training.errors import RefusalError
 from training.fit import events, fit
+from training.fit.config import fit_config
 from training.objectives.presets import PRESETS
 
 from .command import configure, fit_values, write_data
@@ -135,3 +136,9 @@ def test_rows_come_in_the_order_of_their_labels(order: str, tmp_path: Path) -> N
     margins = [round(loss) for loss in losses(tmp_path / "run")]
     assert margins == sorted(margins, reverse=order == "easy_first")
     assert len(set(margins)) == 3
+
+
+def test_distributions_are_compared_with_the_base_only(data: dict[str, str]) -> None:
+    values = fit_values(data, "policy", preset="tdpo1", reference=[{"path": "elsewhere"}])
+    with pytest.raises(RefusalError, match="whole distributions"):
+        fit_config(values)

@@ -127,6 +127,11 @@ def _check_reference(config: FitConfig) -> None:
     for number, reference in enumerate(config.reference):
         name = f"reference[{number}].weight"
         _require(reference.weight > 0, name, reference.weight, "above 0")
+    if config.reference and "token_kl" in config.objective.reads:
+        raise RefusalError(
+            f"The preset {config.preset} compares whole distributions with the base only.",
+            "Leave out `reference`.",
+        )
     if config.reference and not config.objective.needs_reference:
         raise RefusalError(
             f"The preset {config.preset} compares with no reference.", "Leave out `reference`."

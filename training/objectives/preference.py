@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
+from training.errors import RefusalError
 from training.objectives.objective import Objective
 
 EVEN = 0.5
@@ -143,14 +144,16 @@ def other_aims(preference: Preference, objective: Objective) -> list[float]:
     """Weighted sum of each completion's ratings of the other aims, in units of the score.
 
     Raises:
-        ValueError: a row lacks a rating that the objective weighs.
+        RefusalError: a row lacks a rating that the objective weighs.
     """
     total = [0.0] * len(preference.relevance)
     for name, weight in objective.attribute_weights.items():
         ratings = preference.attributes.get(name)
         if ratings is None or any(math.isnan(r) for r in ratings):
-            message = f"a row has no rating of {name!r} for each completion"
-            raise ValueError(message)
+            raise RefusalError(
+                f"A row has no rating of {name!r} for each completion.",
+                "Leave it out of `preset_options.attribute_weights`, or out of the data.",
+            )
         total = [t + weight * r for t, r in zip(total, ratings, strict=True)]
     return total
 
@@ -174,7 +177,11 @@ def target_margin(margin: float, objective: Objective) -> float:
 
 
 def is_informative(preference: Preference, objective: Objective) -> bool:
-    """Whether the label says anything to this objective (a tie says nothing to a hard label)."""
+    """Whether the label says anything to this objective (a tie says nothing to a hard label).
+
+    Raises:
+        RefusalError: a row lacks a rating that the objective weighs.
+    """
     if objective.attribute_weight and _is_rated(preference):
         return True
     if objective.link == "none":
@@ -188,6 +195,7 @@ def is_informative(preference: Preference, objective: Objective) -> bool:
         unranked = any(math.isnan(r) for r in preference.ranked())
         partial = objective.link == "plackett_luce" and unranked
         return len(ranks) > 1 or (len(ranks) == 1 and partial)
+    other_aims(preference, objective)
     return bool(compared_pairs(preference, objective))
 
 

@@ -59,7 +59,7 @@ def test_a_run_trains_reports_and_registers_its_model() -> None:
     assert job.result is not None
     assert job.result["model_version"] == version.pk
     card = registry.card_of(version)
-    assert "\n# Reward model" in card
+    assert card.startswith("# Reward model")
     assert f"Snapshot `{run.snapshot.content_hash}`" in card
     found = registry.lineage(version)
     assert found.figures["accuracy"] == run.report["eval"]["accuracy"]

@@ -172,4 +172,4 @@ def test_only_safetensors_without_code_are_loaded(folder: Path, tmp_path: Path) 
     code, lines = judge(other, [json.dumps(question(1, 3))])
     assert code == 2
     assert lines[-1]["event"] == "error"
-    assert "cannot be loaded" in lines[-1]["message"]
+    assert "no weights as safetensors" in lines[-1]["message"]

@@ -278,7 +278,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_run(tmp_path: Path) -> None:
     run_queued(run.job)
     run.refresh_from_db()
     assert run.state == "stopped"
-    assert "cannot be loaded" in run.stop_reason
+    assert "no weights as safetensors" in run.stop_reason
 
 
 # --- Reward models --------------------------------------------------------------------------

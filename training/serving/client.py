@@ -26,6 +26,8 @@ from .exceptions import TooLarge, Unavailable
 
 log = structlog.get_logger("training.serving")
 START = "training.serve"
+# A request of so many characters may take `SERVE_WAIT_SECONDS` once more, up to the most.
+CHARACTERS, MOST_WAITS = 100_000, 10
 # Requests that wait in line before new ones are turned away.
 MOST_WAITING = 256
 RETRY_SECONDS = 5
@@ -51,7 +53,7 @@ def score(version: ModelVersion, request: Request) -> list[Scored]:
     Raises:
         InvalidInput: the model refuses an item; the message is the model's.
         TooLarge: an item does not fit into the worker's memory.
-        Unavailable: no worker answered within `SERVE_WAIT_SECONDS`, or too many wait already.
+        Unavailable: no worker answered in time, or too many requests wait already.
     """
     question = {
         "version": version.pk,
@@ -62,8 +64,9 @@ def score(version: ModelVersion, request: Request) -> list[Scored]:
             for item in request.items
         ],
     }
+    characters = sum(item.characters for item in request.items)
     with _slot():
-        answer = _answered(question)
+        answer = _answered(question, min(MOST_WAITS, 1 + characters // CHARACTERS))
     if "failure" in answer:
         raise _failure(answer)
     offset, factor = offset_and_factor(version)
@@ -73,9 +76,9 @@ def score(version: ModelVersion, request: Request) -> list[Scored]:
     ]
 
 
-def _answered(question: dict[str, Any]) -> dict[str, Any]:
+def _answered(question: dict[str, Any], waits: int) -> dict[str, Any]:
     try:
-        return _asked(connection(mailbox.address()), question)
+        return _asked(connection(mailbox.address()), question, waits)
     except redis.RedisError as error:
         log.warning("broker away", error=str(error))
         raise Unavailable(
@@ -83,20 +86,21 @@ def _answered(question: dict[str, Any]) -> dict[str, Any]:
         ) from error
 
 
-def _asked(client: "redis.Redis", question: dict[str, Any]) -> dict[str, Any]:
-    name, seconds = uuid.uuid4().hex, settings.SERVE_WAIT_SECONDS
+def _asked(client: "redis.Redis", question: dict[str, Any], waits: int) -> dict[str, Any]:
+    """The answer; a worker that is there gets `waits` times as long as one that has to start."""
+    name, patience = uuid.uuid4().hex, settings.SERVE_WAIT_SECONDS
+    seconds = patience * waits
     if client.llen(mailbox.QUEUE) >= MOST_WAITING:
         raise Unavailable("Too many requests wait for the model.", retry_after=RETRY_SECONDS)
     _post(client, name, json.dumps(question), seconds)
-    deadline = time.monotonic() + seconds
-    known = ""
-    while time.monotonic() < deadline:
+    begun, known = time.monotonic(), ""
+    while time.monotonic() - begun < (seconds if known else patience):
         worker = client.get(mailbox.ALIVE)
         if worker is None:
             _ring(client)
         if known and worker != known:
             client.rpush(mailbox.QUEUE, name)  # whoever had it may be gone
-        known = worker or known
+        known = worker or ("" if time.monotonic() - begun > patience else known)
         if found := client.blpop([mailbox.answer_key(name)], timeout=1):
             answer: dict[str, Any] = json.loads(found[1])
             return answer

@@ -26,6 +26,8 @@ from training.registry.resident import Resident
 from . import mailbox
 from .loaded import Models
 
+# Items of one request in the model's pipe: a large batch does not keep the others waiting.
+AT_ONCE = 64
 log = structlog.get_logger("training.serving")
 
 
@@ -123,7 +125,13 @@ class Server:
 
 async def _rewards(model: Resident, question: dict[str, Any]) -> list[dict[str, Any]]:
     extra = {"annotator": question["annotator"]} if question["annotator"] else {}
-    answers = await asyncio.gather(*(model.ask(**item, **extra) for item in question["items"]))
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def ask(item: dict[str, Any]) -> dict[str, Any]:
+        async with gate:
+            return await model.ask(**item, **extra)
+
+    answers = await asyncio.gather(*map(ask, question["items"]))
     return [{"rewards": each["rewards"], "tokens": each["input_tokens"]} for each in answers]
 
 

@@ -1,5 +1,6 @@
 """Which rows survive the filters, counted step by step, and what each weighs."""
 
+from array import array
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -67,13 +68,13 @@ class _Facts:
     def __init__(self, options: DataOptions, lookup: Lookup) -> None:
         self.options, self.lookup = options, lookup
         self.ids: list[str] = []
-        self.prompts: list[int] = []
-        self.pairs: list[int] = []
-        self.agreement: list[float] = []
-        self.weight: list[float] = []
-        self.sourced: list[bool] = []
-        self.tagged: list[bool] = []
-        self.signals: dict[str, list[float]] = {name: [] for name in options.filters.read}
+        self.prompts = array("q")
+        self.pairs = array("q")
+        self.agreement = array("d")
+        self.weight = array("d")
+        self.sourced = array("b")
+        self.tagged = array("b")
+        self.signals = {name: array("d") for name in options.filters.read}
 
     def add(self, row: dict[str, Any]) -> None:
         filters = self.options.filters

@@ -23,7 +23,7 @@ NAME = "runs/7/model"
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """An S3-compatible server of our own with the bucket `artifacts`."""
-    from boto3 import client  # the extra s3
+    from boto3 import client  # type: ignore[import-untyped]  # the extra s3
     from moto.server import ThreadedMotoServer
 
     keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}

@@ -18,6 +18,7 @@ from core import artifacts
 from jobs.models import Job, LogLine
 from jobs.runner import run as run_job
 from tests.core.test_artifacts import endpoint
+from tests.factories import make_project
 from tests.training import test_worker_killed as killed
 from tests.training.small import OPTIONS, make_snapshot
 from tests.training.test_worker_killed import Worker, broker, ended, figures, wait_until
@@ -66,7 +67,7 @@ def machine(broker: str, shared: str, tmp_path: Path) -> Iterator[Machine]:
 
 
 def make_run(template: Run | None = None) -> Run:
-    project = template.project if template else killed.make_project()
+    project = template.project if template else make_project()
     snapshot = template.snapshot if template else make_snapshot(project)
     artifacts.publish(artifacts.local_path(snapshot.folder), snapshot.folder)
     options = OPTIONS | {"steps": STEPS, "checkpoint_every": 20, "eval_every": STEPS // 2}

@@ -187,7 +187,7 @@ def test_a_project_has_one_active_retrain_and_the_second_due_one_waits_and_says_
 def test_the_database_refuses_a_second_active_retrain_whatever_its_key() -> None:
     project = make_project()
     for number in range(2):
-        values = {"kind": schedules.RETRAIN, "project": project, "arguments": {}}
+        values: dict[str, Any] = {"kind": schedules.RETRAIN, "project": project, "arguments": {}}
         if number:
             with pytest.raises(Conflict):
                 jobs.submit(**values, unique_key="another")
@@ -248,8 +248,9 @@ def test_a_schedule_that_could_never_run_is_refused_and_nothing_is_written(
     fields: dict[str, Any], message: str
 ) -> None:
     project = make_project()
+    values: dict[str, Any] = {"project": project, "kind": "reward"} | fields
     with pytest.raises(InvalidInput, match=message):
-        schedules.set_schedule(**{"project": project, "kind": "reward"} | fields)
+        schedules.set_schedule(**values)
     assert not Schedule.objects.exists()
     assert not Event.objects.filter(action="schedule set").exists()
 

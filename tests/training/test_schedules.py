@@ -13,7 +13,7 @@ from annotation.datasets.models import Snapshot
 from audit.models import Event
 from core.exceptions import Conflict, InvalidInput
 from jobs import services as jobs
-from jobs.models import Job, LogLine
+from jobs.models import RETRAIN, Job, LogLine
 from jobs.runner import run as run_job
 from tests.factories import make_annotation, make_annotator, make_instance, make_project
 from tests.training.small import BAD, GOOD, OPTIONS, make_snapshot
@@ -187,13 +187,13 @@ def test_a_project_has_one_active_retrain_and_the_second_due_one_waits_and_says_
 def test_the_database_refuses_a_second_active_retrain_whatever_its_key() -> None:
     project = make_project()
     for number in range(2):
-        values: dict[str, Any] = {"kind": schedules.RETRAIN, "project": project, "arguments": {}}
+        values: dict[str, Any] = {"kind": RETRAIN, "project": project, "arguments": {}}
         if number:
             with pytest.raises(Conflict):
                 jobs.submit(**values, unique_key="another")
         else:
             jobs.submit(**values)
-    jobs.submit(kind=schedules.RETRAIN, project=make_project(), arguments={})
+    jobs.submit(kind=RETRAIN, project=make_project(), arguments={})
     assert Job.objects.count() == 2
 
 

@@ -25,6 +25,9 @@ COLOURS = {
     "judge": "var(--judge)",
     "people": "var(--b)",
     "other": "var(--ink-3)",
+    "accent": "var(--accent)",
+    "good": "var(--good)",
+    "bad": "var(--bad)",
 }
 
 Points = Sequence[tuple[float, float]]
@@ -157,6 +160,14 @@ def both_widths(
     return Chart(label, wide, narrow, head, rows)
 
 
+def one_width(
+    chart: Any, label: str, size: tuple[int, int], head: list[str], rows: list[list[str]]
+) -> Chart:
+    """A chart so small that one picture of (width, height) is right on every screen."""
+    picture = _svg(chart, *size)
+    return Chart(label, picture, picture, head, rows)
+
+
 def _svg(chart: Any, width: int, height: int) -> SafeString:
     sized = chart.properties(width=width, height=height, padding=4)
     sized = sized.configure(**_config())
@@ -185,7 +196,7 @@ def _config() -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=256)
 def _render(spec: str, decimal: str, thousands: str) -> str:
     """SVG of a Vega-Lite specification; Vega escapes every text in it."""
     figures = {"decimal": decimal, "thousands": thousands, "grouping": [3], "currency": ["", ""]}

@@ -277,6 +277,7 @@ urlpatterns: list[URLPattern] = [
     path(P + "runs/estimate/", runs_new.run_estimate, name="run-estimate"),
     path(P + "runs/start/", runs_new.run_start, name="run-start"),
     path(P + "runs/<int:run_id>/", runs.run_detail, name="run"),
+    path(P + "runs/<int:run_id>/<slug:what>.json", runs.run_download, name="run-download"),
     path(P + "runs/<int:run_id>/cancel/", runs.run_cancel, name="run-cancel"),
     path(P + "runs/<int:run_id>/resume/", runs.run_resume, name="run-resume"),
     path(P + "data/", data.data, name="data"),

@@ -1,4 +1,6 @@
-"""Training runs: the list, one with its live curves, stopping and resuming."""
+"""Training runs: the list, one with its live curves and report, downloads, stopping, resuming."""
+
+import json
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -8,19 +10,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.policies import Action, can, project_for
-from frontend.charts import Chart, Line, line_chart, smooth
-from frontend.naming import named
+from core.exceptions import NotFound
 from frontend.pages import project_page, user_of
 from frontend.paging import page_of
 from frontend.reads import is_stuck
-from frontend.templatetags.tandem import figure, percent, span
+from frontend.run_charts import curves_of
+from frontend.run_report import behind, files, report_of, seconds_left
 from jobs.selectors import log_of
 from training.runs import selectors, services
-from training.runs.models import Run
-
-KINDS = {"train": "ours", "eval": "judge"}
-# Steps of the running mean in a chart.
-WINDOW = 9
 
 
 @require_safe
@@ -41,67 +38,41 @@ def run_detail(request: HttpRequest, slug: str, run_id: int) -> HttpResponse:
     context = {
         "run": run,
         "job": run.job,
+        "left": seconds_left(run.job),
         "log": log_of(run.job, limit=30) if run.job else [],
         "stuck": is_stuck(run.job),
-        "charts": _charts(run),
-        "figures": _figures(run),
+        "charts": curves_of(selectors.curve(run)),
+        "report": report_of(run),
         "may_train": can(user, Action.TRAIN, project),
         "simulated": run.snapshot.manifest.get("simulated_share", 0),
     }
     if request.headers.get("HX-Request"):
         return render(request, "runs/_run.html", {**context, "project": project})
     settings = selectors.flat(selectors.settings_of(run))
-    return project_page(request, "runs/detail.html", project, "runs", **context, settings=settings)
+    context |= {"settings": settings, "behind": behind(run.snapshot.manifest), "files": files()}
+    return project_page(request, "runs/detail.html", project, "runs", **context)
 
 
-def _charts(run: Run) -> list[Chart]:
-    """Loss and accuracy by step, as far as they are known; the warm-up has a loss of its own."""
-    splits = selectors.curve(run)
-    steps = {split: splits[split] for split in KINDS if split in splits}
-    charts = [
-        line_chart(_lines(steps, figure), x=named("step"), y=named(figure), label=label)
-        for figure, label in (
-            ("loss", _("Loss by step")),
-            ("accuracy", _("Accuracy by step")),
-        )
-    ]
-    warmup = _lines({"warmup": splits.get("warmup", {})}, "loss")
-    charts.append(
-        line_chart(
-            warmup, x=named("step"), y=named("loss"), label=_("Warm-up: language-model loss")
-        )
+@require_safe
+@login_required
+def run_download(request: HttpRequest, slug: str, run_id: int, what: str) -> HttpResponse:
+    """The report, the configuration or the curves of a run as JSON."""
+    project = project_for(user_of(request), slug, Action.SEE_TRAINING)
+    run = selectors.run_in(project, run_id)
+    if what == "report":
+        found = run.report
+    elif what == "config":
+        found = selectors.settings_of(run)
+    elif what == "curves":
+        found = selectors.curve(run)
+    else:
+        raise NotFound(_("There is no such file of this run."))
+    name = f'attachment; filename="run-{run.pk}-{what}.json"'
+    return HttpResponse(
+        json.dumps(found, indent=1),
+        content_type="application/json",
+        headers={"Content-Disposition": name},
     )
-    return [chart for chart in charts if chart]
-
-
-def _lines(splits: dict[str, dict[str, selectors.Series]], figure: str) -> list[Line]:
-    """A line per split; where steps are many, their running mean in front of them."""
-    lines = []
-    for split, values in splits.items():
-        points, kind = values.get(figure, []), KINDS.get(split, "other")
-        many = len(points) >= 2 * WINDOW
-        if many:
-            mean = _("%(split)s, mean of %(n)s steps") % {"split": named(split), "n": WINDOW}
-            lines.append(Line(mean, smooth(points, WINDOW), kind))
-        lines.append(Line(named(split), points, kind, faint=many))
-    return lines
-
-
-def _figures(run: Run) -> list[tuple[str, str]]:
-    """The held-out figures of the report, those with an interval in front and with it."""
-    held_out = dict(run.report.get("eval", {}))
-    with_interval = [
-        (name, _interval(percent(held_out.pop(name), 1), span(held_out.pop(bounds))))
-        for name in ("accuracy", "longer_baseline")
-        if held_out.get(bounds := f"{name}_interval")
-    ]
-    rest = [(name, figure(held_out[name])) for name in sorted(held_out)]
-    return [(name.replace("_", " "), text) for name, text in [*with_interval, *rest]]
-
-
-def _interval(value: str, bounds: str) -> str:
-    words = {"value": value, "share": "95 %", "bounds": bounds}
-    return _("%(value)s, %(share)s interval %(bounds)s") % words
 
 
 @require_POST

@@ -39,6 +39,7 @@ NO_PAGES = {
     "qualification-feedback",
     "quality-csv",
     "replay-download",
+    "run-download",
     "study-entry",
 }
 LOOKS = [(1440, "light"), (390, "dark")]

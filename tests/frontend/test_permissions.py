@@ -172,6 +172,7 @@ run-new             GET     login      404       403        403       yes       
 run-estimate        POST    login      404       403        403       yes         yes    yes
 run-start           POST    login      404       403        403       yes         yes    yes
 run                 GET     login      404       403        403       yes         yes    yes
+run-download        GET     login      404       403        403       yes         yes    yes
 run-cancel          POST    login      404       403        403       yes         yes    yes
 run-resume          POST    login      404       403        403       yes         yes    yes
 data                GET     login      404       403        403       yes         yes    yes

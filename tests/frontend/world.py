@@ -94,6 +94,7 @@ def _ids(project: Project) -> dict[str, int | str]:
         "allowance_id": make_allowance(project).pk,
         "replay_id": make_replay(project).pk,
         "suffix": "json",
+        "what": "report",
         **_judge_ids(project, instance),
     }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import torch
+
 from training.fit.card import licence_of, save_result
 from training.fit.checkpoint import load_weights
 from training.fit.files import write_json
@@ -17,6 +19,7 @@ from training.fit.references import reference_model
 from training.fit.samples import compare_samples
 from training.fit.saving import save_model
 from training.fit.surroundings import surroundings
+from training.fit.throughput import Size, throughput
 from training.fit.trainer import score_groups
 
 
@@ -68,6 +71,14 @@ def _values(job: Job, chosen: bool, outcomes: list[Outcome]) -> dict[str, Any]:
         "tokens": state.tokens,
         "tokens_per_second": round(state.tokens / max(state.seconds, 1e-9), 1),
         "layout": getattr(getattr(job.scorer, "backbone", None), "layout", "padded pairs"),
+        "throughput": throughput(
+            Size.of(job.model),
+            job.train,
+            tokens=state.tokens,
+            seconds=state.seconds,
+            lora=job.config.lora is not None,
+            device=_device_name(job.model.device),
+        ),
         "counts": job.counts,
         "surroundings": surroundings(job.team),
         "final_step": state.history[-1] if state.history else {},
@@ -98,3 +109,7 @@ def _written(job: Job, values: dict[str, Any]) -> dict[str, Any]:
     )
     write_json(job.workdir / "history.json", job.state.history)
     return values
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else ""

@@ -34,7 +34,7 @@ def label(instance: str, annotator: str, **values: Any) -> dict[str, Any]:
 
 
 def case(number: int, completions: int = 2, split: str = "train") -> dict[str, Any]:
-    texts = [
+    texts: list[dict[str, Any]] = [
         {"text": f"answer {place}", "parts": [], "messages": None, "generator": "g", "licence": ""}
         for place in range(completions)
     ]

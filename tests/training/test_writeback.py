@@ -11,7 +11,7 @@ from django.conf import settings
 
 from accounts.models import Project, Role
 from annotation.consensus.models import Consensus
-from annotation.instances.models import Instance, InstanceState, Signal
+from annotation.instances.models import Completion, Instance, InstanceState, Signal
 from annotation.projects.selectors import main_criterion
 from annotation.quality.models import Relabel
 from audit.models import Event
@@ -71,7 +71,7 @@ def work_off(job: Job) -> dict[str, Any]:
     job.refresh_from_db()
     assert job.error == ""
     assert job.result is not None
-    return job.result
+    return dict(job.result)
 
 
 def said(name: str) -> dict[int, float]:
@@ -82,6 +82,9 @@ def test_a_reward_model_writes_margins_and_the_trust_of_labels_it_does_not_know(
     project = make_project()
     instances = labelled(project)
     Instance.objects.filter(pk=instances[3].pk).update(state=InstanceState.DROPPED)
+    # One side of a joint comparison answers a prompt of its own.
+    own = [{"role": "user", "content": "Something else?"}]
+    Completion.objects.filter(instance=instances[2], position=1).update(messages=own)
     version = version_in(project)
     ModelVersion.objects.filter(pk=version.pk).update(scale={"offset": 3.0, "factor": 100.0})
     result = work_off(services.start_write_back(version=version, actor=None))

@@ -92,7 +92,7 @@ def prepare(run: Run, progress: Progress | None = None) -> dict[str, Any]:
 def prepared_config(run: Run, prepared: Mapping[str, Any]) -> dict[str, Any]:
     """The run's configuration with the prepared files and noise rates in it."""
     files = {"train": prepared["train"], "eval": prepared["eval"]}
-    config = run.config | {"data": files}
+    config: dict[str, Any] = run.config | {"data": files}
     if prepared["noise"]:
         options = run.config["preset_options"]
         # Rates that a person gave stand.

@@ -93,7 +93,8 @@ def _asked(client: "redis.Redis", question: dict[str, Any], waits: int) -> dict[
     if client.llen(mailbox.QUEUE) >= MOST_WAITING:
         raise Unavailable("Too many requests wait for the model.", retry_after=RETRY_SECONDS)
     _post(client, name, json.dumps(question), seconds)
-    begun, known = time.monotonic(), ""
+    begun = time.monotonic()
+    known: str | bytes = ""
     while time.monotonic() - begun < (seconds if known else patience):
         worker = client.get(mailbox.ALIVE)
         if worker is None:

@@ -75,7 +75,7 @@ class Server:
             await self._models.unload_idle()
             return
         self._asked = time.monotonic()
-        task = asyncio.create_task(self._serve(found[1]))
+        task = asyncio.create_task(self._serve(str(found[1])))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -11,7 +11,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from accounts.models import Project
 from annotation.consensus.models import Consensus, Scope
 from annotation.instances.content import text_of
-from annotation.instances.models import Completion, Instance, InstanceState, Signal
+from annotation.instances.models import Instance, InstanceState, Signal
 from annotation.projects.selectors import main_criterion
 from core import artifacts
 from core.exceptions import NotFound
@@ -41,13 +41,11 @@ def tag_of(version: ModelVersion) -> str:
 def waiting(version: ModelVersion, *, everything: bool = False) -> QuerySet[Instance]:
     """Instances to ask the version about: those without its signals or with newer labels.
 
-    Two completions at least that answer one prompt; what was dropped is left out.
+    Two completions at least; what was dropped is left out.
     """
-    own = Completion.objects.filter(instance=OuterRef("pk"), messages__isnull=False)
     rows = (
         Instance.objects.filter(project=version.project_id)
         .exclude(state=InstanceState.DROPPED)
-        .exclude(Exists(own))
         .annotate(size=Count("completions"))
         .filter(size__gte=2, size__lte=MOST_COMPLETIONS)
     )
@@ -76,13 +74,21 @@ def window(rows: QuerySet[Instance], after: int, size: int) -> list[Instance]:
 
 def row_of(instance: Instance) -> dict[str, Any]:
     """An instance as the commands of training read it; its id is the primary key."""
-    words = [{"role": m["role"], "content": text_of(m["content"])} for m in instance.messages]
+    completions = list(instance.completions.all())
+    own = [_words(each.messages) if each.messages else None for each in completions]
     return {
-        "prompt": canonical_json(words),
-        "completions": [each.whole_text for each in instance.completions.all()],
+        "prompt": _words(instance.messages),
+        "completions": [each.whole_text for each in completions],
+        "own_prompts": own,
         "prompt_hash": instance.prompt_hash,
         "instance_id": str(instance.pk),
     }
+
+
+def _words(messages: Sequence[Mapping[str, Any]]) -> str:
+    return canonical_json(
+        [{"role": turn["role"], "content": text_of(turn["content"])} for turn in messages]
+    )
 
 
 def worths(project: Project, instance_ids: Sequence[int]) -> Mapping[int, list[float]]:

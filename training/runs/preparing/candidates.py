@@ -109,8 +109,8 @@ class Reading:
         shared = {name: case.instance[name] for name in ("instance_id", "prompt_hash", "tags")}
         shared = BLANK | shared | {"propensity": case.propensity, "simulated": False}
         if self.mode == "consensus":
-            labels = deciding(labels)
-            yield from self._scored(labels, shared | {"source": _together(labels)})
+            counted = [dict(label) for label in deciding(labels)]
+            yield from self._scored(counted, shared | {"source": _together(counted)})
             return
         for label in labels:
             own = shared | {

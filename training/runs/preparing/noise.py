@@ -33,13 +33,13 @@ def noise_rates(cases: Iterable[Case], criterion: str) -> dict[str, float]:
                 differ[key[0], key[1]] += not same
     shares = {key: differ[key] / n for key, n in both.items() if n >= FEWEST}
     people = {
-        one: own_rate(d)
-        for (one, other), d in shares.items()
-        if one == other and one.endswith("human")
+        first: own_rate(share)
+        for (first, second), share in shares.items()
+        if first == second and first.endswith("human")
     }
     found = dict(people)
-    for (one, other), share in shares.items():
-        human, judge = (other, one) if other.endswith("human") else (one, other)
+    for (first, second), share in shares.items():
+        human, judge = (second, first) if second.endswith("human") else (first, second)
         if human in people and judge.endswith("judge"):
             found[judge] = other_rate(share, people[human])
     return {name: round(rate, 4) for name, rate in sorted(found.items())}

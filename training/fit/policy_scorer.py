@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from training.batching.packing import Packed
 from training.batching.tokenise import TokenGroup
 from training.fit.backbone import Backbone, autocast
 from training.fit.mismatch import Mismatches
@@ -57,7 +56,7 @@ class PolicyScorer:
     def _signals(self, groups: Sequence[TokenGroup], reads: frozenset[str]) -> Signals:
         packed = self.backbone.pack(groups)
         states = self.backbone.hidden(packed).index_select(0, packed.source)
-        columns = self._columns(states, packed, reads)
+        columns = self._columns(states, packed.target, groups, reads)
         owner = packed.owner
         # Sums run in float64: hundreds of float32 terms would lose the fifth decimal.
         sums = torch.zeros(len(packed.lengths), dtype=torch.float64, device=states.device)
@@ -76,15 +75,19 @@ class PolicyScorer:
             more["alignment"] = sums.index_add(0, owner, aligned) / packed.lengths
         return dataclasses.replace(found, **more)  # type: ignore[arg-type]
 
-    def _columns(self, states: Tensor, packed: Packed, reads: frozenset[str]) -> dict[str, Tensor]:
+    def _columns(
+        self, states: Tensor, target: Tensor, groups: Sequence[TokenGroup], reads: frozenset[str]
+    ) -> dict[str, Tensor]:
         """Values of each completion token by name, the head applied chunk by chunk."""
         reference = None
         if "token_kl" in reads:
             assert self.reference is not None
             with torch.no_grad():
+                # It may lay its rows out in another way; completion tokens have one order.
+                packed = self.reference.pack(groups)
                 reference = self.reference.hidden(packed).index_select(0, packed.source)
         names = ["logp"] + ["collision"] * ("alignment" in reads) + ["kl"] * (reference is not None)
-        values = self._in_chunks(states, packed.target, reference, "alignment" in reads)
+        values = self._in_chunks(states, target, reference, "alignment" in reads)
         return dict(zip(names, values, strict=True))
 
     def token_logps(self, states: Tensor, targets: Tensor) -> Tensor:

@@ -80,7 +80,7 @@ def test_loss_and_gradient_are_those_of_the_reward_trainer(
     objective = resolve("reward", preset, options)
     labels = comparisons([group.preference for group in groups], objective)
     ours = total_loss(scorer.signals(groups), labels, objective) / len(groups)
-    ours.backward()
+    ours.backward()  # type: ignore[no-untyped-call]
 
     assert float(ours) == pytest.approx(float(loss), abs=1e-5)
     expected = {name: p.grad for name, p in theirs.named_parameters() if p.grad is not None}

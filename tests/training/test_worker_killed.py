@@ -28,9 +28,9 @@ from training.runs.models import Metric, Run
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
-STEPS = 300
-CHECKPOINT_EVERY = 50
-PATIENCE_SECONDS = 120
+STEPS = 60
+CHECKPOINT_EVERY = 25
+PATIENCE_SECONDS = 300  # a limit for failures, on the busiest machine
 
 
 @pytest.fixture
@@ -111,6 +111,16 @@ def wait_until(condition: Callable[[], Any], what: str) -> None:
         time.sleep(0.02)
 
 
+@contextlib.contextmanager
+def never_ending(workdir: Path) -> Iterator[None]:
+    """No training in that folder ends before the block does: its report is a pipe nobody reads."""
+    pipe = workdir / ".report.json.part"
+    workdir.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(pipe)
+    yield
+    pipe.unlink()
+
+
 def start_run(template: Run | None = None) -> Run:
     project = template.project if template else make_project()
     return services.start_run(
@@ -131,13 +141,14 @@ def kill_in_the_middle(worker: Worker, run: Run, job: Job) -> int:
     """Kill the worker and the training's process group; return the steps that were on disk."""
     folder = services.workdir_of(run)
     first = folder / "checkpoints" / f"step-{CHECKPOINT_EVERY}"
-    wait_until(first.is_dir, "the first checkpoint is written")
-    training = json.loads((settings.VAR_DIR / "jobs" / str(job.pk) / "process.json").read_text())
-    worker.kill()
-    with contextlib.suppress(ProcessLookupError):  # where it died with the worker, as it should
-        os.killpg(training["pid"], signal.SIGKILL)
-    wait_until(lambda: not Path(f"/proc/{training['pid']}").exists(), "the training is gone")
-    assert not (folder / "report.json").exists(), "it was too fast to be killed in the middle"
+    with never_ending(folder):
+        wait_until(first.is_dir, "the first checkpoint is written")
+        training = settings.VAR_DIR / "jobs" / str(job.pk) / "process.json"
+        pid = json.loads(training.read_text())["pid"]
+        worker.kill()
+        with contextlib.suppress(ProcessLookupError):  # where it died with the worker, as it should
+            os.killpg(pid, signal.SIGKILL)
+        wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the training is gone")
     steps = [int(path.name.removeprefix("step-")) for path in first.parent.glob("step-*")]
     return max(steps)
 

@@ -127,7 +127,7 @@ class FitConfig:
     preset: str
     data: Data
     base: Base
-    head: Head = Head()
+    head: Head = field(default_factory=Head)
     preset_options: dict[str, Any] = field(default_factory=dict)
     tokenizer: Tokenizer = Tokenizer()
     max_length: int = 512

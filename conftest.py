@@ -15,6 +15,8 @@ import pytest
 from embedded import services
 from embedded.errors import EmbeddedError
 
+# Tests run side by side, one to a core: threads of their own would only wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 SERVICES = pytest.StashKey[services.Services]()
 
 

@@ -63,7 +63,10 @@ SECTIONS: tuple[tuple[Door, ...], ...] = (
         (gettext_lazy("Features"), "features", Action.SEE_ROUTING),
         (gettext_lazy("Lab"), "replays", Action.SEE_ROUTING),
     ),
-    ((gettext_lazy("Training"), "runs", Action.SEE_TRAINING),),
+    (
+        (gettext_lazy("Training"), "runs", Action.SEE_TRAINING),
+        (gettext_lazy("Models"), "models", Action.SEE_TRAINING),
+    ),
     ((gettext_lazy("Data"), "data", Action.EXPORT),),
     ((gettext_lazy("People"), "people", Action.SEE_PEOPLE),),
     ((gettext_lazy("Settings"), "project-settings", Action.MANAGE_PROJECT),),

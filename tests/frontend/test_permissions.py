@@ -174,6 +174,16 @@ run-start           POST    login      404       403        403       yes       
 run                 GET     login      404       403        403       yes         yes    yes
 run-download        GET     login      404       403        403       yes         yes    yes
 run-cancel          POST    login      404       403        403       yes         yes    yes
+models              GET     login      404       403        403       yes         yes    yes
+model               GET     login      404       403        403       yes         yes    yes
+model-stage         POST    login      404       403        403       yes         yes    yes
+model-evaluate      POST    login      404       403        403       yes         yes    yes
+model-people        POST    login      404       403        403       yes         yes    yes
+model-write-back    POST    login      404       403        403       yes         yes    yes
+model-relabel       POST    login      404       403        403       yes         yes    yes
+model-gate          GET     login      404       403        403       yes         yes    yes
+model-gate          POST    login      404       403        403       403         yes    yes
+model-win-rate      POST    login      404       403        403       yes         yes    yes
 run-resume          POST    login      404       403        403       yes         yes    yes
 data                GET     login      404       403        403       yes         yes    yes
 snapshot-build      POST    login      404       403        403       yes         yes    yes

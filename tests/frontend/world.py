@@ -32,7 +32,7 @@ from routing.decisions.models import Router
 from routing.lab.models import Replay
 from routing.rounds.models import Round
 from tests.factories import make_annotator, make_instance, make_project, make_slot, make_user
-from training.registry.models import ModelVersion
+from training.registry.models import Evaluation, ModelVersion
 from training.runs.models import Run
 
 ROLES = ("annotator", "reviewer", "researcher", "admin", "owner")
@@ -83,7 +83,8 @@ def _ids(project: Project) -> dict[str, int | str]:
             dual_labelled=0,
         ).version,
         "run_id": run.pk,
-        "version_id": make_version(run).pk,
+        "version_id": (version := make_version(run)).pk,
+        "evaluation_id": make_comparison(version).pk,
         "kind": run.kind,
         "snapshot_id": snapshot.pk,
         "export_id": make_export(snapshot).pk,
@@ -112,6 +113,18 @@ def make_version(run: Run) -> ModelVersion:
         base_model="random weights",
         folder=f"runs/{run.pk}/model",
     )
+
+
+def make_comparison(version: ModelVersion) -> Evaluation:
+    """A blind comparison whose pairs nobody has labelled."""
+    source = {
+        "project": version.project_id,
+        "slug": version.project.slug,
+        "criterion": "overall",
+        "generators": {"policy": "policy 1", "reference": "reference 1"},
+        "identical": 0,
+    }
+    return Evaluation.objects.create(version=version, name="win rate", source=source)
 
 
 def make_replay(project: Project) -> Replay:

@@ -129,7 +129,7 @@ def test_a_group_left_by_a_lost_worker_is_killed_before_the_next_attempt() -> No
         return run_process(context, script('say(event="result", values={})'))
 
     assert run(submit(work)).state == "succeeded"
-    assert left.wait(timeout=5) == -9
+    assert left.wait(timeout=60) == -9
 
 
 def test_a_reused_process_id_is_left_alone() -> None:
@@ -143,7 +143,7 @@ def test_a_reused_process_id_is_left_alone() -> None:
 
 
 def alive(pid: int) -> bool:
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]

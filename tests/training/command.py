@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 from .small import rows
 
 ROOT = Path(__file__).parents[2]
+# So small that a process is never many steps ahead of who reads its lines, and can be stopped.
+PIPE_BYTES = 4096
 BASE: dict[str, Any] = {"scratch": {"hidden_size": 32, "layers": 2, "heads": 2, "vocab_size": 320}}
 
 
@@ -83,6 +85,7 @@ def start(command: str, workdir: Path) -> subprocess.Popen[str]:
         [sys.executable, "-m", "training", command, str(workdir)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
+        pipesize=PIPE_BYTES,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
@@ -110,5 +113,5 @@ def _rest(process: subprocess.Popen[str], events: list[dict[str, Any]]) -> Outco
     assert process.stdout is not None
     with process:
         events += [json.loads(line) for line in process.stdout]
-        process.wait(timeout=120)
+        process.wait(timeout=300)
     return Outcome(process.returncode, events)

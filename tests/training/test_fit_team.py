@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from training.fit.team import Team
 
-from .command import ROOT, configure, fit_values, run, write_data
+from .command import PIPE_BYTES, ROOT, configure, fit_values, run, write_data
 
 pytestmark = pytest.mark.slow  # several processes that load torch
 
@@ -34,6 +34,7 @@ def launched(workdir: Path) -> subprocess.Popen[str]:
         [*LAUNCH, str(workdir)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
+        pipesize=PIPE_BYTES,
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -42,7 +43,7 @@ def launched(workdir: Path) -> subprocess.Popen[str]:
 
 def together(workdir: Path) -> list[dict[str, Any]]:
     """Events of a run of two processes."""
-    out, err = launched(workdir).communicate(timeout=240)
+    out, err = launched(workdir).communicate(timeout=300)
     events = [json.loads(line) for line in out.splitlines()]
     assert events, err[-3000:]
     assert events[-1]["event"] == "result", (events[-1], err[-3000:])
@@ -102,7 +103,7 @@ def test_two_processes_train_what_one_does(
 def test_two_processes_stop_together_and_one_goes_on(tmp_path: Path) -> None:
     data = write_data(tmp_path / "data")
     settings: dict[str, Any] = {"optimiser": {"eps": 1e-4}, "device": "cpu"}
-    settings |= {"steps": 60, "accumulate": 2}
+    settings |= {"steps": 120, "accumulate": 2}
     values = fit_values(data, **settings)
     two = configure(tmp_path / "two", values)
     process = launched(two)
@@ -111,7 +112,7 @@ def test_two_processes_stop_together_and_one_goes_on(tmp_path: Path) -> None:
         if '"loss"' in line:
             process.send_signal(signal.SIGTERM)
             break
-    events = [json.loads(line) for line in process.communicate(timeout=120)[0].splitlines()]
+    events = [json.loads(line) for line in process.communicate(timeout=300)[0].splitlines()]
     assert events[-1]["event"] == "stopped", events[-3:]
     assert (two / "checkpoints" / f"step-{events[-1]['step']}").is_dir()
     one = configure(tmp_path / "one", values)

@@ -26,7 +26,7 @@ from accounts.models import Project, Role
 from embedded.binaries import find_redis
 from tests.factories import make_member, make_project
 from tests.training.judges import make_reward_version, save_model
-from tests.training.test_worker_killed import wait_until, worker_environment
+from tests.training.test_worker_killed import PATIENCE_SECONDS, wait_until, worker_environment
 from training.registry.models import ModelVersion
 from training.runs.models import Run
 from training.serving import client as serving
@@ -38,6 +38,7 @@ ITEM = {"prompt": "Hello there", "completions": ["fine", "how are you today?", "
 
 @pytest.fixture
 def broker(settings: Settings) -> Iterator[str]:
+    settings.SERVE_WAIT_SECONDS = PATIENCE_SECONDS
     folder = Path(tempfile.mkdtemp(prefix="tandem-redis-", dir="/tmp"))
     socket = folder / "redis.sock"
     options = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)]
@@ -142,6 +143,23 @@ def by_command(version: ModelVersion) -> list[float]:
     return answer
 
 
+@contextlib.contextmanager
+def asking(version: ModelVersion) -> Iterator[list[Any]]:
+    """Somebody has asked when the block begins, and has the answer when it ends."""
+    answers: list[Any] = []
+
+    def wait() -> None:
+        answers.append(ask(client, version, ITEM))
+        connections.close_all()
+
+    client = client_of(version.project)
+    thread = threading.Thread(target=wait)
+    thread.start()
+    wait_until(lambda: mail().llen(mailbox.QUEUE) == 1 or mail().keys("*request*"), "it is asked")
+    yield answers
+    thread.join()
+
+
 def test_a_killed_worker_loses_no_request_while_somebody_waits(
     serve: Callable[..., Any], version: ModelVersion
 ) -> None:
@@ -149,19 +167,10 @@ def test_a_killed_worker_loses_no_request_while_somebody_waits(
     client = client_of(version.project)
     assert ask(client, version, ITEM).status_code == 200
     os.killpg(first.pid, signal.SIGSTOP)  # it takes a request and never answers
-    answers: list[Any] = []
-
-    def waiting() -> None:
-        answers.append(ask(client, version, ITEM))
-        connections.close_all()
-
-    thread = threading.Thread(target=waiting)
-    thread.start()
-    wait_until(lambda: mail().llen(mailbox.QUEUE) == 1 or mail().keys("*request*"), "it is asked")
-    os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
-    serve()
-    thread.join()
+    with asking(version) as answers:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
+        serve()
     assert answers[0].status_code == 200, answers[0].content
     assert ask(client, version, ITEM).status_code == 200
 
@@ -220,17 +229,25 @@ def another(version: ModelVersion) -> ModelVersion:
     )
 
 
-def test_models_leave_when_memory_is_short_and_the_process_when_nobody_asks(
+def test_models_leave_when_memory_is_short(
     serve: Callable[..., Any], version: ModelVersion
 ) -> None:
     other = another(version)
-    process = serve(SERVE_MEMORY_MB="100", SERVE_IDLE_SECONDS="3")
+    process = serve(SERVE_MEMORY_MB="100")
     client = client_of(version.project)
     for name in ("v1", "v2", "v1"):
         assert ask(client, other, ITEM, name=name).status_code == 200
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         assert len(children) == 1
-    assert process.wait(timeout=60) == 0
+
+
+def test_the_process_leaves_when_nobody_asks(
+    serve: Callable[..., Any], version: ModelVersion
+) -> None:
+    with asking(version) as answers:
+        process = serve(SERVE_IDLE_SECONDS="5")
+    assert answers[0].status_code == 200, answers[0].content
+    assert process.wait(timeout=PATIENCE_SECONDS) == 0
     assert not mail().exists(mailbox.ALIVE)
 
 
@@ -250,7 +267,7 @@ def test_without_a_worker_the_answer_is_503_with_when_to_ask_again(
     client = client_of(version.project)
     begun = time.monotonic()
     answer = ask(client, version, ITEM)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < PATIENCE_SECONDS / 4
     assert answer.status_code == 503
     assert answer["Retry-After"] == "5"
     assert answer["Content-Type"] == "application/problem+json"

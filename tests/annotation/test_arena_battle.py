@@ -120,7 +120,7 @@ def test_turns_end(project: Project, server: ChatServer, settings: Any) -> None:
 
 
 def test_both_are_asked_at_the_same_time(project: Project, settings: Any) -> None:
-    together = threading.Barrier(2, timeout=10)
+    together = threading.Barrier(2, timeout=60)
 
     def meet(body: dict[str, Any], number: int) -> tuple[int, dict[str, str], dict[str, Any]]:
         together.wait()

@@ -275,7 +275,7 @@ def ended(*processes: subprocess.Popen[bytes]) -> None:
         assert process.wait(90) == 0
 
 
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+def until(condition: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

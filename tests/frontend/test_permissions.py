@@ -174,6 +174,10 @@ run-start           POST    login      404       403        403       yes       
 run                 GET     login      404       403        403       yes         yes    yes
 run-download        GET     login      404       403        403       yes         yes    yes
 run-cancel          POST    login      404       403        403       yes         yes    yes
+runs-compare        GET     login      404       403        403       yes         yes    yes
+schedules           GET     login      404       403        403       yes         yes    yes
+schedule-set        POST    login      404       403        403       yes         yes    yes
+schedule-remove     POST    login      404       403        403       yes         yes    yes
 models              GET     login      404       403        403       yes         yes    yes
 model               GET     login      404       403        403       yes         yes    yes
 model-stage         POST    login      404       403        403       yes         yes    yes

@@ -104,3 +104,9 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             found[f"{prefix}{name}"] = value
     return found
+
+
+def runs_among(project: Project, ids: Sequence[int]) -> list[Run]:
+    """Those runs of the project, in the order of the ids; unknown ids are left out. One query."""
+    found = {run.pk: run for run in runs_of(project).filter(pk__in=ids)}
+    return [found[pk] for pk in dict.fromkeys(ids) if pk in found]

@@ -67,6 +67,7 @@ SECTIONS: tuple[tuple[Door, ...], ...] = (
         (gettext_lazy("Training"), "runs", Action.SEE_TRAINING),
         (gettext_lazy("Models"), "models", Action.SEE_TRAINING),
         (gettext_lazy("Schedules"), "schedules", Action.SEE_TRAINING),
+        (gettext_lazy("Rounds"), "rounds", Action.SEE_ROUTING),
     ),
     ((gettext_lazy("Data"), "data", Action.EXPORT),),
     ((gettext_lazy("People"), "people", Action.SEE_PEOPLE),),

@@ -101,7 +101,7 @@ def overlaid(runs: Sequence[tuple[str, Splits]]) -> list[Chart]:
                 Line(name, splits.get(split, {}).get(figure, []), OVERLAID[k % len(OVERLAID)])
                 for k, (name, splits) in enumerate(runs)
             ]
-            if split == "train":
+            if any(_many(line) for line in lines):
                 lines = [_mean(line) for line in lines]
             label = f"{curve.label}, {words}" if len(curve.lines) > 1 else str(curve.label)
             charts.append(_picture(lines, label, ()))
@@ -109,13 +109,16 @@ def overlaid(runs: Sequence[tuple[str, Splits]]) -> list[Chart]:
 
 
 def _line(splits: Splits, split: str, figure: str, words: Words, kind: str) -> Line:
-    return _mean(Line(str(words), splits.get(split, {}).get(figure, []), kind))
+    line = Line(str(words), splits.get(split, {}).get(figure, []), kind)
+    return _mean(line) if _many(line) else line
+
+
+def _many(line: Line) -> bool:
+    """Whether single steps only scatter."""
+    return len(line.points) >= 4 * WINDOW
 
 
 def _mean(line: Line) -> Line:
-    """Its running mean where points are many: single steps only scatter."""
-    if len(line.points) < 4 * WINDOW:
-        return line
     return Line(line.name, smooth(line.points, WINDOW), line.kind)
 
 

@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.policies import Action, project_for
+from accounts.policies import Action, can, project_for
 from core.exceptions import InvalidInput
 from frontend.comparison import arm_in_use, comparison_chart, comparison_of
 from frontend.pages import project_page, user_of
@@ -57,7 +57,8 @@ def round_continue(request: HttpRequest, slug: str, number: int) -> HttpResponse
 @login_required
 def round_detail(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """One round; htmx gets the live part, which stops asking when the job has ended."""
-    project = project_for(user_of(request), slug, Action.SEE_ROUTING)
+    user = user_of(request)
+    project = project_for(user, slug, Action.SEE_ROUTING)
     row = selectors.round_in(project, number)
     comparison = comparison_of(row)
     context = {
@@ -71,7 +72,8 @@ def round_detail(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "chart": comparison_chart(comparison, arm_in_use(row)),
         "ours": arm_in_use(row),
         "simulated": has_simulated(project),
+        "may_route": can(user, Action.ROUTE, project),
     }
     if request.headers.get("HX-Request"):
         return render(request, "rounds/_round.html", {**context, "project": project})
-    return project_page(request, "rounds/page.html", project, "routing", **context)
+    return project_page(request, "rounds/page.html", project, "rounds", **context)

@@ -164,6 +164,8 @@ budget-new          POST    login      404       403        403       403       
 budget-change       POST    login      404       403        403       403         yes    yes
 budget-end          POST    login      404       403        403       403         yes    yes
 budget-alerts-seen  POST    login      404       403        403       403         yes    yes
+rounds              GET     login      404       403        403       yes         yes    yes
+round-online        POST    login      404       403        403       403         yes    yes
 round-start         POST    login      404       403        403       403         yes    yes
 round               GET     login      404       403        403       yes         yes    yes
 round-continue      POST    login      404       403        403       403         yes    yes

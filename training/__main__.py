@@ -14,7 +14,7 @@ import os
 import sys
 from pathlib import Path
 
-from training.errors import RefusalError, out_of_memory
+from training.errors import RefusalError, disk_full, out_of_memory
 from training.fit import judge
 from training.fit.events import REFUSED, STOPPED, StoppedError, emit, listen_for_stop, speak
 from training.fit.launched import die_with_launcher
@@ -29,6 +29,7 @@ COMMANDS = {
     "generate": "continue prompts with a policy",
     "evaluate": "measure a reward model on labelled rows",
 }
+MAKE_ROOM = "Free some space and start it again: it goes on from the last whole checkpoint."
 PLACE = {"fit": "folder with config.json, or a YAML or JSON file beside which a folder is made"}
 
 
@@ -65,15 +66,15 @@ def _run(options: argparse.Namespace) -> int:
     except StoppedError as stopped:
         emit("stopped", step=stopped.step)
         return STOPPED
-    except (MemoryError, RuntimeError) as error:
-        if not out_of_memory(error):
-            raise
+    except Exception as error:
         speak()
-        emit(
-            "error",
-            message=f"Out of memory: {_first_line(error)}",
-            hint=memory_hint(options.workdir),
-        )
+        if out_of_memory(error):
+            hint = memory_hint(options.workdir)
+            emit("error", message=f"Out of memory: {_first_line(error)}", hint=hint)
+        elif disk_full(error):
+            emit("error", message=f"The disk is full: {_first_line(error)}", hint=MAKE_ROOM)
+        else:
+            raise
         return REFUSED
     emit("result", values=values)
     return 0

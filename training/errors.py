@@ -15,6 +15,13 @@ class RefusalError(Exception):
         self.hint = hint
 
 
+def disk_full(error: BaseException) -> bool:
+    """Whether a file could not be written for want of room, or of the room that one may take."""
+    text = str(error).lower()
+    marks = ("no space left on device", "disk quota exceeded", "file too large")
+    return any(mark in text for mark in marks)
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, of the machine or of its GPU."""
     text = str(error).lower()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from training.batching.rows import Message, Row
+from training.errors import RefusalError
 from training.objectives.preference import Preference, best_shares, is_informative
 from training.objectives.presets import Objective
 
@@ -21,6 +22,11 @@ CHAT_TEMPLATE = (
 )
 
 
+# What a chat template can end in beside an error of its own kind.
+PROGRAM_ERRORS = (
+    *(ArithmeticError, AttributeError, LookupError),
+    *(RecursionError, TypeError, ValueError),
+)
 # Private characters stand for contents while a template is rendered.
 MARK = re.compile("\ue000(\\d+)\ue001")
 
@@ -252,9 +258,15 @@ class Encoder:
         return list(self.tokenizer(text, add_special_tokens=False, **options)["input_ids"])
 
     def _render(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
-        rendered = self.tokenizer.apply_chat_template(
-            list(messages), tokenize=False, add_generation_prompt=add_generation_prompt
-        )
+        """Raises jinja2's `TemplateError`, whatever the template met: it is a program of others."""
+        from jinja2 import TemplateError  # torch brings it
+
+        try:
+            rendered = self.tokenizer.apply_chat_template(
+                list(messages), tokenize=False, add_generation_prompt=add_generation_prompt
+            )
+        except PROGRAM_ERRORS as error:
+            raise TemplateError(str(error)) from error
         return str(rendered)
 
     def _start_token(self) -> int:
@@ -272,10 +284,22 @@ def encode_all(
 
     Left out are groups whose completions are all the same token ids (every difference of scores
     is zero, so there is no gradient) and groups whose label the objective cannot use.
+
+    Raises:
+        RefusalError: the tokenizer's chat template refuses the turns of a row.
     """
+    from jinja2 import TemplateError  # torch brings it
+
     groups = []
     for row in rows:
-        group = encoder.group(row)
+        try:
+            group = encoder.group(row)
+        except TemplateError as error:
+            raise RefusalError(
+                f"The chat template refuses the prompt of {row.instance_id or 'a row'}:"
+                f" {str(error)[:200]}",
+                "Leave out this row, or use a tokenizer whose template takes its turns.",
+            ) from error
         if objective is not None:
             several = objective.link != "none" and len(group.completions) > 1
             if several and len(set(group.completions)) == 1:

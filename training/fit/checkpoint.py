@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from training.errors import RefusalError
-from training.fit.files import replace_folder
+from training.fit import events
+from training.fit.files import drop_folder, replace_folder
 
 KEPT = 2
 
@@ -88,29 +89,50 @@ class Checkpoints:
 
         replace_folder(self.folder / f"step-{state.step}", write)
         for old in self.all()[:-KEPT]:
-            shutil.rmtree(old)
+            drop_folder(old)
 
     def all(self) -> list[Path]:
         """Checkpoint folders, oldest first."""
-        folders = self.folder.glob("step-*")
+        folders = [path for path in self.folder.glob("step-*") if path.name[5:].isdecimal()]
         return sorted(folders, key=lambda path: int(path.name.removeprefix("step-")))
 
     def newest(self, fingerprint: str) -> tuple[Path, State] | None:
-        """The newest checkpoint and its state.
+        """The newest checkpoint that can be read, and its state; a damaged one is passed over.
 
         Raises:
             RefusalError: the checkpoint was written under another configuration or other data.
         """
-        folders = self.all()
-        if not folders:
-            return None
-        state = State(**json.loads((folders[-1] / "state.json").read_text()))
-        if state.fingerprint != fingerprint:
-            raise RefusalError(
-                "The work folder holds checkpoints of another configuration or other data.",
-                "Use an empty work folder, or restore the configuration.",
-            )
-        return folders[-1], state
+        for folder in reversed(self.all()):
+            try:
+                state = _read(folder)
+            except (OSError, ValueError, TypeError, LookupError, SafetensorError) as error:
+                told = f"The checkpoint {folder.name} is damaged and passed over: {error}"
+                events.log(told, level="warning")
+                continue
+            if state.fingerprint != fingerprint:
+                raise RefusalError(
+                    "The work folder holds checkpoints of another configuration or other data.",
+                    "Use an empty work folder, or restore the configuration.",
+                )
+            return folder, state
+        return None
+
+
+def _read(folder: Path) -> State:
+    """The state of a checkpoint all of whose files are whole.
+
+    A safetensors file that was cut off does not open: its header says how long it is.
+    """
+    state = State(**json.loads((folder / "state.json").read_text()))
+    stored = sorted(folder.glob("*.safetensors"))
+    missing = {"weights.safetensors", "rng.safetensors"} - {path.name for path in stored}
+    if missing:
+        message = f"{missing.pop()} is missing"
+        raise FileNotFoundError(message)
+    for path in stored:
+        with safe_open(path, "pt"):
+            pass
+    return state
 
 
 def restore(folder: Path, model: Any, optimiser: torch.optim.Optimizer | None) -> None:

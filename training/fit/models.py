@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from training.errors import RefusalError
+from training.errors import RefusalError, out_of_memory
 from training.fit.config import FitConfig, Scratch
 from training.fit.head_files import load_head
 from training.fit.head_settings import HeadSpec, read_spec
@@ -104,6 +104,12 @@ def load_model(
             f"{path.name} holds no weights as safetensors.",
             "Pickled weights are never read: convert them with save_pretrained of transformers.",
         )
+    if (path / "adapter_config.json").is_file():
+        # It names a base of its own, anywhere: transformers would load that one instead.
+        raise RefusalError(
+            f"{path.name} holds adapters, not a whole model.",
+            "Merge them into their base and save that.",
+        )
     stored = read_spec(path) or HeadSpec()
     spec = spec or stored
     try:
@@ -124,7 +130,9 @@ def load_model(
             ignore_mismatched_sizes=new_head,
             **SAFE,
         )
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # of a folder that anybody may have put there: whatever is wrong
+        if out_of_memory(error):
+            raise
         raise RefusalError(
             f"{path.name} cannot be loaded as a {kind} model: {_short(error)}",
             "Choose a folder with safetensors of an architecture transformers knows.",

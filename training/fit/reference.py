@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from training.batching.plan import MicroBatch
 from training.batching.tokenise import TokenGroup
 from training.errors import RefusalError
+from training.fit import events
 from training.fit.files import replace_file
 from training.fit.mismatch import Mismatches
 from training.fit.scorers import Scorer
@@ -71,14 +73,22 @@ class ReferenceCache:
         path = folder / f"{revision}-{precision}{suffix}.safetensors"
         cache = cls(path, per_token=per_token)
         if cache.path.is_file():
-            stored = load_file(cache.path)
-            keys = [row.tobytes() for row in stored["keys"]]
-            cache.values = dict(zip(keys, stored["logp"].tolist(), strict=True))
-            if per_token:
-                ends = np.cumsum(stored["lengths"])[:-1]
-                cache.tokens = dict(zip(keys, np.split(stored["tokens"], ends), strict=True))
-            cache.reused = True
+            try:
+                cache._read()
+            except (OSError, ValueError, LookupError, SafetensorError) as error:
+                told = f"The cached reference values {path.name} are damaged and made anew: {error}"
+                events.log(told, level="warning")
+                cache.values, cache.tokens = {}, {}
         return cache
+
+    def _read(self) -> None:
+        stored = load_file(self.path)
+        keys = [row.tobytes() for row in stored["keys"]]
+        self.values = dict(zip(keys, stored["logp"].tolist(), strict=True))
+        if self.per_token:
+            ends = np.cumsum(stored["lengths"])[:-1]
+            self.tokens = dict(zip(keys, np.split(stored["tokens"], ends), strict=True))
+        self.reused = True
 
     def holds(self, group: TokenGroup) -> bool:
         """Whether all completions of the group are there."""

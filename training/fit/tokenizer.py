@@ -54,9 +54,9 @@ def load_tokenizer(path: Path) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(
             path, local_files_only=True, trust_remote_code=False
         )
-    except (OSError, ValueError) as error:
+    except Exception as error:  # the library raises what it likes over files that are none
         raise RefusalError(
-            f"{path.name} holds no tokenizer that can be loaded: {error}",
+            f"{path.name} holds no tokenizer that can be loaded: {str(error)[:300]}",
             "Set `tokenizer.path` to a folder with tokenizer.json.",
         ) from error
     if not tokenizer.chat_template:

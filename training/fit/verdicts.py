@@ -13,7 +13,7 @@ from jinja2 import TemplateError  # by which chat templates refuse; torch brings
 
 from training.batching.plan import sorted_batches
 from training.batching.rows import Row
-from training.batching.tokenise import Encoder, Limits, encode_all
+from training.batching.tokenise import Encoder, Limits, TokenGroup
 from training.errors import RefusalError
 from training.fit.generate import continuations
 from training.fit.heads import attached, require_annotator
@@ -27,6 +27,7 @@ Answer = dict[str, Any]
 # Tokens beside the labels that are told with them: how much the model wanted to say else.
 OTHERS = 5
 NO_LIMIT = 10**9
+TURNS_REFUSED = "The chat template of the model refuses these turns"
 
 
 class Problem(Exception):
@@ -78,7 +79,7 @@ class Verdicts:
             ids = self._encoder.prompt_ids(request["messages"])
         except TemplateError:
             # Some chat templates know no system turn.
-            ids = self._encoder.prompt_ids(without_system(request["messages"]))
+            ids = self._without_system(request)
         needed = len(ids) + max(1, int(request["max_tokens"]))
         if needed > self._most:
             raise Problem(
@@ -87,6 +88,12 @@ class Verdicts:
         if request.get("labels"):
             self._spellings(request["labels"])
         return ids
+
+    def _without_system(self, request: Request) -> list[int]:
+        try:
+            return self._encoder.prompt_ids(without_system(request["messages"]))
+        except TemplateError as error:
+            raise Problem("bad-request", f"{TURNS_REFUSED}: {str(error)[:200]}") from error
 
     def _spellings(self, labels: Sequence[str]) -> list[list[int]]:
         """Of each label the ids of the single tokens that spell it."""
@@ -175,11 +182,13 @@ class Rewards:
 
     def answer(self, requests: Sequence[Request]) -> Iterator[Answer]:
         """The answers in no particular order, each with the id of its question."""
-        refused = {k: answer for k, r in enumerate(requests) if (answer := self._refused(r))}
-        yield from refused.values()
-        known = [request for k, request in enumerate(requests) if k not in refused]
-        rows = [_row(request) for request in known]
-        groups = encode_all(self._encoder, rows, None)
+        known, groups = [], []
+        for request in requests:
+            try:
+                groups.append(self._group(request))
+                known.append(request)
+            except Problem as problem:
+                yield refusal(request, problem)
         for batch in sorted_batches([self.scorer.cost(g) for g in groups], self.token_budget):
             found = said_of(self.scorer, [groups[k] for k in batch])
             for k, said in zip(batch, found, strict=True):
@@ -195,13 +204,15 @@ class Rewards:
                     **({"attributes": said.attributes} if said.attributes else {}),
                 }
 
-    def _refused(self, request: Request) -> Answer | None:
-        """The answer to a question about an annotator whom the model does not know."""
+    def _group(self, request: Request) -> TokenGroup:
+        """Raises `Problem` for an annotator or for turns that the model does not know."""
         try:
             require_annotator(self.scorer.model, _annotator(request))
+            return self._encoder.group(_row(request))
         except RefusalError as error:
-            return refusal(request, Problem("bad-request", f"{error.message} {error.hint}"))
-        return None
+            raise Problem("bad-request", f"{error.message} {error.hint}") from error
+        except TemplateError as error:
+            raise Problem("bad-request", f"{TURNS_REFUSED}: {str(error)[:200]}") from error
 
 
 @dataclass(frozen=True, slots=True)

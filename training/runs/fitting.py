@@ -143,6 +143,9 @@ def _history(workdir: Path) -> list[dict[str, Any]]:
     steps = artifacts.steps_on_disk(workdir)
     if not steps:
         return []
-    state = json.loads((workdir / "checkpoints" / f"step-{steps}" / "state.json").read_text())
-    history: list[dict[str, Any]] = state["history"]
+    try:
+        state = json.loads((workdir / "checkpoints" / f"step-{steps}" / "state.json").read_text())
+        history: list[dict[str, Any]] = state["history"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return []  # damaged: the trainer passes it over, and must be heard about why it ended
     return history

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -152,6 +153,18 @@ def test_adapters_resume(
     options: dict[str, Any] = {"base": base, "tokenizer": {}, "lora": {"r": 4, "dropout": 0.0}}
     values = fit_values(data, "policy", checkpoint_every=2, sft_warmup_steps=3, **options)
     assert_resumes(tmp_path, values, monkeypatch, at=(2, 6, 9))
+
+
+def test_a_run_that_lost_what_its_warm_up_left_takes_no_other_reference(
+    tmp_path: Path, data: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = fit_values(data, "policy", checkpoint_every=2, sft_warmup_steps=3)
+    workdir = configure(tmp_path, values)
+    killed_after(workdir, 6, monkeypatch)
+    rmtree(workdir / "reference")
+    rmtree(workdir / "reference_cache")
+    with pytest.raises(RefusalError, match="after the warm-up is gone"):
+        fit.run(workdir)
 
 
 def assert_resumes(

@@ -2,12 +2,14 @@
 
 import math
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from django.conf import settings
+from pytest_django.fixtures import Settings
 
 from accounts.models import Project, Role
 from annotation.consensus.models import Consensus
@@ -15,7 +17,7 @@ from annotation.instances.models import Completion, Instance, InstanceState, Sig
 from annotation.projects.selectors import main_criterion
 from annotation.quality.models import Relabel
 from audit.models import Event
-from core.exceptions import InvalidInput
+from core.exceptions import InvalidInput, NotFound
 from jobs.context import JobContext
 from jobs.exceptions import JobCancelled
 from jobs.models import Job
@@ -23,11 +25,15 @@ from jobs.runner import run as run_job
 from routing.features.project import feature_table
 from tests.factories import make_instance, make_member, make_project
 from tests.training.judges import make_reward_version, save_model
+from training.objectives.presets import PRESETS
 from training.registry.models import ModelVersion
 from training.registry.services import promote
+from training.runs.artifacts import publish_model
 from training.writeback import relabelling, selectors, services, values, work
 
 pytestmark = pytest.mark.django_db
+
+FILES = "django.core.files.storage.FileSystemStorage"
 
 
 def version_in(project: Project, kind: str = "reward") -> ModelVersion:
@@ -40,6 +46,7 @@ def version_in(project: Project, kind: str = "reward") -> ModelVersion:
         version.refresh_from_db()
     run = version.run
     run.folder = f"runs/{run.pk}"
+    run.config = {"preset": "bt" if kind == "reward" else "dpo"}
     run.save()
     data = media / run.folder / "data"
     data.mkdir(parents=True)
@@ -150,7 +157,7 @@ def test_a_policy_writes_entropy_margin_and_difficulty() -> None:
     project = make_project()
     instances = labelled(project, 2, p=0.1)
     version = version_in(project, "policy")
-    save_model(Path(settings.MEDIA_ROOT) / version.run.folder / "reference", "policy", "qwen2")
+    warmed_up(version, preset="ipo", preset_options={})
     work_off(services.start_write_back(version=version, actor=None))
     entropy, margin, hard = said("policy_entropy"), said("implicit_margin"), said("difficulty")
     assert set(entropy) == set(margin) == set(hard) == {each.pk for each in instances}
@@ -160,10 +167,61 @@ def test_a_policy_writes_entropy_margin_and_difficulty() -> None:
     logp, reference = row["logp"], row["reference"]
     pk = int(row["instance_id"])
     assert entropy[pk] == pytest.approx(-sum(logp) / 2)
-    expected = 0.1 * ((logp[0] - reference[0]) - (logp[1] - reference[1]))
+    expected = PRESETS["ipo"].beta * ((logp[0] - reference[0]) - (logp[1] - reference[1]))
     assert margin[pk] == pytest.approx(expected)
     # The label prefers the second.
     assert hard[pk] == pytest.approx(reference[0] - reference[1])
+
+
+def warmed_up(version: ModelVersion, **config: Any) -> Path:
+    """Give the policy's run a warm-up and what it leaves: the folder of its reference."""
+    version.run.config |= {"sft_warmup_steps": 5} | config
+    version.run.save()
+    folder = Path(settings.MEDIA_ROOT) / version.run.folder / "reference"
+    return save_model(folder, "policy", "qwen2")
+
+
+def test_the_reference_of_a_warm_up_comes_from_the_machine_that_trained_or_not_at_all(
+    settings: Settings, tmp_path: Path
+) -> None:
+    shared = {"BACKEND": FILES, "OPTIONS": {"location": str(tmp_path / "shared")}}
+    settings.STORAGES = settings.STORAGES | {"artifacts": shared}
+    project = make_project()
+    labelled(project, 2)
+    version = version_in(project, "policy")
+    reference = warmed_up(version)
+    weights = (reference / "model.safetensors").read_bytes()
+    publish_model(version.run, Path(settings.MEDIA_ROOT) / version.run.folder)
+    rmtree(reference)  # what another machine has
+    work_off(services.start_write_back(version=version, actor=None, everything=True))
+    assert (reference / "model.safetensors").read_bytes() == weights
+    assert len(said("implicit_margin")) == 2
+
+    rmtree(reference)
+    rmtree(tmp_path / "shared")
+    job = services.start_write_back(version=version, actor=None, everything=True)
+    run_job(job.pk, owner="test", heartbeat=False)
+    job.refresh_from_db()
+    assert job.state == "failed"
+    assert f"{version.run.folder}/reference" in job.error
+    settings.STORAGES = settings.STORAGES | {
+        "artifacts": shared | {"OPTIONS": {"location": str(settings.MEDIA_ROOT)}}
+    }
+    with pytest.raises(NotFound, match="copy"):
+        selectors.reference_of(version)
+
+
+def test_a_reference_that_a_run_names_is_found_and_a_missing_base_is_no_other() -> None:
+    project = make_project()
+    version = version_in(project, "policy")
+    named = {"path": f"/elsewhere/artifacts/{version.folder}", "weight": 2}
+    version.run.config |= {"reference": [{"path": "/elsewhere/x", "weight": 1}, named]}
+    assert selectors.reference_of(version) == Path(settings.MEDIA_ROOT) / version.folder
+    version.run.config = {"preset": "dpo", "base": {"path": "/elsewhere/gone"}}
+    with pytest.raises(NotFound, match="gone"):
+        selectors.reference_of(version)
+    version.run.config = {"preset": "dpo", "base": {"scratch": {}}}
+    assert selectors.reference_of(version) is None
 
 
 def test_values_by_hand() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from training.batching.plan import MicroBatch, epoch_steps
+from training.errors import RefusalError
 from training.fit import events
 from training.fit.config import Reference
 from training.fit.job import Job
@@ -23,8 +24,17 @@ from training.objectives.preference import ranks_by_strength
 
 
 def start_model(job: Job) -> Any:
-    """What the objective started from, loaded anew: the model after the warm-up, or the base."""
+    """What the objective started from, loaded anew: the model after the warm-up, or the base.
+
+    Raises:
+        RefusalError: what the warm-up has left is gone; the base would be another reference.
+    """
     kept = job.workdir / "reference"
+    if job.warmup_steps and not kept.is_dir():
+        raise RefusalError(
+            "The policy after the warm-up is gone: the run's folder has no `reference`.",
+            "Copy that folder back from the machine that began the run, or start a new run.",
+        )
     state = torch.get_rng_state()
     if kept.is_dir():
         model = load_model(kept, "policy", job.config.dropout)

@@ -24,6 +24,7 @@ LOOK_SECONDS = 1.0
 # A finished run comes after every checkpoint.
 FINISHED = 10**11
 CHECKPOINTS = "checkpoints"
+REFERENCE = "reference"
 # In a run's folder, but no part of what it is resumed from: written anew, or published apart.
 APART = frozenset({"config.json", "data", "model", "reference_cache", "tensorboard"})
 log = structlog.get_logger("training.artifacts")
@@ -36,8 +37,10 @@ def steps_on_disk(workdir: Path) -> int:
 
 
 def publish_model(run: Run, workdir: Path) -> None:
-    """Let every machine open the run's model."""
+    """Let every machine open the run's model, and the reference that a warm-up has left."""
     publish(workdir / "model", f"{run.folder}/model")
+    if (workdir / REFERENCE).is_dir():
+        publish(workdir / REFERENCE, f"{run.folder}/{REFERENCE}")
 
 
 def publish_state(run: Run, workdir: Path) -> None:

@@ -25,6 +25,10 @@ DERIVED = frozenset({"kind", "data", "threads", "reference_cache", "notes"})
 DEFAULT_PRESET = {RunKind.REWARD.value: "bt", RunKind.POLICY.value: "dpo"}
 # A policy from random weights has to learn the language of the data before preferences.
 SCRATCH_WARMUP_STEPS = 100
+ADAPTERS_ALONE = (
+    "`lora.merge` is false: adapters without their base are no model of the registry, which scores, "
+    "generates and serves. Set it to true: the adapters are kept in `adapter/` beside the model."
+)
 # What a snapshot's manifest says of the labels behind it.
 COUNTED = (
     "rows",
@@ -102,6 +106,8 @@ def _check_kind(kind: str) -> None:
 
 def _values(project: Project, kind: str, options: dict[str, Any]) -> dict[str, Any]:
     """Everything of the configuration that does not follow from the snapshot."""
+    if isinstance(options.get("lora"), dict) and options["lora"].get("merge") is False:
+        raise InvalidInput(ADAPTERS_ALONE)
     chosen = sorted(DERIVED & options.keys())
     if chosen:
         raise InvalidInput(f"`{chosen[0]}` follows from the run: leave it out of the options.")
@@ -136,6 +142,16 @@ def local_config(project: Project, config: dict[str, Any]) -> dict[str, Any]:
         "threads": threads(),
     }
     return located | here | {"data": config["data"], "notes": config["notes"]}
+
+
+def local_folder(project: Project, path: str) -> Path:
+    """The folder of this machine that a model's path in a run's configuration means.
+
+    Raises:
+        InvalidInput, NotFound: as in `local_config`.
+    """
+    versions = ModelVersion.objects.filter(project=project).values_list("folder", flat=True)
+    return Path(_located_path(path, list(versions)))
 
 
 def _located(value: Any, versions: Sequence[str]) -> Any:

@@ -14,11 +14,13 @@ from annotation.instances.content import text_of
 from annotation.instances.models import Instance, InstanceState, Signal
 from annotation.projects.selectors import main_criterion
 from core import artifacts
-from core.exceptions import NotFound
+from core.exceptions import InvalidInput, NotFound
 from core.hashing import canonical_json
 from jobs.models import Job, State
 from training.batching.rows import MOST_COMPLETIONS
 from training.registry.models import ModelVersion
+from training.runs.artifacts import REFERENCE
+from training.runs.config import local_folder
 from training.runs.models import RunKind
 
 from .models import WriteBack
@@ -133,12 +135,30 @@ def _parent(version: ModelVersion) -> ModelVersion | None:
 
 
 def reference_of(version: ModelVersion) -> Path | None:
-    """The folder of the policy's reference: kept by its run, or its base; None where it is gone."""
-    kept = artifacts.local_path(version.run.folder) / "reference"
-    if kept.is_dir():
-        return kept
-    parent = _parent(version)
-    if parent is not None:
-        return artifacts.fetch(parent.folder)
-    base = (version.run.config.get("base") or {}).get("path")
-    return Path(base) if base and Path(base).is_dir() else None
+    """The folder of the policy's reference: the one named, left by its warm-up, or its base.
+
+    None where it began from random weights without a warm-up, or from a hub: then there is no
+    folder of it.
+
+    Raises:
+        NotFound: it is gone; never is another one taken for it.
+    """
+    config = version.run.config
+    named = config.get("reference") or []
+    if named:
+        return _model_folder(version, max(named, key=lambda each: each.get("weight", 1))["path"])
+    if config.get("sft_warmup_steps"):
+        name = f"{version.run.folder}/{REFERENCE}"
+        folder = artifacts.fetch(name)
+        if not folder.is_dir():
+            raise NotFound(f"The reference of {version} is gone: copy {name} to this machine.")
+        return folder
+    base = (config.get("base") or {}).get("path")
+    return _model_folder(version, base) if base else None
+
+
+def _model_folder(version: ModelVersion, path: str) -> Path:
+    try:
+        return local_folder(version.project, path)
+    except InvalidInput as error:
+        raise NotFound(f"The reference of {version} is gone: {error.message}") from None

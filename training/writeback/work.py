@@ -13,6 +13,7 @@ from annotation.judges.writing import write_signals
 from core.exceptions import NotFound
 from jobs.context import JobContext
 from training.fit.files import replace_file
+from training.objectives.presets import resolve
 from training.registry import folders
 from training.registry.models import ModelVersion
 from training.registry.scale import offset_and_factor, recentred
@@ -71,7 +72,7 @@ def _asker(ctx: JobContext, version: ModelVersion) -> Callable[[Sequence[Instanc
 def _reference(ctx: JobContext, version: ModelVersion) -> str | None:
     found = selectors.reference_of(version)
     if found is None:
-        ctx.log("The policy's reference is not here: no margin and no difficulty.", "warning")
+        ctx.log("The policy's reference has no folder: no margin and no difficulty.", "warning")
     return str(found) if found else None
 
 
@@ -131,9 +132,10 @@ class PolicyAsking:
 
     @property
     def _beta(self) -> float:
-        """Of the run's objective; 0.1 where it has none of its own."""
-        options: dict[str, Any] = self.version.run.config.get("preset_options", {})
-        return float(options.get("beta", 0.1))
+        """Of the run's objective: chosen for the run, or its preset's own."""
+        config = self.version.run.config
+        preset = resolve(RunKind.POLICY, config["preset"], config.get("preset_options") or {})
+        return float(preset.beta)
 
 
 def _run(

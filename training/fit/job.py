@@ -23,7 +23,7 @@ from training.fit.hub import base_folder
 from training.fit.lora import add_adapters
 from training.fit.models import initial_model, weights_hash
 from training.fit.reference import ReferenceCache
-from training.fit.reward_scorer import is_causal
+from training.fit.reward_scorer import is_causal, several_prompts
 from training.fit.samples import Samples
 from training.fit.scorers import Scorer, make_scorer
 from training.fit.team import Team
@@ -157,12 +157,19 @@ def _keep_tokenizer(config: FitConfig, rows: Sequence[Row], workdir: Path) -> No
 
 
 def _head_spec(config: FitConfig, rows: Sequence[Row]) -> HeadSpec | None:
-    """The reward head of the run: what its settings, its rows and the base's head decide."""
+    """The reward head of the run: what its settings, its rows and the base's head decide.
+
+    Raises:
+        RefusalError: no head of that kind can be trained on these rows.
+    """
     if config.kind == "policy":
         return None
     folder = base_folder(config.base)
     known = read_spec(folder) if folder else None
-    return head_spec(config.head, [row.preference for row in rows], known)
+    spec = head_spec(config.head, [row.preference for row in rows], known)
+    if spec.reads_prompt and any(row.own_prompts for row in rows):
+        raise several_prompts()
+    return spec
 
 
 def _hashes(config: FitConfig) -> dict[str, str]:

@@ -18,6 +18,14 @@ from training.fit.models import head_of
 from training.objectives.core import Signals
 
 
+def several_prompts() -> RefusalError:
+    """What a gate on the prompt says to completions that answer prompts of their own."""
+    return RefusalError(
+        "The head's gate reads one prompt, but completions of a row answer prompts of their own.",
+        "Set `head.gate` to constant, or leave such rows out.",
+    )
+
+
 @dataclass(slots=True)
 class CausalRewardScorer:
     """Rewards read at the last token of each completion of a causal model.
@@ -66,7 +74,13 @@ class CausalRewardScorer:
 
 
 def prompt_ends(packed: Packed, groups: Sequence[TokenGroup]) -> Tensor:
-    """(G,) flat index of each prompt's last token: the first completion follows it."""
+    """(G,) flat index of each prompt's last token: the first completion follows it.
+
+    Raises:
+        RefusalError: completions answer prompts of their own, so there is no one prompt to read.
+    """
+    if any(group.skips for group in groups):
+        raise several_prompts()
     sizes = torch.tensor([len(group.completions) for group in groups], device=packed.last.device)
     first = sizes.cumsum(0) - sizes
     lengths = torch.tensor([len(group.completions[0]) for group in groups])

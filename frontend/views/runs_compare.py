@@ -4,11 +4,9 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from accounts.policies import Action, project_for
-from core.exceptions import InvalidInput
 from frontend.pages import project_page, user_of
 from frontend.run_charts import overlaid
 from frontend.run_report import NUMBERS, SHARES
@@ -26,22 +24,17 @@ def runs_compare(request: HttpRequest, slug: str) -> HttpResponse:
     project = project_for(user_of(request), slug, Action.SEE_TRAINING)
     raw = [text for text in request.GET.getlist("run") if text.isascii() and text.isdigit()]
     runs = selectors.runs_among(project, [int(text) for text in raw if len(text) < 19])
-    error = None
     if not FEWEST <= len(runs) <= MOST:
-        error = InvalidInput(_("Choose two to six runs of the list to compare them."))
         runs = []
     compared = selectors.compare(runs)
     context: dict[str, Any] = {
         "runs": runs,
-        "error": error,
         "charts": overlaid([(str(run), selectors.curve(run)) for run in runs]),
         "settings": compared.settings,
         "figures": _figures(runs),
         "samples": _samples(runs),
     }
-    response = project_page(request, "runs/compare.html", project, "runs", **context)
-    response.status_code = error.status if error else 200
-    return response
+    return project_page(request, "runs/compare.html", project, "runs", **context)
 
 
 def _figures(runs: list[Run]) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForSequenceClassification
+from transformers import LlamaForSequenceClassification
 
-from tests.oracle.tiny import PAIRS, WORDS, arguments, tokenizer
+from tests.oracle.tiny import PAIRS, arguments, settings, tokenizer
 from training.batching.tokenise import TokenGroup
 from training.fit.scorers import make_scorer
 from training.objectives.core import comparisons, total_loss
@@ -23,19 +23,7 @@ MARGINS = (0.5, 0.0, 1.5, 0.25)
 
 def reward_model() -> Any:
     torch.manual_seed(5)
-    config = LlamaConfig(
-        vocab_size=len(WORDS) + 3,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        pad_token_id=0,
-        eos_token_id=1,
-        initializer_range=0.4,
-        num_labels=1,
-    )
-    return LlamaForSequenceClassification(config).eval()
+    return LlamaForSequenceClassification(settings(num_labels=1)).eval()
 
 
 @pytest.mark.parametrize("layout", ["shared", "plain"])

@@ -50,10 +50,9 @@ def tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=made, **special)
 
 
-def model(seed: int) -> Any:
-    """A random causal model whose distributions are far from flat."""
-    torch.manual_seed(seed)
-    config = LlamaConfig(
+def settings(**more: Any) -> LlamaConfig:
+    """A model of two small layers over our words, with weights far from zero."""
+    return LlamaConfig(
         vocab_size=len(WORDS) + 3,
         hidden_size=16,
         intermediate_size=32,
@@ -63,8 +62,14 @@ def model(seed: int) -> Any:
         pad_token_id=0,
         eos_token_id=1,
         initializer_range=0.4,
+        **more,
     )
-    return LlamaForCausalLM(config).eval()
+
+
+def model(seed: int) -> Any:
+    """A random causal model whose distributions are far from flat."""
+    torch.manual_seed(seed)
+    return LlamaForCausalLM(settings()).eval()
 
 
 def arguments(folder: Path, **more: Any) -> dict[str, Any]:

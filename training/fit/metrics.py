@@ -168,20 +168,13 @@ def _policy_figures(outcomes: Sequence[Outcome], pairs: Pairs) -> dict[str, floa
 def report(outcomes: Sequence[Outcome], kind: str) -> dict[str, Any]:
     """Held-out figures: accuracy with its interval beside the longer-completion baseline."""
     pairs = decided_pairs(outcomes)
-    if not len(pairs.difference):
-        return {"pairs": 0, "prompts": len({o.prompt_hash for o in outcomes})}
-    correct = wins(pairs.difference)
-    prompts = len(np.unique(pairs.cluster))
-    values: dict[str, Any] = {
-        "pairs": len(correct),
-        "prompts": prompts,
-        "accuracy": float(correct.mean()),
-        "accuracy_interval": clustered_interval(correct, pairs.cluster),
+    values = _accuracy_and_calibration(outcomes, pairs)
+    if not values["pairs"]:
+        return values
+    values |= {
         "longer_baseline": float(wins(pairs.longer).mean()),
         "longer_baseline_interval": clustered_interval(wins(pairs.longer), pairs.cluster),
-        **length_figures(pairs, correct),
-        "expected_calibration_error": calibration_error(pairs.difference, pairs.probability),
-        "brier": brier_score(pairs.difference, pairs.probability),
+        **length_figures(pairs, wins(pairs.difference)),
         "best_of_n_regret": best_of_n_regret(outcomes),
         **{k: v for k, v in step_figures(outcomes, kind).items() if k != "accuracy"},
     }
@@ -189,8 +182,6 @@ def report(outcomes: Sequence[Outcome], kind: str) -> dict[str, Any]:
         values |= likelihood_figures(outcomes, pairs)
     if part := safety(outcomes):
         values["safety"] = part
-    if prompts < FEW_PROMPTS:
-        values["warning"] = "few prompts"
     return values
 
 
@@ -217,7 +208,10 @@ def likelihood_figures(outcomes: Sequence[Outcome], pairs: Pairs) -> dict[str, A
 
 def short_report(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """Accuracy and calibration of a part of the rows; says where the prompts are few."""
-    pairs = decided_pairs(outcomes)
+    return _accuracy_and_calibration(outcomes, decided_pairs(outcomes))
+
+
+def _accuracy_and_calibration(outcomes: Sequence[Outcome], pairs: Pairs) -> dict[str, Any]:
     if not len(pairs.difference):
         return {"pairs": 0, "prompts": len({o.prompt_hash for o in outcomes})}
     correct = wins(pairs.difference)

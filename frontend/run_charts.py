@@ -11,8 +11,9 @@ from frontend.charts import COLOURS, Chart, Line, Points, one_width, smooth, thi
 from frontend.numbers import local
 from training.runs.selectors import Series
 
-# Steps of the running mean in front of many points.
+# Steps of the running mean in front of many points; figures that are set do not scatter.
 WINDOW = 9
+EXACT = frozenset({"learning_rate"})
 WIDTH, HEIGHT = 370, 170
 OVERLAID = ("ours", "judge", "people", "accent", "good", "bad")
 Splits = Mapping[str, Mapping[str, Series]]
@@ -101,7 +102,7 @@ def overlaid(runs: Sequence[tuple[str, Splits]]) -> list[Chart]:
                 Line(name, splits.get(split, {}).get(figure, []), OVERLAID[k % len(OVERLAID)])
                 for k, (name, splits) in enumerate(runs)
             ]
-            if any(_many(line) for line in lines):
+            if figure not in EXACT and any(_many(line) for line in lines):
                 lines = [_mean(line) for line in lines]
             label = f"{curve.label}, {words}" if len(curve.lines) > 1 else str(curve.label)
             charts.append(_picture(lines, label, ()))
@@ -110,7 +111,7 @@ def overlaid(runs: Sequence[tuple[str, Splits]]) -> list[Chart]:
 
 def _line(splits: Splits, split: str, figure: str, words: Words, kind: str) -> Line:
     line = Line(str(words), splits.get(split, {}).get(figure, []), kind)
-    return _mean(line) if _many(line) else line
+    return _mean(line) if _many(line) and figure not in EXACT else line
 
 
 def _many(line: Line) -> bool:

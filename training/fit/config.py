@@ -98,6 +98,8 @@ class FitConfig:
         head: what turns a pooled state into a reward (reward models only).
         steps: optimiser steps; None means `epochs` passes over the data.
         token_budget: tokens of one micro-batch; `accumulate` micro-batches make one step.
+        condition_on: an attribute whose rating the prompts name, so that the policy learns to reach
+            it; see `training.batching.conditioning` (policies only).
         order: of the rows of an epoch: random, or by how clear their labels are.
         warmup: steps, or a share of all steps when under 1, of linear learning-rate warm-up.
         schedule: of the learning rate; "wsd" stays at its peak until the last `decay` share of
@@ -144,6 +146,7 @@ class FitConfig:
     token_budget: int = 2048
     accumulate: int = 1
     order: Literal["random", "easy_first", "hard_first"] = "random"
+    condition_on: str = ""
     seed: int = 0
     precision: Literal["fp32", "bf16"] = "fp32"
     checkpoint_every: int = 50

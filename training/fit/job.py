@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.files import sha256_of
+from training.batching.conditioning import for_each_rating, for_the_best
 from training.batching.plan import epoch_steps
 from training.batching.rows import Need, Row, read_rows
 from training.batching.tokenise import Encoder, Limits, TokenGroup, encode_all
@@ -107,6 +108,8 @@ def prepare(config: FitConfig, workdir: Path, team: Team) -> Job:
     need: Need = "unpaired" if config.objective.unpaired else "labels"
     train_rows = read_rows(Path(config.data.train), need)
     held_rows = read_rows(Path(config.data.eval), need) if config.data.eval else []
+    if config.condition_on:
+        train_rows, held_rows = _conditioned(config, train_rows, held_rows)
     # The main process keeps the tokenizer in the work folder, where the others find it.
     team.on_main(lambda: _keep_tokenizer(config, train_rows, workdir))
     tokenizer = tokenizer_for(config, train_rows, workdir)
@@ -150,6 +153,18 @@ def prepare(config: FitConfig, workdir: Path, team: Team) -> Job:
         revision=revision,
         adapters=adapters,
     )
+
+
+def _conditioned(
+    config: FitConfig, train: list[Row], held_out: list[Row]
+) -> tuple[list[Row], list[Row]]:
+    if config.kind != "policy":
+        raise RefusalError(
+            "`condition_on` is for policies: a reward model is not told what to find.",
+            "Leave it out, or choose the head attributes to predict ratings.",
+        )
+    attribute = config.condition_on
+    return for_each_rating(train, attribute), for_the_best(held_out, attribute)
 
 
 def _keep_tokenizer(config: FitConfig, rows: Sequence[Row], workdir: Path) -> None:

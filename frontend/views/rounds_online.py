@@ -64,7 +64,7 @@ def _options(form: QueryDict) -> dict[str, Any]:
     found |= {name: micros(form, name, name) for name in MICROS if form.get(name)}
     for name in NUMBERS:
         if form.get(name):
-            found[name] = _number(name, form[name])
+            found[name] = _number(name, form.get(name, ""))
     if "reward" in form:
         found["reward"] = form["reward"]
     found["retrain_reward"] = form.get("retrain_reward") == "on"

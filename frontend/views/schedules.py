@@ -58,7 +58,7 @@ def schedule_remove(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _wishes(project: Project, kind: str, form: QueryDict) -> dict[str, Any]:
     """What the form asks for; options and query that it does not show stay as they were."""
-    before = next(
+    before: dict[str, Any] = next(
         (s.schedule.config for s in services.standings(project) if s.schedule.kind == kind), {}
     )
     options = dict(before.get("options", {})) | {

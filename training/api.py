@@ -6,6 +6,7 @@ from training.registry import api as registry
 from training.runs import api as runs
 from training.runs import schedules_api as schedules
 from training.serving import api as serving
+from training.writeback import api as writeback
 
 urlpatterns: list[URLPattern] = [
     path("projects/<slug:slug>/runs/", runs.RunListView.as_view(), name="runs"),
@@ -54,6 +55,12 @@ urlpatterns: list[URLPattern] = [
         registry.ComparisonView.as_view(),
         name="model-comparison",
     ),
+    path(
+        "projects/<slug:slug>/models/<int:version_id>/write-back",
+        writeback.WriteBackView.as_view(),
+        name="model-write-back",
+    ),
+    path("projects/<slug:slug>/write-back", writeback.WishesView.as_view(), name="write-back"),
     path(
         "projects/<slug:slug>/models/<str:version>/score",
         serving.ScoreView.as_view(),

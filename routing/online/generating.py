@@ -1,6 +1,7 @@
 """Answers of the current policy: in a process of its own, scored by the reward model."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from routing.rounds.models import Round
 from training.fit.files import replace_file
 from training.registry.folders import local
 from training.registry.models import ModelVersion
+from training.registry.scale import recentred
 from training.registry.selectors import version_in
 from training.runs.commands import run_command
 
@@ -102,7 +104,7 @@ def answers(
 def scored(
     context: JobContext, version: ModelVersion, rows: Sequence[Candidates], name: str = "score"
 ) -> list[Candidates]:
-    """The candidates with their rewards.
+    """The candidates with their rewards, on the scale that all versions of the project share.
 
     Raises:
         InvalidInput: there is nothing to score.
@@ -120,7 +122,7 @@ def scored(
     run_command(context, "score", config, name=name)
     rewards = pq.read_table(context.folder / name / "scores.parquet")["rewards"].to_pylist()
     return [
-        Candidates(row.prompt_hash, row.messages, row.texts, row.tokens, tuple(values))
+        replace(row, rewards=tuple(recentred(version, values)))
         for row, values in zip(rows, rewards, strict=True)
     ]
 

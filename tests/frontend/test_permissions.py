@@ -245,6 +245,16 @@ api:run-check       POST    401        404       403        403       yes       
 api:schedules       GET     401        404       403        403       yes         yes    yes
 api:schedule        DELETE  401        404       403        403       404         404    404
 api:model-files     GET     401        404       403        403       yes         yes    yes
+api:gate            GET     401        404       403        403       yes         yes    yes
+api:probes          GET     401        404       403        403       yes         yes    yes
+api:model-promote   POST    401        404       403        403       yes         yes    yes
+api:model-evaluations  GET  401        404       403        403       yes         yes    yes
+api:model-comparisons  POST 401        404       403        403       yes         yes    yes
+api:model-comparison   POST 401        404       403        403       yes         yes    yes
+api:model-score     POST    401        404       403        403       yes         yes    yes
+api:model-rerank    POST    401        404       403        403       yes         yes    yes
+api:model-write-back   POST 401        404       403        403       yes         yes    yes
+api:write-back      GET     401        404       403        403       yes         yes    yes
 api:run-cancel      POST    401        404       403        403       yes         yes    yes
 api:run-resume      POST    401        404       403        403       yes         yes    yes
 """

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from pytest_django.fixtures import Settings
 
@@ -32,6 +33,8 @@ from training.runs.models import Run, RunKind
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 SMALL = {name: OPTIONS[name] for name in ("token_budget", "learning_rate", "steps")}
+# Of the reward model: no label or choice may read raw rewards.
+SCALE = {"offset": 1.5, "factor": 20.0}
 ASKED: dict[str, Any] = {
     "prompts": 6,
     "candidates": 3,
@@ -72,7 +75,13 @@ def project(settings: Settings, tmp_path: Path) -> Project:
         model.save_pretrained(tmp_path / "artifacts" / folder)
         tokenizer.save_pretrained(tmp_path / "artifacts" / folder)
         ModelVersion.objects.create(
-            project=project, run=run, kind=kind, version=1, base_model="random", folder=folder
+            project=project,
+            run=run,
+            kind=kind,
+            version=1,
+            base_model="random",
+            folder=folder,
+            scale=SCALE if kind == RunKind.REWARD else {},
         )
     return project
 
@@ -117,6 +126,10 @@ def _shows_extremes_and_prefers_the_best(row: Round, folder: Path) -> None:
     rewards = {
         each.prompt_hash: dict(zip(each.texts, each.rewards or (), strict=True)) for each in stored
     }
+    [scores] = folder.parent.parent.glob("jobs/*/score/scores.parquet")
+    raw = pq.read_table(scores)["rewards"].to_pylist()
+    for values, each in zip(raw, stored, strict=True):
+        assert each.rewards == pytest.approx([(value - 1.5) * 20 for value in values])
     shown = Instance.objects.filter(project=row.project, metadata__round=row.number)
     for instance in shown.prefetch_related("completions"):
         known = rewards[instance.prompt_hash]

@@ -22,6 +22,12 @@ NOTES = {
     "labels_by_kind": {"person": 30, "judge": 10},
     "rows_by_source": {"human": 24},
     "licences": {"MIT": 20, 'a | b: "c"': 4},
+    "selection": {
+        "steps": [
+            {"name": "all", "left": 30, "rows": 28},
+            {"name": "reward_margin", "left": 24, "rows": 23},
+        ]
+    },
 }
 
 
@@ -51,6 +57,8 @@ def test_a_reader_finds_data_figures_and_settings(run: tuple[str, dict[str, Any]
         "stand behind 25% of its rows",
         "person 30, judge 10",
         "human 24",
+        "| all | 30 | 28 |",
+        "| reward margin | 24 | 23 |",
         "MIT 20",
         "| rows | 24 | 12 |",
         f"interval {low:.3f} to {high:.3f}",

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from django.conf import settings
 
 from core.exceptions import InvalidInput
-from jobs.models import LogLine
+from jobs.models import Job, LogLine
 from tests.factories import make_project
 from tests.training.small import OPTIONS, make_snapshot, rows
 from tests.training.test_registry import finished_runs
@@ -121,7 +122,20 @@ def test_a_run_is_compared_with_production_on_the_probe() -> None:
     assert compared["difference"] == pytest.approx(
         second.metrics["probe"]["accuracy"] - probe["accuracy"]
     )
+    # Shared units: on the probe both versions spread alike about 0.
+    assert [np.mean(probed(job, version)) for version in (first, second)] == pytest.approx(
+        [0, 0], abs=1e-5
+    )
+    assert np.std(probed(job, first)) == pytest.approx(np.std(probed(job, second)))
+    assert second.scale["factor"] != 1.0
     names = [check["name"] for check in second.gate["checks"]]
     assert "difference to production" in names
     said = LogLine.objects.filter(job=job).values_list("message", flat=True)
     assert any(line.startswith("The gate ") for line in said)
+
+
+def probed(job: Job, version: ModelVersion) -> list[float]:
+    """What a version says of the probe in a job, on the scale that all versions share."""
+    folder = Path(settings.VAR_DIR) / "jobs" / str(job.pk) / f"probe-{version.pk}"
+    said = pq.read_table(folder / "outcomes.parquet")["scores"].to_pylist()
+    return [reward for row in said for reward in scale.recentred(version, row)]

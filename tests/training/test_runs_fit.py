@@ -53,6 +53,7 @@ def test_a_run_trains_reports_and_registers_its_model() -> None:
     assert list(steps) == [1, 2, 3, 4, 5, 6]
     assert run.report["steps"] == 6
     assert 0 <= run.report["eval"]["accuracy"] <= 1
+    assert run.report["data"]["steps"] == [{"name": "all", "left": 40, "rows": 40}]
     version = ModelVersion.objects.get(run=run)
     assert (version.version, version.stage) == (1, "candidate")
     assert version.base_model == "random weights (llama, 1 layers)"

@@ -25,6 +25,7 @@ from jobs.runner import run as run_job
 from routing.features.project import feature_table
 from tests.factories import make_instance, make_member, make_project
 from tests.training.judges import make_reward_version, save_model
+from tests.training.test_runs_api import client_of
 from training.objectives.presets import PRESETS
 from training.registry.models import ModelVersion
 from training.registry.services import promote
@@ -101,6 +102,11 @@ def test_a_reward_model_writes_margins_and_the_trust_of_labels_it_does_not_know(
     assert set(margins) == {each.pk for each in instances[:3]}
     # The model was trained on the first one's prompt.
     assert set(trust) == {each.pk for each in instances[1:3]}
+    scores = Path(settings.VAR_DIR) / "jobs" / str(Job.objects.latest("pk").pk) / "score"
+    for row in pq.read_table(scores / "scores.parquet").to_pylist():
+        # In the units of the project's scale, whose zero is nothing to a margin.
+        gap = abs(row["rewards"][0] - row["rewards"][1])
+        assert margins[int(row["instance_id"])] == pytest.approx(100 * gap)
     for pk, value in trust.items():
         sure = values.sigmoid(margins[pk])
         assert any(
@@ -286,3 +292,25 @@ def test_promotion_starts_a_write_back_where_the_project_wants_it() -> None:
         services.set_write_back(
             project=project, actor=owner, after_promotion=True, relabel_by="luck"
         )
+
+
+def test_a_write_back_is_started_and_set_over_http() -> None:
+    project = make_project()
+    labelled(project, 2)
+    version = version_in(project)
+    client = client_of(project)
+    root = f"/api/v1/projects/{project.slug}"
+    started = client.post(f"{root}/models/{version.pk}/write-back", {}, format="json")
+    assert started.status_code == 202, started.json()
+    job = Job.objects.get(pk=started.json()["id"])
+    assert (job.kind, job.arguments["version"]) == (selectors.KIND, version.pk)
+    again = client.post(f"{root}/models/{version.pk}/write-back", {}, format="json")
+    assert again.status_code == 409
+    wanted = {"after_promotion": True, "relabel": 7, "relabel_by": "reward_variance"}
+    assert client.put(f"{root}/write-back", wanted, format="json").json() == wanted
+    assert client.get(f"{root}/write-back").json() == wanted
+    assert selectors.wishes_of(project).relabel == 7
+    for wrong in ({"relabel": -1}, {"relabel": 10**30}, {"relabel_by": "luck"}, {"relabel": "x"}):
+        refused = client.put(f"{root}/write-back", wanted | wrong, format="json")
+        assert refused.status_code == 400, refused.json()
+    assert client.get(f"{root}/write-back").json() == wanted

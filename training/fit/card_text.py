@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +95,20 @@ def _data(notes: Values, hashes: Values, counts: Values) -> str:
     for name, title in (("labels_by_kind", "Labels by kind"), ("rows_by_source", "Rows by source")):
         if notes.get(name):
             lines += [f"{title}: {_listed(notes[name])}.", ""]
+    lines += _selection(notes.get("selection", {}).get("steps", []))
     lines += _table(("Data", "sha256"), [(split, f"`{value}`") for split, value in hashes.items()])
     splits = [split for split in ("train", "eval") if counts.get(split, {}).get("rows")]
     names = [name for name in counts["train"] if any(counts[split].get(name) for split in splits)]
     rows = [(name.replace("_", " "), *(counts[s].get(name, 0) for s in splits)) for name in names]
     return "\n".join([*lines, "", *_table(("Counts", *splits), rows)])
+
+
+def _selection(steps: Sequence[Values]) -> list[str]:
+    """What each filter left of the snapshot; nothing where there was none."""
+    if len(steps) < 2:
+        return []
+    rows = [(step["name"].replace("_", " "), step["left"], step["rows"]) for step in steps]
+    return [*_table(("Rows of the snapshot", "Pairs left", "Rows left"), rows), ""]
 
 
 def _figures(values: Values) -> str:

@@ -26,8 +26,8 @@ DEFAULT_PRESET = {RunKind.REWARD.value: "bt", RunKind.POLICY.value: "dpo"}
 # A policy from random weights has to learn the language of the data before preferences.
 SCRATCH_WARMUP_STEPS = 100
 ADAPTERS_ALONE = (
-    "`lora.merge` is false: adapters without their base are no model of the registry, which scores, "
-    "generates and serves. Set it to true: the adapters are kept in `adapter/` beside the model."
+    "`lora.merge` is false, but adapters without their base are no model that can be scored or "
+    "served. Set it to true: the adapters are kept in `adapter/` beside the model."
 )
 # What a snapshot's manifest says of the labels behind it.
 COUNTED = (

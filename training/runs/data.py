@@ -90,9 +90,13 @@ def prepare(run: Run, progress: Progress | None = None) -> dict[str, Any]:
 
 
 def prepared_config(run: Run, prepared: Mapping[str, Any]) -> dict[str, Any]:
-    """The run's configuration with the prepared files and noise rates in it."""
+    """The run's configuration with the prepared files and noise rates in it.
+
+    Its notes say as `selection` what each filter left: the model card tells it.
+    """
     files = {"train": prepared["train"], "eval": prepared["eval"]}
-    config: dict[str, Any] = run.config | {"data": files}
+    notes = run.config.get("notes", {}) | {"selection": prepared["counts"]}
+    config: dict[str, Any] = run.config | {"data": files, "notes": notes}
     if prepared["noise"]:
         options = run.config["preset_options"]
         # Rates that a person gave stand.

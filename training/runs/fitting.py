@@ -56,6 +56,8 @@ def train(ctx: JobContext, run: Run) -> dict[str, Any]:
             on_cpu=not uses_gpu(config["device"]),
         )
     artifacts.publish_model(run, workdir)
+    if selection := config["notes"].get("selection"):
+        report["data"] = selection
     version = services.complete_run(ctx=ctx, run=run, report=report)
     evaluations.after_run(ctx, version)
     return {"run": run.pk, "model_version": version.pk, "eval": report.get("eval", {})}

@@ -14,6 +14,8 @@ from training.runs.selectors import Series
 # Steps of the running mean in front of many points; figures that are set do not scatter.
 WINDOW = 9
 EXACT = frozenset({"learning_rate"})
+# Up to so many points are drawn as points too.
+FEW = 12
 WIDTH, HEIGHT = 370, 170
 OVERLAID = ("ours", "judge", "people", "accent", "good", "bad")
 Splits = Mapping[str, Mapping[str, Series]]
@@ -139,6 +141,7 @@ def _picture(lines: Sequence[Line], label: str, band: Band) -> Chart | None:
     layers = [_layer(lines)]
     if band:
         layers.insert(0, _area(band))
+    layers += [_dots(line) for line in lines if len(line.points) <= FEW]
     step = str(_("step"))
     rows = [
         [line.name, local(f"{at:g}"), local(f"{value:.4g}")]
@@ -156,9 +159,7 @@ def _layer(lines: Sequence[Line]) -> alt.Chart:
         for line in lines
         for at, value in thin(line.points)
     ]
-    single = all(len(line.points) == 1 for line in lines)
-    mark = alt.Chart(alt.Data(values=values))
-    drawn = mark.mark_point(filled=True, size=70) if single else mark.mark_line(strokeWidth=2)
+    drawn = alt.Chart(alt.Data(values=values)).mark_line(strokeWidth=2)
     names, colours = [line.name for line in lines], [COLOURS[line.kind] for line in lines]
     legend = alt.Legend(title=None, orient="top", symbolType="stroke", columns=2, labelLimit=160)
     return drawn.encode(
@@ -174,6 +175,15 @@ def _layer(lines: Sequence[Line]) -> alt.Chart:
             scale=alt.Scale(domain=names, range=colours),
             legend=legend if len(lines) > 1 else None,
         ),
+    )
+
+
+def _dots(line: Line) -> alt.Chart:
+    """The points themselves: a line of one point would not be seen."""
+    values = [{"x": at, "y": value} for at, value in line.points]
+    drawn = alt.Chart(alt.Data(values=values))
+    return drawn.mark_point(filled=True, size=30, opacity=1, color=COLOURS[line.kind]).encode(
+        x="x:Q", y="y:Q"
     )
 
 

@@ -57,7 +57,7 @@ def measure_pairs(
         theirs.append(run("training_trl", folder, kind, str(steps)))
     name = CASES[kind]
     first, second = (BATCH / typical_step(runs) for runs in (ours, theirs))
-    add = {"peer": PEER, "higher_is_better": True}
+    add: dict[str, Any] = {"peer": PEER, "higher_is_better": True}
     report.add(f"{name}_pairs_per_s", first, "pairs/s", peer_value=second, **add)
     ratios = [typical_step([b]) / typical_step([a]) for a, b in zip(ours, theirs, strict=True)]
     report.add(f"{name}_ratio_to_trl", statistics.median(ratios), "times")
@@ -109,7 +109,7 @@ def measure_lists(
 def typical_step(runs: list[dict[str, Any]]) -> float:
     """Seconds of a step: the sum over all but the first of each step's median over the runs."""
     columns = list(zip(*(run["seconds"][WARM:] for run in runs), strict=True))
-    return statistics.mean(statistics.median(column) for column in columns)
+    return float(statistics.mean(statistics.median(column) for column in columns))
 
 
 def run(module: str, *arguments: Path | str) -> dict[str, Any]:

@@ -42,6 +42,8 @@ class Timed(Trainer):
     """The trainer on given batches, one a step, with the time of each step."""
 
     __slots__ = ("ends", "steps")
+    ends: list[float]
+    steps: list[Any]
 
     def plan(self, start: int) -> Any:
         """The prepared steps."""

@@ -29,7 +29,8 @@ def rewards(folder: Path, logits: Tensor, prompt: Tensor, annotator: str = "") -
         return logits.mean(1)
     if kind == "attributes":
         mixed: Tensor = logits @ torch.softmax(gate(tensors, prompt), 0)
-        return tensors["scale"].exp() * mixed
+        scaled: Tensor = tensors["scale"].exp() * mixed
+        return scaled
     if kind == "preference":
         return by_win_rate(logits, tensors, prompt)
     if kind in ("annotators", "ideal_point", "mixture"):

@@ -24,9 +24,10 @@ def test_flex_equals_dense(architecture: str) -> None:
     for attention in ("dense", "flex"):
         # The kernel asks for heads of at least 16.
         model = causal_model(architecture, hidden_size=64, head_dim=16).cuda()
-        logp = PolicyScorer(Backbone(model, attention=attention)).signals(members).logp  # type: ignore[arg-type]
+        logp = PolicyScorer(Backbone(model, attention=attention)).signals(members).logp
         assert logp is not None
-        (logp * torch.linspace(-1, 1, len(logp), device=logp.device)).sum().backward()
+        loss = (logp * torch.linspace(-1, 1, len(logp), device=logp.device)).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
         gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
         found.append((logp.detach(), gradients))
     (dense, first), (flex, second) = found

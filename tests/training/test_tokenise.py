@@ -162,7 +162,7 @@ def test_order_depends_on_seed_and_epoch_only() -> None:
 
 
 def test_plan_can_be_entered_at_any_step() -> None:
-    options: dict[str, int] = {"budget": 20, "accumulate": 1, "seed": 3}
+    options: dict[str, Any] = {"budget": 20, "accumulate": 1, "seed": 3}
     costs = [9, 4, 7, 12, 5]
     whole = all_steps(costs, **options)
     first = [next(whole) for _ in range(12)]

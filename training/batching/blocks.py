@@ -42,8 +42,14 @@ class Block:
 
     def to(self, device: torch.device | str) -> Block:
         """The same on another device."""
-        names = ("spread", "real", "gather", "prompt_of", "prompt_tokens")
-        return Block(*(getattr(self, name).to(device) for name in names), self.shape)
+        return Block(
+            self.spread.to(device),
+            self.real.to(device),
+            self.gather.to(device),
+            self.prompt_of.to(device),
+            self.prompt_tokens.to(device),
+            self.shape,
+        )
 
     def prompt_mask(self, window: int | None, dtype: torch.dtype) -> Tensor | None:
         """(1, 1, P, P) additive mask of the prompts; None where causality says it all."""

@@ -129,7 +129,8 @@ def pack_shared(
 def pack_blocks(groups: Sequence[TokenGroup]) -> Packed:
     """One row of all groups with the blocks of its attention; groups alike are neighbours."""
     sizes = [(len(group.prompt), *map(len, group.completions)) for group in groups]
-    row, places, blocks = _Row(), {}, []
+    row, blocks = _Row(), []
+    places: dict[int, list[_Place]] = {}
     for numbers in alike(sizes):
         places |= {number: _place_shared(row, 0, groups[number]) for number in numbers}
         blocks.append(block_of([sizes[number] for number in numbers]))

@@ -60,7 +60,9 @@ def attend(  # noqa: PLR0917 - transformers calls it so
         )
         return found
     sizes = [len(block.gather) for block in blocks]
-    parts = zip(blocks, *(part.split(sizes, dim=2) for part in (query, key, value)), strict=True)
+    parts = zip(
+        blocks, *(torch.split(part, sizes, dim=2) for part in (query, key, value)), strict=True
+    )
     window, options = more.get("sliding_window"), {"dropout_p": dropout, "scale": scaling}
     rows = [_attend_block(block, three, window, options) for block, *three in parts]
     return torch.cat(rows)[None], None
@@ -94,12 +96,13 @@ def _spread(part: Tensor, block: Block, copies: int) -> tuple[Tensor, Tensor]:
     """(1, H, N, D) as prompts (G, H * copies, P, D) and answers (C, H * copies, R, D)."""
     groups, prompt, count, answer = block.shape
     rows = part[0].transpose(0, 1)
-    cells = _Move.apply(rows.reshape(len(rows), -1), block.spread, block.gather, None)
+    moved = (rows.reshape(len(rows), -1), block.spread, block.gather, None)
+    cells: Tensor = _Move.apply(*moved)  # type: ignore[no-untyped-call]
     if copies > 1:
         shape = (len(cells), part.shape[1], 1, part.shape[3])
         cells = cells.view(shape).expand(-1, -1, copies, -1).reshape(len(cells), -1)
     heads, width = part.shape[1] * copies, part.shape[3]
-    first, second = cells.split([groups * prompt, count * answer])
+    first, second = torch.split(cells, [groups * prompt, count * answer])
     return (
         first.view(groups, prompt, heads, width).transpose(1, 2),
         second.view(count, answer, heads, width).transpose(1, 2),
@@ -110,7 +113,8 @@ def _gather(prompts: Tensor, answers: Tensor, block: Block) -> Tensor:
     """(N, H, D) from the two rectangles."""
     heads, width = prompts.shape[1], prompts.shape[3]
     cells = [part.transpose(1, 2).reshape(-1, heads * width) for part in (prompts, answers)]
-    rows = _Move.apply(torch.cat(cells), block.gather, block.spread, block.real)
+    moved = (torch.cat(cells), block.gather, block.spread, block.real)
+    rows: Tensor = _Move.apply(*moved)  # type: ignore[no-untyped-call]
     return rows.view(-1, heads, width)
 
 

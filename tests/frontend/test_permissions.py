@@ -251,8 +251,8 @@ api:model-promote   POST    401        404       403        403       yes       
 api:model-evaluations  GET  401        404       403        403       yes         yes    yes
 api:model-comparisons  POST 401        404       403        403       yes         yes    yes
 api:model-comparison   POST 401        404       403        403       yes         yes    yes
-api:model-score     POST    401        404       403        403       yes         yes    yes
-api:model-rerank    POST    401        404       403        403       yes         yes    yes
+api:model-score     POST    401        404       403        403       404         404    404
+api:model-rerank    POST    401        404       403        403       404         404    404
 api:model-write-back   POST 401        404       403        403       yes         yes    yes
 api:write-back      GET     401        404       403        403       yes         yes    yes
 api:run-cancel      POST    401        404       403        403       yes         yes    yes

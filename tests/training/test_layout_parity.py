@@ -15,6 +15,7 @@ from training.batching.packing import PADDING, allowed, pack_plain, pack_shared
 from training.batching.tokenise import TokenGroup
 from training.fit import policy_scorer
 from training.fit.backbone import Attention, Backbone
+from training.fit.picked import picked
 from training.fit.policy_scorer import PolicyScorer
 from training.fit.reference import ReferenceCache, check_step_zero, fill
 from training.fit.reward_scorer import CausalRewardScorer, EncoderRewardScorer
@@ -64,12 +65,14 @@ def gradients(model: Any, loss: Tensor) -> dict[str, Tensor]:
     return found
 
 
-def assert_same_gradients(model: Any, ours: Tensor, theirs: Tensor) -> None:
-    assert torch.allclose(ours, theirs.to(ours.dtype), atol=TOLERANCE)
-    first, second = gradients(model, ours), gradients(model, theirs)
-    assert first.keys() == second.keys()
-    for name, value in first.items():
-        assert torch.allclose(value, second[name], atol=TOLERANCE, rtol=1e-3), name
+def assert_same_gradients(model: Any, expected: Tensor, *others: Tensor) -> None:
+    right = gradients(model, expected)
+    for loss in others:
+        assert torch.allclose(loss, expected.to(loss.dtype), atol=TOLERANCE)
+        found = gradients(model, loss)
+        assert found.keys() == right.keys()
+        for name, value in found.items():
+            assert torch.allclose(value, right[name], atol=TOLERANCE, rtol=1e-3), name
 
 
 @pytest.mark.parametrize(("architecture", "attention"), WAYS)
@@ -116,24 +119,29 @@ ALONE = [n for n, o in PRESETS.items() if o.kind == "reward" or "mismatched" not
 
 
 @pytest.mark.parametrize("name", ALONE)
-def test_every_objective_has_the_same_loss_and_gradients_in_both_layouts(name: str) -> None:
+def test_every_objective_has_the_same_loss_and_gradients_in_all_layouts(name: str) -> None:
     objective = PRESETS[name]
     model, members = causal_model("llama", objective.kind), groups((2, 4, 2))
     labels = comparisons([group.preference for group in members], objective)
     losses = []
-    for layout in ("shared", "plain"):
-        scorer = make_scorer(model, objective.kind, _Sized(), layout=layout, precision="fp32")
-        signals = scorer.signals(members)
-        if isinstance(scorer, PolicyScorer):
-            signals = _as_read(scorer, objective, members)
+    for backbone in (
+        Backbone(model, "plain"),
+        Backbone(model, attention="dense"),
+        Backbone(model, attention="blocks"),
+    ):
+        if objective.kind == "policy":
+            signals = _as_read(PolicyScorer(backbone), objective, members)
+        else:
+            signals = CausalRewardScorer(backbone).signals(members)
         losses.append(total_loss(signals, labels, objective))
-    assert_same_gradients(model, losses[0], losses[1])
+    assert_same_gradients(model, *losses)
 
 
 def _as_read(scorer: PolicyScorer, objective: Objective, members: list[TokenGroup]) -> Signals:
     """What the objective reads, beside a reference that differs."""
     scorer.reads = objective.reads
-    scorer.reference = Backbone(causal_model("qwen2"), scorer.backbone.layout)
+    own = scorer.backbone
+    scorer.reference = Backbone(causal_model("qwen2"), own.layout, attention=own.attention)
     signals = scorer.signals(members)
     assert signals.logp is not None
     reference = signals.logp.detach() - torch.linspace(-1, 1, len(signals.logp))
@@ -217,17 +225,30 @@ def test_packing_needs_fewer_tokens_than_repeating_the_prompt() -> None:
     assert shared.input_ids.numel() < plain.input_ids.numel()
 
 
-def test_chunked_head_equals_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, members = causal_model("llama"), groups()
+@pytest.mark.parametrize("architecture", ["llama", "gemma2"])
+def test_chunked_head_equals_the_whole(architecture: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, members = causal_model(architecture), groups()
     whole = PolicyScorer(Backbone(model)).signals(members).logp
     assert whole is not None
     expected = gradients(model, whole.sum())
+    monkeypatch.setattr(policy_scorer, "KEPT_LOGITS", 5 * VOCABULARY)
     monkeypatch.setattr(policy_scorer, "CHUNK_LOGITS", 5 * VOCABULARY)
     chunked = PolicyScorer(Backbone(model)).signals(members).logp
     assert chunked is not None
     assert torch.allclose(chunked, whole, atol=1e-6)
     for name, value in gradients(model, chunked.sum()).items():
         assert torch.allclose(value, expected[name], atol=1e-6), name
+
+
+def test_picked_log_probabilities_and_their_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Slices of two rows, of which the last has one.
+    monkeypatch.setattr("training.fit.picked.SLICE", 2 * VOCABULARY)
+    torch.manual_seed(0)
+    logits = torch.randn(7, VOCABULARY, dtype=torch.float64, requires_grad=True)
+    targets = torch.randint(VOCABULARY, (7,))
+    expected = torch.log_softmax(logits, 1).gather(1, targets[:, None])[:, 0]
+    assert torch.allclose(picked(logits, targets), expected, atol=1e-12)
+    assert torch.autograd.gradcheck(lambda rows: picked(rows, targets), (logits,))
 
 
 def test_probe_takes_the_shared_layout_where_it_is_exact() -> None:

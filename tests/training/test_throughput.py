@@ -21,7 +21,15 @@ def test_arithmetic_counts_unique_tokens_once() -> None:
     found = throughput(size, GROUPS, tokens=1200, seconds=10.0, lora=False)
     assert found["tokens_per_second"] == 120.0
     assert found["prompts_per_second"] == 10.0
+    assert found["pairs_per_second"] == 10.0
     assert "mfu" not in found
+
+
+def test_a_list_counts_the_pairs_that_tie_it_together() -> None:
+    size = Size(parameters=1000, layers=2, hidden=8)
+    lists = [TokenGroup((1,) * 6, ((2,) * 2,) * 3, Preference((2.0, 1.0, 0.0)))]
+    found = throughput(size, lists, tokens=1200, seconds=10.0, lora=False)
+    assert found["pairs_per_second"] == 2 * found["prompts_per_second"] == 20.0
 
 
 def test_share_of_the_peak_where_the_device_is_known() -> None:

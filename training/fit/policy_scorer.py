@@ -14,9 +14,12 @@ from torch.utils.checkpoint import checkpoint
 from training.batching.tokenise import TokenGroup
 from training.fit.backbone import Backbone, autocast
 from training.fit.mismatch import Mismatches
+from training.fit.picked import picked
 from training.objectives.signals import Signals
 
-# Logits of one chunk of completion tokens: 16 million numbers are 64 MB in float32.
+# Up to so many logits are kept for the way back: 34 million numbers are 128 MB in float32. More are
+# computed in chunks, and once more on the way back, which costs a third of the head's time.
+KEPT_LOGITS = 2**25
 CHUNK_LOGITS = 2**24
 
 
@@ -104,7 +107,7 @@ class PolicyScorer:
     ) -> Tensor:
         weight = self.model.get_output_embeddings().weight
         size = max(CHUNK_LOGITS // weight.shape[0], 1)
-        if len(states) <= size:
+        if len(states) * weight.shape[0] <= KEPT_LOGITS:
             return self._chunk(states, targets, reference, collision)
         others = (
             torch.split(reference, size)
@@ -127,6 +130,8 @@ class PolicyScorer:
     ) -> Tensor:
         """(columns, T): log-probability, then log sum p^2 and KL where wanted."""
         logits = self.logits(states)
+        if not collision and reference is None:
+            return picked(logits, targets)[None]
         total = torch.logsumexp(logits, dim=1)
         columns = [logits.gather(1, targets[:, None])[:, 0] - total]
         if collision:

@@ -62,7 +62,10 @@ def throughput(
     lora: bool,
     device: str = "",
 ) -> dict[str, float]:
-    """`tokens_per_second`, `prompts_per_second`, `flops_per_second` and, on a known device, `mfu`.
+    """Speeds by the second: `tokens_`, `prompts_`, `pairs_` and `flops_per_second`; perhaps `mfu`.
+
+    A pair is a completion beside another one of its prompt: K completions count K - 1, because
+    no fewer comparisons tie them together. `mfu` is there where the device's peak is known.
 
     Args:
         groups: what was trained on.
@@ -71,10 +74,13 @@ def throughput(
     """
     rate = tokens / max(seconds, 1e-9)
     mean_tokens = sum(group.shared_tokens for group in groups) / max(len(groups), 1)
+    pairs = sum(len(group.completions) - 1 for group in groups) / max(len(groups), 1)
+    prompts_per_second = rate / max(mean_tokens, 1)
     flops = rate * size.flops_per_token(mean_context(groups), lora=lora)
     found = {
         "tokens_per_second": rate,
-        "prompts_per_second": rate / max(mean_tokens, 1),
+        "prompts_per_second": prompts_per_second,
+        "pairs_per_second": pairs * prompts_per_second,
         "flops_per_second": flops,
     }
     peak = next((peak for name, peak in PEAKS.items() if name in device), None)

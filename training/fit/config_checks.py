@@ -11,6 +11,8 @@ from training.fit.head_settings import Head, check_head, check_head_meets
 if TYPE_CHECKING:
     from training.fit.config import FitConfig
 
+# They share one machine; no machine has more GPUs.
+MOST_PROCESSES = 64
 _COMMIT = re.compile("[0-9a-f]{40}")
 _POSITIVE = (
     "max_length",
@@ -46,6 +48,11 @@ def check(config: FitConfig) -> None:
         _require(getattr(config, name) > 0, name, getattr(config, name), "above 0")
     for name in _NOT_NEGATIVE:
         _require(getattr(config, name) >= 0, name, getattr(config, name), "0 or more")
+    if config.processes > MOST_PROCESSES:
+        raise RefusalError(
+            f"`processes` is {config.processes}.",
+            f"Set it to at most {MOST_PROCESSES}: one for each GPU of the machine.",
+        )
     _check_lengths(config)
     _check_base(config)
     _check_objective(config)

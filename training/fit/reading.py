@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from pathlib import Path
@@ -13,6 +14,7 @@ from training.errors import RefusalError
 
 # No setting is sensible beyond it, and counters of the data base and of torch are this wide.
 LARGEST = 2**31 - 1
+MOST_SHOWN = 80
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -47,7 +49,8 @@ def build(kind: Any, values: Any, path: str) -> Any:
     for name in values:
         if name not in fields:
             raise RefusalError(
-                f"`{path}{name}` is not a setting.", f"The settings are: {', '.join(fields)}."
+                f"`{path}{name[:MOST_SHOWN]}` is not a setting.",
+                f"The settings are: {', '.join(fields)}.",
             )
     for name, f in fields.items():
         needed = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
@@ -66,17 +69,37 @@ def _value(hint: Any, value: Any, path: str) -> Any:
         choices = typing.get_args(hint)
         if value not in choices:
             raise RefusalError(
-                f"`{path}` is {value!r}.", f"Set it to one of: {', '.join(map(str, choices))}."
+                f"`{path}` is {_shown(value)}.",
+                f"Set it to one of: {', '.join(map(str, choices))}.",
             )
         return value
     if typing.get_origin(hint) is list and isinstance(value, list):
         inner = typing.get_args(hint)[0]
         return [_value(inner, part, f"{path}[{number}]") for number, part in enumerate(value)]
     expected = typing.get_origin(hint) or hint
-    if expected is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if expected is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _finite(value, path)
     if expected is int and isinstance(value, int) and abs(value) > LARGEST:
-        raise RefusalError(f"`{path}` is {value}.", f"Set it to at most {LARGEST}.")
+        raise RefusalError(f"`{path}` is {_shown(value)}.", f"Set it to at most {LARGEST}.")
     if not isinstance(value, expected) or (expected is not bool and isinstance(value, bool)):
-        raise RefusalError(f"`{path}` is {value!r}.", f"It must be of type {expected.__name__}.")
+        raise RefusalError(
+            f"`{path}` is {_shown(value)}.", f"It must be of type {expected.__name__}."
+        )
     return value
+
+
+def _finite(value: float, path: str) -> float:
+    """The number as a float; infinities, NaN and whole numbers beyond floats are refused."""
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise RefusalError(f"`{path}` is {_shown(value)}.", "Set it to a finite number.")
+    return number
+
+
+def _shown(value: Any) -> str:
+    """A value as messages repeat it: not the megabytes that somebody may have sent."""
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -78,7 +77,7 @@ class Option:
 
 def _in_range(name: str, value: Any, low: float, high: float) -> float:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not low <= value <= high:
+    if not number or not low <= value <= high:
         raise RefusalError(
             f"`preset_options.{name}` is {value!r}.",
             f"Set it to a number from {low:g} to {high:g}.",

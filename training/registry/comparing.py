@@ -211,7 +211,10 @@ def _shares(comparison: Evaluation) -> dict[str, list[tuple[str, float]]]:
             "instance", "position"
         )
     )
-    labels = current(Project.objects.get(pk=comparison.source["project"])).filter(
+    home = Project.objects.filter(pk=comparison.source["project"]).first()
+    if home is None:
+        raise NotFound(_("The project in which the pairs were compared is gone."))
+    labels = current(home).filter(
         instance__in=instances,
         criterion__key=comparison.source["criterion"],
         annotator__kind__in=(AnnotatorKind.PERSON, AnnotatorKind.JUDGE),
@@ -220,7 +223,9 @@ def _shares(comparison: Evaluation) -> dict[str, list[tuple[str, float]]]:
     for label in labels.select_related("annotator__judge", "instance"):
         if len(label.ranking) != 2 or label.unranked:
             continue
-        mine = place[label.instance_id]
+        mine = place.get(label.instance_id)
+        if mine is None:
+            continue  # no pair of this comparison: somebody imported it under such a name
         ours, theirs = label.ranking[mine], label.ranking[1 - mine]
         share = 1.0 if ours < theirs else 0.0 if ours > theirs else 0.5
         judge = label.annotator.judge

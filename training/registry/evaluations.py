@@ -1,6 +1,8 @@
 """Evaluations of model versions: benchmarks, other test rows, and the probe with production."""
 
 import hashlib
+import os
+import re
 import uuid
 from collections.abc import Iterable
 from pathlib import Path, PurePath
@@ -23,6 +25,7 @@ from training.fit.benchmarks.names import BENCHMARKS
 from training.fit.metrics import Outcome
 from training.fit.paired import difference, kept_outcomes
 from training.runs.commands import run_command
+from training.runs.folders import below
 from training.runs.models import RunKind
 from training.runs.services import held
 
@@ -36,6 +39,8 @@ KIND = "training.evaluate"
 PROBE = "probe"
 BEST_OF_N = "best of n"
 SUFFIXES = (".parquet", ".jsonl", ".json")
+# Where `keep_benchmark` puts a file: a folder named by its content, and one of its names.
+KEPT = re.compile(r"(benchmarks/[0-9a-f]{64})/(data\.[a-z]+)")
 MOST_BYTES = 256 * 2**20
 
 
@@ -116,17 +121,14 @@ def benchmark_path(source: dict[str, Any]) -> Path:
         InvalidInput: there is none.
     """
     if "file" in source:
-        name = PurePath(str(source["file"]))
-        folder = Path(settings.MEDIA_ROOT) / "benchmarks"
-        path = (Path(settings.MEDIA_ROOT) / name).resolve()
-        if path.is_relative_to(folder.resolve()) and len(name.parts) == 3:
-            kept = fetch(str(name.parent)) / name.name
-            if kept.is_file():
-                return kept
+        found = KEPT.fullmatch(str(source["file"]))
+        kept = fetch(found[1]) / found[2] if found else None
+        if kept is not None and kept.is_file():
+            return kept
     elif source.get("path"):
         for root in settings.MODEL_ROOTS:
-            path = (root / str(source["path"])).resolve()
-            if path != root and path.is_relative_to(root) and path.exists():
+            path = below(root, source["path"])
+            if path not in (None, root) and os.path.exists(path):  # noqa: PTH110 - see `below`
                 return path
     raise InvalidInput(
         _("There is no such benchmark file: put it into one of the folders of MODEL_ROOTS.")

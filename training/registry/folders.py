@@ -18,4 +18,4 @@ def local(version: ModelVersion) -> Path:
 
 def text_of(version: ModelVersion, path: str) -> str:
     """A small text file of the version, without fetching the weights; empty where it is gone."""
-    return (artifacts.read(version.folder, path) or b"").decode()
+    return (artifacts.read(version.folder, path) or b"").decode(errors="replace")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +12,8 @@ from django.utils.translation import gettext as _
 from core.exceptions import InvalidInput
 
 Interval = tuple[float, float]
+# Of prompts, and of nats.
+MOST = 1e9
 
 # Loose on purpose: they stop what is broken. A project sets its own.
 REWARD_DEFAULTS: dict[str, Any] = {
@@ -118,8 +119,8 @@ def _check_number(name: str, value: object) -> None:
         return
     whole = name == "minimum_prompts"
     right = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-    most = math.inf if name in ("minimum_prompts", "maximum_kl") else 1.0
-    if not right or not 0 <= value <= most or (isinstance(value, float) and math.isnan(value)):  # type: ignore[operator]
+    most = MOST if name in ("minimum_prompts", "maximum_kl") else 1.0
+    if not right or not 0 <= value <= most:  # type: ignore[operator]
         raise InvalidInput(
             _("The threshold %(name)s is %(value)r: it is a number from 0 to %(most)s.")
             % {"name": name, "value": value, "most": most}

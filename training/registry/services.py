@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from accounts.models import Project, User
 from accounts.policies import Action, can
 from audit.services import record
-from core.exceptions import Conflict, Forbidden, InvalidInput
+from core.exceptions import ApplicationError, Conflict, Forbidden, InvalidInput
 from training.runs.models import Run
 from training.writeback.services import after_promotion
 
@@ -70,14 +70,34 @@ def promote(
     """
     if stage not in Stage.values:
         raise InvalidInput(f"There is no stage {stage!r}: choose one of {', '.join(Stage.values)}.")
-    reason = override_reason.strip()[:500]
-    overruled: dict[str, Any] = {}
-    if stage == Stage.PRODUCTION and version.stage != stage:
-        verdict = check_gate(version)
-        if not verdict.passed:
-            _may_overrule(version, verdict, actor, reason)
-            overruled = {"override_reason": reason, "failed_checks": verdict.reasons}
-    return _move(version=version, stage=Stage(stage), actor=actor, overruled=overruled)
+    with transaction.atomic():
+        # Judged against what is in production when it moves: of two at once the second waits.
+        _lock(version.project_id)
+        version.refresh_from_db()
+        if version.stage == stage:
+            return version
+        refusal, overruled = None, {}
+        if stage == Stage.PRODUCTION:
+            refusal, overruled = _judged(version, actor, override_reason.strip()[:500])
+        if refusal is None:
+            _move(version=version, stage=Stage(stage), actor=actor, overruled=overruled)
+    if refusal is not None:
+        raise refusal  # after the transaction, which keeps the verdict
+    return version
+
+
+def _judged(
+    version: ModelVersion, actor: User | None, reason: str
+) -> tuple[ApplicationError | None, dict[str, Any]]:
+    """Why the version may not go into production, and what the audit log keeps if it may."""
+    verdict = check_gate(version)
+    if verdict.passed:
+        return None, {}
+    try:
+        _may_overrule(version, verdict, actor, reason)
+    except (Conflict, Forbidden) as refused:
+        return refused, {}
+    return None, {"override_reason": reason, "failed_checks": verdict.reasons}
 
 
 def _may_overrule(version: ModelVersion, verdict: Verdict, actor: User | None, reason: str) -> None:
@@ -91,14 +111,9 @@ def _may_overrule(version: ModelVersion, verdict: Verdict, actor: User | None, r
         raise Forbidden(_("Only an owner or admin may overrule the gate."))
 
 
-@transaction.atomic
 def _move(
     *, version: ModelVersion, stage: Stage, actor: User | None, overruled: dict[str, Any]
-) -> ModelVersion:
-    _lock(version.project_id)
-    version.refresh_from_db()
-    if version.stage == stage:
-        return version
+) -> None:
     if stage == Stage.PRODUCTION:
         ModelVersion.objects.filter(
             project=version.project, kind=version.kind, stage=Stage.PRODUCTION
@@ -115,7 +130,6 @@ def _move(
         **overruled,
     )
     after_promotion(version, actor)
-    return version
 
 
 def base_name(base: dict[str, Any]) -> str:

@@ -29,6 +29,7 @@ ADAPTERS_ALONE = (
     "`lora.merge` is false, but adapters without their base are no model that can be scored or "
     "served. Set it to true: the adapters are kept in `adapter/` beside the model."
 )
+MOST_TOLD = 2000
 # What a snapshot's manifest says of the labels behind it.
 COUNTED = (
     "rows",
@@ -186,7 +187,8 @@ def checked(values: dict[str, Any]) -> dict[str, Any]:
     try:
         return dataclasses.asdict(core.fit_config(values))
     except RefusalError as refusal:
-        raise InvalidInput(f"{refusal.message} {refusal.hint}".strip()) from None
+        told = f"{refusal.message} {refusal.hint}".strip()
+        raise InvalidInput(told[:MOST_TOLD]) from None  # it repeats what was sent
 
 
 def data_of(snapshot: Snapshot) -> dict[str, str | None]:

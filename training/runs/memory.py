@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from annotation.datasets.models import Snapshot
 from core import artifacts
+from core.exceptions import InvalidInput
 from jobs.exceptions import JobFailed
 
 from .config import fit_config
@@ -42,6 +43,8 @@ MASK = 5
 HIDDEN = ("hidden_size", "n_embd", "d_model")
 LAYERS = ("num_hidden_layers", "n_layer", "num_layers")
 SMALLEST_BUDGET = 256
+# What reading the files of a model ends in where they are none.
+DAMAGED = (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -271,8 +274,13 @@ def _hub_folder(base: dict[str, Any]) -> Path:
 def _stored(folder: Path) -> tuple[dict[str, Any], int]:
     """config.json and the number of parameters of a folder, here or published by another worker."""
     if folder.is_dir():
-        numbers = sum(stored_numbers(path) for path in folder.glob("*.safetensors"))
-        return json.loads((folder / "config.json").read_text()), numbers
+        try:
+            numbers = sum(stored_numbers(path) for path in folder.glob("*.safetensors"))
+            return _settings((folder / "config.json").read_text()), numbers
+        except DAMAGED as error:
+            raise InvalidInput(
+                f"The model folder {folder.name} is damaged: {str(error)[:200]}. Save it again."
+            ) from error
     name = "/".join(folder.parts[-3:])
     manifest = artifacts.newest(name) if artifacts.shared() else None
     text = artifacts.read(name, "config.json") if manifest else None
@@ -282,10 +290,26 @@ def _stored(folder: Path) -> tuple[dict[str, Any], int]:
     return json.loads(text), sum(weights) // WEIGHTS
 
 
+def _settings(text: str) -> dict[str, Any]:
+    settings = json.loads(text)
+    if not isinstance(settings, dict) or not isinstance(settings.get("text_config", {}), dict):
+        message = "config.json is no object"
+        raise TypeError(message)
+    return settings
+
+
 def stored_numbers(path: Path) -> int:
-    """How many numbers a safetensors file holds, read from its header."""
+    """How many numbers a safetensors file holds, read from its header.
+
+    Raises:
+        ValueError, LookupError, TypeError, AttributeError: it is no such file.
+    """
+    size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
+        if length > size:
+            message = f"{path.name} is cut off, or no safetensors file"
+            raise ValueError(message)
         header = json.loads(file.read(length))
     shapes: list[list[int]] = [
         entry["shape"] for name, entry in header.items() if name != "__metadata__"
@@ -324,4 +348,5 @@ def gib(count: int) -> str:
 
 
 def _first(settings: dict[str, Any], names: tuple[str, ...]) -> int:
-    return next((int(settings[name]) for name in names if settings.get(name)), 0)
+    known = (settings.get(name) for name in names)
+    return next((value for value in known if isinstance(value, int) and value > 0), 0)

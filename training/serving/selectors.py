@@ -48,8 +48,11 @@ def check_annotator(version: ModelVersion, annotator: str) -> None:
     """
     if not annotator:
         return
-    head = json.loads(folders.text_of(version, "head.json") or "{}")
-    if annotator not in head.get("annotators", ()):
+    try:
+        known = json.loads(folders.text_of(version, "head.json") or "{}")["annotators"]
+    except (ValueError, LookupError, TypeError):
+        known = ()  # a model without heads of annotators, or a damaged file
+    if not isinstance(known, list) or annotator not in known:
         raise InvalidInput(
             f"annotator: {version} has no head for {annotator[:40]!r}: leave it out, or train one "
             "from the labels of annotators."

@@ -115,11 +115,15 @@ def _band(name: str, value: Any) -> Band:
 
 
 def _number(name: str, value: Any, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    try:
+        number = math.nan if isinstance(value, (bool, str)) else float(value)
+    except (TypeError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
         raise InvalidInput(f"`{name}` must be a number.")
-    if not low <= value <= high:
+    if not low <= number <= high:
         raise InvalidInput(f"`{name}` must be from {low:g} to {high:g}.")
-    return float(value)
+    return number
 
 
 def _names(name: str, value: Any) -> tuple[str, ...]:

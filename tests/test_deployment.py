@@ -22,7 +22,10 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 DOCKERFILES = sorted((ROOT / "docker").glob("*.Dockerfile"))
 # Read by programs inside the images, not by Tandem.
-FOREIGN = {"PYTHONUNBUFFERED", "PIP_NO_CACHE_DIR", "HF_HOME"}
+KEYS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}  # by the client of the storage
+FOREIGN = {"PYTHONUNBUFFERED", "PIP_NO_CACHE_DIR", "HF_HOME"} | KEYS
+# Read by docker-compose.yml alone.
+COMPOSED = {"POSTGRES_PASSWORD"}
 
 
 def settings_variables() -> set[str]:
@@ -44,7 +47,7 @@ def other_variables() -> set[str]:
     """Variables of ours that other code reads directly: the supervisor and the browser tests."""
     paths = [*(ROOT / "platform" / "embedded").glob("*.py"), ROOT / "tests" / "browser.py"]
     text = "\n".join(path.read_text() for path in paths)
-    return set(re.findall(r"environ(?:\.get\(|\[)\"(TANDEM_[A-Z_]+)\"", text))
+    return set(re.findall(r"environ(?:ment)?(?:\.get\(|\[)\"(TANDEM_[A-Z_]+)\"", text))
 
 
 def passed_to_training() -> set[str]:
@@ -84,7 +87,8 @@ def container_commands() -> dict[str, list[list[str]]]:
 def test_every_setting_is_documented_and_every_documented_one_is_read() -> None:
     known = settings_variables() | other_variables() | passed_to_training()
     assert len(settings_variables()) > 10
-    assert set(example()) == known | {"POSTGRES_PASSWORD"}
+    assert set(example()) == known | KEYS | COMPOSED
+    assert interpolated() >= KEYS | COMPOSED
 
 
 def test_documented_defaults_are_those_of_the_code() -> None:
@@ -162,8 +166,8 @@ def test_images_are_built_from_files_that_exist() -> None:
         text = path.read_text()
         assert "-c requirements.lock" in text
         assert "USER tandem" in text
-    assert "[train]" not in (ROOT / "docker" / "web.Dockerfile").read_text()
-    assert "[train]" in (ROOT / "docker" / "gpu.Dockerfile").read_text()
+    assert ".[s3]" in (ROOT / "docker" / "web.Dockerfile").read_text()
+    assert ".[train,s3]" in (ROOT / "docker" / "gpu.Dockerfile").read_text()
 
 
 def test_services_that_are_depended_on_are_there_and_have_a_health_check() -> None:

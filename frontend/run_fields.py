@@ -1,65 +1,24 @@
 """The fields of the form for a new run: names of options, words, hints and usual values."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
-
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from training.fit.head_settings import SIZES
-from training.runs.preparing.options import MODES, NOISE, SIGNALS, UNKNOWN, WEIGHTS
+from frontend.run_field import HEAD_NAMES, NAMES, Field, Group, Words
+from frontend.run_row_fields import BANDS, HEAD, HEAD_KIND, ROWS
+from training.runs.preparing.options import SIGNALS
 
-Words = str | Promise
-FieldKind = Literal["whole", "number", "choice", "flag", "names", "text"]
-
-
-@dataclass(frozen=True)
-class Field:
-    """One option. A dot in the name is an object inside: `lora.r` is {"lora": {"r": …}}.
-
-    `usual` is what the form shows before anything was entered; a field left empty leaves the
-    choice to the trainer. `only` is the kind of run that has the field.
-    """
-
-    name: str
-    label: Words
-    hint: Words
-    kind: FieldKind = "number"
-    usual: Any = ""
-    choices: Sequence[str] = ()
-    only: str = ""
-
-
-@dataclass(frozen=True)
-class Group:
-    """Fields under one heading of the expert drawer."""
-
-    title: Words
-    fields: tuple[Field, ...]
-
-
-# Words of choices that do not speak for themselves.
-NAMES: dict[str, Words] = {
-    "wsd": _("flat, then a fall (wsd)"),
-    "consensus": _("one per instance, their consensus"),
-    "annotators": _("one per label, with its annotator"),
-    "none": _("none"),
-    "propensity": _("inverse of the chance to be labelled"),
-    "agreement": _("agreement of the labels"),
-    "estimated": _("estimated from repeated labels"),
-    "fp32": _("float32"),
-    "bf16": _("bfloat16"),
-    "scalar": _("one number"),
-    "ensemble": _("ensemble, with its variance"),
-    "attributes": _("one number per attribute"),
-    "ideal_point": _("ideal points of annotators"),
-    "mixture": _("mixture of tastes"),
-    "preference": _("general preference, may be cyclic"),
-    "distribution": _("mean and variance"),
-    "length": _("quality apart from length"),
-}
-HEAD_NAMES = NAMES | {"annotators": _("one per annotator")}
+__all__ = [
+    "BANDS",
+    "DRAWER",
+    "EPOCHS",
+    "HEAD_KIND",
+    "HEAD_NAMES",
+    "NAMES",
+    "SIGNAL_BANDS",
+    "Field",
+    "Group",
+    "Words",
+    "fields_of",
+]
 
 SIZE = Group(
     _("Small model from random weights"),
@@ -138,6 +97,14 @@ LENGTHS = Group(
             ("fp32", "bf16"),
         ),
         Field(
+            "layout",
+            _("Layout"),
+            _("shared encodes a prompt once for all its completions; auto takes it where exact."),
+            "choice",
+            "auto",
+            ("auto", "shared", "plain"),
+        ),
+        Field(
             "gradient_checkpointing",
             _("Gradient checkpointing"),
             _("Less memory for about a third more time."),
@@ -210,6 +177,30 @@ LEARNING = Group(
             "",
             (),
             "policy",
+        ),
+        Field(
+            "order",
+            _("Order of the rows"),
+            _("Random, or by how clear their labels are."),
+            "choice",
+            "random",
+            ("random", "easy_first", "hard_first"),
+        ),
+        Field(
+            "condition_on",
+            _("Rating to reach"),
+            _("An attribute that prompts then name, so that good and bad answers both teach."),
+            "text",
+            "",
+            (),
+            "policy",
+        ),
+        Field(
+            "dropout",
+            _("Dropout"),
+            _("Put over every rate of the model; comparing with a reference needs 0."),
+            "number",
+            0,
         ),
         Field(
             "freeze_layers",
@@ -290,105 +281,6 @@ KEEPING = Group(
             "policy",
         ),
         Field("sample_tokens", _("Tokens of a sample"), _("At most."), "whole", 48, (), "policy"),
-    ),
-)
-HEAD = Group(
-    _("Head of the reward model"),
-    (
-        Field(
-            "head.size",
-            _("Size"),
-            _("Members, features or dimensions; 0 takes the usual number of the head."),
-            "whole",
-            0,
-            (),
-            "reward",
-        ),
-        Field(
-            "head.attributes",
-            _("Attributes"),
-            _("Names with commas; empty takes all that are rated."),
-            "names",
-            "",
-            (),
-            "reward",
-        ),
-        Field(
-            "head.gate",
-            _("Gate"),
-            _("Mixes attributes or members by the prompt, or always alike."),
-            "choice",
-            "prompt",
-            ("prompt", "constant"),
-            "reward",
-        ),
-        Field(
-            "head.prior",
-            _("Pull to the shared taste"),
-            _("As a number of labels; for heads of annotators."),
-            "number",
-            1,
-            (),
-            "reward",
-        ),
-    ),
-)
-HEAD_KIND = Field(
-    "head.kind",
-    _("Head"),
-    _("What the reward model says of a completion."),
-    "choice",
-    "scalar",
-    tuple(SIZES),
-    "reward",
-)
-BANDS = tuple(
-    Field(f"filters.{name}.{end}", label, hint)
-    for name, words, why in (
-        ("agreement", _("Agreement"), _("Of the labels behind a row, from 0.5 to 1.")),
-        ("difficulty", _("Difficulty"), _("Log-ratio gap of the reference, from write-back.")),
-        ("reward_margin", _("Reward margin"), _("Of a reward model, from write-back.")),
-        ("reward_variance", _("Reward variance"), _("Of an ensemble, from write-back.")),
-        ("label_trust", _("Trust in the label"), _("From write-back, from 0 to 1.")),
-    )
-    for end, label, hint in (("low", words, why), ("high", words, why))
-)
-ROWS = Group(
-    _("Rows and filters"),
-    (
-        Field("data_mode", _("Rows"), _("What one row stands for."), "choice", MODES[0], MODES),
-        Field("weight_by", _("Weights"), _("What a row counts by."), "choice", WEIGHTS[0], WEIGHTS),
-        Field("weight_cap", _("Largest weight"), _("Larger ones are cut to it."), "number", 10),
-        Field(
-            "noise",
-            _("Noise of sources"),
-            _("Flip rates by label source, for losses that correct them."),
-            "choice",
-            NOISE[0],
-            NOISE,
-        ),
-        Field(
-            "filters.hardest",
-            _("Drop the hardest"),
-            _("Share from 0 to 0.95 of the rows with a known difficulty."),
-            "number",
-        ),
-        Field(
-            "filters.sources",
-            _("Sources"),
-            _("Names with commas; empty keeps labels of all."),
-            "names",
-        ),
-        Field("filters.tags", _("With a tag of"), _("name:value with commas."), "names"),
-        Field("filters.without", _("Without the tags"), _("name:value with commas."), "names"),
-        Field(
-            "filters.unknown",
-            _("Rows without the signal"),
-            _("Of a filter that is set."),
-            "choice",
-            UNKNOWN[0],
-            UNKNOWN,
-        ),
     ),
 )
 EPOCHS = Field(

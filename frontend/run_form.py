@@ -112,6 +112,8 @@ def _value(spec: Field, raw: str) -> Any:
         return True
     if spec.kind == "names":
         return [part.strip() for part in raw.split(",") if part.strip()]
+    if spec.kind == "text":
+        return raw
     if spec.kind == "choice":
         if raw not in spec.choices:
             raise ValueError(_("Choose one of the list."))

@@ -97,7 +97,7 @@ def report_of(run: Run) -> Report | None:
     held_out = report.get("eval", {})
     return Report(
         headlines=_headlines(report, held_out),
-        figures=figures_of(held_out),
+        figures=[*figures_of(held_out), *_beside(report, held_out)],
         sources=_parts(report.get("eval_by_source", {})),
         tags=_parts(report.get("eval_by_tag", {}))[:MOST_TAGS],
         safety=_part(_("safety"), held_out["safety"]) if held_out.get("safety") else None,
@@ -141,6 +141,24 @@ def figures_of(held_out: Mapping[str, Any]) -> list[Figure]:
     return [*shares, *numbers]
 
 
+def _beside(report: Mapping[str, Any], held_out: Mapping[str, Any]) -> list[Figure]:
+    """What a head and the samples add to the figures, and whether likelihood was displaced."""
+    variance = report.get("variance", {})
+    numbers = [
+        (_("Mean variance of a difference"), variance.get("mean"), 3),
+        (_("Variance foretells errors (AUC)"), variance.get("error_auc"), 3),
+        (_("Tokens of an answer drawn"), report.get("tokens_drawn"), 1),
+    ]
+    found = [Figure(words, fixed(value, n)) for words, value, n in numbers if value is not None]
+    for name, each in report.get("attributes", {}).items():
+        if each.get("rmse") is not None:
+            words = _("Rating of %(name)s: error") % {"name": name}
+            found.append(Figure(words, fixed(each["rmse"], 3)))
+    if held_out.get("likelihood_displacement"):
+        found.append(Figure(_("Likelihood of preferred answers fell"), _("yes")))
+    return found
+
+
 def _share(name: str, held_out: Mapping[str, Any]) -> Figure:
     interval = held_out.get(f"{name}_interval")
     return Figure(str(SHARES[name]), percent(held_out[name], 1), span(interval) if interval else "")
@@ -174,16 +192,23 @@ def _counts(found: Mapping[str, Mapping[str, int]]) -> list[tuple[str, int, int]
 
 
 def _speed(report: Mapping[str, Any]) -> list[Figure]:
+    throughput = report.get("throughput", {})
     found = [
         (_("Steps"), report.get("steps")),
         (_("Tokens"), report.get("tokens")),
         (_("Tokens a second"), report.get("tokens_per_second")),
+        (_("Prompts a second"), throughput.get("prompts_per_second")),
         (_("Seconds a step"), report.get("seconds_per_step")),
         (_("Parameters"), report.get("parameters")),
         (_("of them trained"), report.get("trained_parameters")),
         (_("Weights of step"), report.get("selected_step")),
     ]
-    return [Figure(words, figure(value)) for words, value in found if value is not None]
+    speed = [Figure(words, figure(value)) for words, value in found if value is not None]
+    if throughput.get("mfu") is not None:
+        speed.append(Figure(_("Share of the device's arithmetic"), percent(throughput["mfu"], 1)))
+    if report.get("stopped_early"):
+        speed.append(Figure(_("Ended early"), _("yes")))
+    return speed
 
 
 def seconds_left(job: Job | None) -> float | None:

@@ -77,7 +77,8 @@ def test_fields_of_other_shapes_are_refused(snapshot: Snapshot) -> None:
     for name in ("base", "tokenizer", "lora", "head", "optimiser", "preset_options", "reference"):
         for value in ("x" * 100_000, [NESTED], NESTED, 7, True, {"path": {"a": "b"}}):
             refused(snapshot, {name: value})
-    for preset in (None, 7, [], {}, "x" * 100_000, "dpo"):
+    presets: list[Any] = [None, 7, [], {}, "x" * 100_000, "dpo"]
+    for preset in presets:
         refused(snapshot, {"preset": preset})
 
 
@@ -236,7 +237,8 @@ def test_thresholds_that_are_none_are_refused() -> None:
                 gating.set_gate(
                     project=project, kind="reward", thresholds={name: value}, actor=None
                 )
-    for benchmarks in (7, "x", [], {"llmbar": HUGE}, {"llmbar": None, "x": 0.5}, {"llmbar": "a"}):
+    wrong: list[Any] = [7, "x", [], {"llmbar": HUGE}, {"llmbar": None, "x": 0.5}, {"llmbar": "a"}]
+    for benchmarks in wrong:
         with pytest.raises(InvalidInput):
             gating.set_gate(
                 project=project, kind="reward", thresholds={"benchmarks": benchmarks}, actor=None

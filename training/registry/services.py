@@ -76,7 +76,8 @@ def promote(
         version.refresh_from_db()
         if version.stage == stage:
             return version
-        refusal, overruled = None, {}
+        refusal: ApplicationError | None = None
+        overruled: dict[str, Any] = {}
         if stage == Stage.PRODUCTION:
             refusal, overruled = _judged(version, actor, override_reason.strip()[:500])
         if refusal is None:

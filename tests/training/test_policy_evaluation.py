@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from accounts.models import Role
 from annotation.instances.models import Completion, Instance
@@ -18,8 +19,8 @@ from core.exceptions import Forbidden, InvalidInput
 from jobs.runner import run as run_job
 from jobs.runner import run_queued
 from tests.factories import make_member, make_project
-from tests.training.judges import make_judge, save_model
-from tests.training.small import OPTIONS, make_snapshot
+from tests.training.judges import make_judge, make_reward_version, save_model
+from tests.training.small import OPTIONS
 from tests.training.test_runs_api import client_of
 from tests.training.test_runs_fit import work
 from training.registry import comparing, evaluations
@@ -183,12 +184,11 @@ def test_a_version_without_samples_has_nothing_to_compare() -> None:
 @pytest.mark.slow
 def test_a_policy_is_reranked_by_a_reward_model() -> None:
     project = make_project()
-    snapshot = make_snapshot(project)
-    reward_run = start_run(project=project, kind="reward", snapshot=snapshot, options=OPTIONS)
-    work(reward_run)
-    reward = ModelVersion.objects.get(run=reward_run)
+    reward = make_reward_version(project, Path(settings.MEDIA_ROOT))
     options = OPTIONS | {"sft_warmup_steps": 2, "sample_prompts": 2, "sample_tokens": 6}
-    policy_run = start_run(project=project, kind="policy", snapshot=snapshot, options=options)
+    policy_run = start_run(
+        project=project, kind="policy", snapshot=reward.run.snapshot, options=options
+    )
     job = work(policy_run)
     assert job.state == "succeeded", job.error
     version = ModelVersion.objects.get(run=policy_run)

@@ -134,7 +134,7 @@ class PolicyAsking:
     def _beta(self) -> float:
         """Of the run's objective: chosen for the run, or its preset's own."""
         config = self.version.run.config
-        preset = resolve(RunKind.POLICY.value, config["preset"], config.get("preset_options") or {})
+        preset = resolve("policy", config["preset"], config.get("preset_options") or {})
         return float(preset.beta)
 
 

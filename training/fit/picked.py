@@ -1,8 +1,7 @@
 """log p of given tokens from logits, with little memory traffic: exact, forward and backward.
 
-Autograd's own way through `logsumexp` and `gather` writes five matrices of the logits' size; on a
-CPU, where each is fresh memory, that takes as long as the matrix products. This way writes one, in
-slices that stay in the cache.
+Autograd's own way through `logsumexp` and `gather` writes several matrices of the logits' size;
+this way writes one, in slices that stay in the cache.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ SLICE = 2**20
 class _Picked(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, targets: Tensor) -> Tensor:
-        total = torch.cat([part.logsumexp(1) for part in logits.split(_rows(logits))])
+        total = torch.cat([part.logsumexp(1) for part in torch.split(logits, _rows(logits))])
         ctx.save_for_backward(logits, targets, total)
         return logits.gather(1, targets[:, None])[:, 0] - total
 
@@ -29,7 +28,7 @@ class _Picked(torch.autograd.Function):
         logits, targets, total = ctx.saved_tensors
         (above,) = gradients
         found, size = torch.empty_like(logits), _rows(logits)
-        parts = (t.split(size) for t in (found, logits, total[:, None], above[:, None]))
+        parts = (torch.split(t, size) for t in (found, logits, total[:, None], above[:, None]))
         for out, part, sums, factor in zip(*parts, strict=True):
             torch.sub(part, sums, out=out).exp_().mul_(factor).neg_()
         rows = torch.arange(len(targets), device=targets.device)
@@ -49,5 +48,5 @@ def picked(logits: Tensor, targets: Tensor) -> Tensor:
         logits: (T, V).
         targets: (T,) token ids.
     """
-    found: Tensor = _Picked.apply(logits, targets)
+    found: Tensor = _Picked.apply(logits, targets)  # type: ignore[no-untyped-call]
     return found

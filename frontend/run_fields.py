@@ -230,7 +230,7 @@ KEEPING = Group(
         Field(
             "eval_every",
             _("Steps between checks"),
-            _("On held-out prompts; 0 checks at the end only."),
+            _("On held-out prompts; 0 checks four times in a run."),
             "whole",
             25,
         ),

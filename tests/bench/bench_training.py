@@ -6,12 +6,16 @@ make bench-training ARGS=--quick     few steps, once
 Both contestants train the same random Llama on the same token ids in the same batches, with the
 same optimiser, in float32 on two threads, each in a process of its own, in turns. TRL has its best
 set-up on a CPU: examples grouped by length, and the reference computed before the clock starts,
-as ours is. The losses of both are printed for the last step: they must be equal.
+as ours is. The losses of both are printed for the last step: they must be equal. Beside each step's
+seconds stand its processor seconds, and the load of the machine before and after. Threads of both
+sleep while they wait for one another: on a busy machine they would otherwise spin, which counts as
+processor time, several times that of the work, and blurs every ratio.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -40,10 +44,12 @@ def main(arguments: list[str]) -> None:
             report.not_measured("all", "needs the real data in ../shared beside the checkout")
             return
         folder = Path(name)
+        report.add("load_before", os.getloadavg()[0], f"runnable, {os.cpu_count()} cores")
         data = prepare(folder, 2 * BATCH * steps, LISTS_PER_STEP * steps, BATCH, LISTS_PER_STEP)
         for kind in CASES:
             measure_pairs(report, folder, kind, steps=steps, repeats=repeats, data=data["pairs"])
         measure_lists(report, folder, min(steps, 6), repeats, data["lists"])
+        report.add("load_after", os.getloadavg()[0], f"runnable, {os.cpu_count()} cores")
         report.not_measured("GPU: pairs/s, memory, MFU", "no CUDA device")
 
 
@@ -62,6 +68,9 @@ def measure_pairs(
     ratios = [typical_step([b]) / typical_step([a]) for a, b in zip(ours, theirs, strict=True)]
     report.add(f"{name}_ratio_to_trl", statistics.median(ratios), "times")
     report.add(f"{name}_ratio_to_trl_lowest", min(ratios), "times")
+    for clock in ("seconds", "cpu_seconds"):
+        steps_took = [typical_step(runs, clock) for runs in (ours, theirs)]
+        report.add(f"{name}_step_{clock}", steps_took[0], "s", peer=PEER, peer_value=steps_took[1])
     tokens = data["prompt"] + 2 * data["completion"]
     report.add(
         f"{name}_tokens_per_s", first * tokens, "unique tokens/s", peer_value=second * tokens, **add
@@ -101,21 +110,34 @@ def measure_lists(
             peer_value=speed[shape],
             higher_is_better=True,
         )
-    report.add("listwise_k8_bound", 1 / data["bound"], "times: 7(P+2R)/(P+8R)")
+    for shape, runs in found.items():
+        report.add(
+            f"listwise_k8_{shape}_cpu_seconds", typical_step(runs, "cpu_seconds"), "s a step"
+        )
+    report.add("listwise_k8_bound", data["bound"], "times: 7(P+2R)/(P+8R)")
+    report.add("listwise_k8_bound_all_28", data["bound"] * 4, "times: 28(P+2R)/(P+8R)")
+    # Only lists with long prompts were taken, see LONG_PROMPT.
+    report.add("listwise_k8_lists", data["count"], f"lists measured, of {data['of']:g}")
+    report.add(
+        "listwise_k8_lists_bound_2", data["gain"], f"lists bounded by 2 or more, of {data['of']:g}"
+    )
     report.add("listwise_k8_prompt", data["prompt"], "tokens")
     report.add("listwise_k8_completion", data["completion"], "tokens")
 
 
-def typical_step(runs: list[dict[str, Any]]) -> float:
-    """Seconds of a step: the sum over all but the first of each step's median over the runs."""
-    columns = list(zip(*(run["seconds"][WARM:] for run in runs), strict=True))
-    return float(statistics.mean(statistics.median(column) for column in columns))
+def typical_step(runs: list[dict[str, Any]], clock: str = "seconds") -> float:
+    """Seconds of a step: the mean over all but the first of each step's median over the runs."""
+    columns = list(zip(*(run[clock][WARM:] for run in runs), strict=True))
+    return statistics.mean(statistics.median(column) for column in columns)
 
 
 def run(module: str, *arguments: Path | str) -> dict[str, Any]:
     """The figures of one contestant in a process of its own."""
     command = [sys.executable, "-m", f"tests.bench.{module}", *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    environment = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True
+    )
     if done.returncode:
         raise RuntimeError(done.stderr[-3000:])
     figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

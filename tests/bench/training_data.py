@@ -76,9 +76,12 @@ def prepare(folder: Path, pairs: int, lists: int, batch: int, list_batch: int) -
     # The order of transformers' own sampler for length grouping: best for the padded contestant.
     order = get_length_grouped_indices(lengths, batch, generator=generator)
     _write(folder / "pairs.json", [found[k] for k in order], batch)
-    ranked = _long_prompts(tokenizer, list_rows)[:lists]
+    every = _lists(tokenizer, list_rows)
+    ranked = [example for example in every if len(example.prompt) >= LONG_PROMPT][:lists]
     _write(folder / "lists.json", ranked, list_batch)
-    return {"pairs": describe(found), "lists": describe(ranked)}
+    # Lists are chosen by the length of their prompts: how usual that is, is part of the result.
+    chosen = {"of": len(every), "gain": sum(describe([e])["bound"] >= 2 for e in every)}
+    return {"pairs": describe(found), "lists": describe(ranked) | chosen}
 
 
 def read(path: Path, size: int) -> list[Row]:
@@ -110,10 +113,10 @@ def _fitting(tokenizer: Any, rows: Sequence[Row], count: int) -> list[Example]:
     return found[:count]
 
 
-def _long_prompts(tokenizer: Any, rows: Sequence[Row]) -> list[Example]:
+def _lists(tokenizer: Any, rows: Sequence[Row]) -> list[Example]:
     encoder = Encoder(tokenizer, LIST_LIMITS)
     groups = [encoder.group(row) for row in rows]
-    return [Example(g.prompt, g.completions) for g in groups if len(g.prompt) >= LONG_PROMPT]
+    return [Example(g.prompt, g.completions) for g in groups]
 
 
 def _save_models(folder: Path, tokenizer: Any) -> None:
@@ -147,11 +150,14 @@ def batches_of(path: Path) -> list[list[Example]]:
 
 
 def describe(examples: Sequence[Example]) -> dict[str, float]:
-    """Mean prompt and completion length, and the share of tokens that lists need of pairs'."""
+    """Mean prompt P and completion R in tokens, and how many times the tokens pairs need.
+
+    `bound` is that of K - 1 pairs best against rest beside one list: 7(P+2R)/(P+8R).
+    """
     prompt = sum(len(e.prompt) for e in examples) / len(examples)
     answers = sum(sum(map(len, e.completions)) for e in examples)
     answer = answers / sum(len(e.completions) for e in examples)
-    bound = (prompt + LIST_SIZE * answer) / ((LIST_SIZE - 1) * (prompt + 2 * answer))
+    bound = (LIST_SIZE - 1) * (prompt + 2 * answer) / (prompt + LIST_SIZE * answer)
     return {"count": len(examples), "prompt": prompt, "completion": answer, "bound": bound}
 
 

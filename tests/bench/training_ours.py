@@ -2,7 +2,8 @@
 
 python -m tests.bench.training_ours FOLDER KIND STEPS [pairs|lists|rest_pairs|all_pairs]
 
-prints the seconds of each step, the losses and the peak of resident memory as a JSON line.
+prints seconds and processor seconds of each step, the losses and the peak of resident memory as a
+JSON line.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ PRESETS = {"reward": "bt", "policy": "dpo"}
 class Timed(Trainer):
     """The trainer on given batches, one a step, with the time of each step."""
 
-    __slots__ = ("ends", "steps")
+    __slots__ = ("cpu_ends", "ends", "steps")
     ends: list[float]
     steps: list[Any]
 
@@ -51,6 +52,7 @@ class Timed(Trainer):
 
     def _after_step(self) -> None:
         self.ends.append(time.perf_counter())
+        self.cpu_ends.append(time.process_time())
 
 
 def main(arguments: list[str]) -> None:
@@ -61,19 +63,25 @@ def main(arguments: list[str]) -> None:
     source = "pairs" if shape == "pairs" else "lists"
     batches = list(islice(batches_of(folder / f"{source}.json"), count))
     trainer = prepared(folder, kind, [expanded(batch, shape) for batch in batches], shape)
-    began = time.perf_counter()
+    trainer.ends.append(time.perf_counter())
+    trainer.cpu_ends.append(time.process_time())
     trainer.run()
-    ends = [began, *trainer.ends]
     print(
         json.dumps(
             {
-                "seconds": [end - start for start, end in pairwise(ends)],
+                "seconds": between(trainer.ends),
+                "cpu_seconds": between(trainer.cpu_ends),
                 "losses": [entry["loss"] for entry in trainer.state.history],
                 "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
                 "layout": trainer.scorer.backbone.layout,  # type: ignore[attr-defined]
             }
         )
     )
+
+
+def between(ends: list[float]) -> list[float]:
+    """What passed from each moment to the next."""
+    return [end - start for start, end in pairwise(ends)]
 
 
 def expanded(batch: Sequence[Example], shape: str) -> list[Example]:
@@ -126,7 +134,7 @@ def prepared(folder: Path, kind: str, batches: list[list[Example]], shape: str) 
         board=Board(),
         reference=reference,
     )
-    trainer.steps, trainer.ends = steps, []
+    trainer.steps, trainer.ends, trainer.cpu_ends = steps, [], []
     return trainer
 
 

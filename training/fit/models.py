@@ -97,19 +97,7 @@ def load_model(
         AutoModelForSequenceClassification,
     )
 
-    if not (path / "config.json").is_file():
-        raise RefusalError(f"There is no model in the folder {path.name}.", "Check the path.")
-    if next(path.glob("*.safetensors"), None) is None:
-        raise RefusalError(
-            f"{path.name} holds no weights as safetensors.",
-            "Pickled weights are never read: convert them with save_pretrained of transformers.",
-        )
-    if (path / "adapter_config.json").is_file():
-        # It names a base of its own, anywhere: transformers would load that one instead.
-        raise RefusalError(
-            f"{path.name} holds adapters, not a whole model.",
-            "Merge them into their base and save that.",
-        )
+    _refuse_other_folders(path)
     stored = read_spec(path) or HeadSpec()
     spec = spec or stored
     try:
@@ -145,6 +133,22 @@ def load_model(
         if head is not None and not new_head and not stored.plain:
             load_head(head, path, stored)
     return model
+
+
+def _refuse_other_folders(path: Path) -> None:
+    if not (path / "config.json").is_file():
+        raise RefusalError(f"There is no model in the folder {path.name}.", "Check the path.")
+    if next(path.glob("*.safetensors"), None) is None:
+        raise RefusalError(
+            f"{path.name} holds no weights as safetensors.",
+            "Pickled weights are never read: convert them with save_pretrained of transformers.",
+        )
+    if (path / "adapter_config.json").is_file():
+        # It names a base of its own, anywhere: transformers would load that one instead.
+        raise RefusalError(
+            f"{path.name} holds adapters, not a whole model.",
+            "Merge them into their base and save that.",
+        )
 
 
 def _is_reward_model(settings: Any, outputs: int) -> bool:

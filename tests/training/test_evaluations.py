@@ -11,10 +11,10 @@ from django.conf import settings
 from accounts.models import Role
 from jobs.runner import run as run_job
 from tests.factories import make_project
+from tests.training.judges import make_reward_version
 from tests.training.small import make_snapshot
 from tests.training.test_registry import GOOD, good_versions
 from tests.training.test_runs_api import client_of
-from tests.training.test_runs_fit import start, work
 from training.registry import evaluations
 from training.registry.models import Evaluation, ModelVersion
 
@@ -46,10 +46,8 @@ def run_evaluation(row: Evaluation) -> Evaluation:
     return row
 
 
-def test_a_trained_model_is_evaluated_on_benchmarks_and_other_test_rows() -> None:
-    run = start()
-    work(run)
-    version = ModelVersion.objects.get(run=run)
+def test_a_model_is_evaluated_on_benchmarks_and_other_test_rows() -> None:
+    version = make_reward_version(make_project(), Path(settings.MEDIA_ROOT))
     client = client_of(version.project)
     sent = {"name": "llmbar", "file": upload("dataset.json", llmbar(3))}
     made = client.post(url(version, "evaluations/"), sent, format="multipart")

@@ -128,7 +128,7 @@ def measure_lists(
 def typical_step(runs: list[dict[str, Any]], clock: str = "seconds") -> float:
     """Seconds of a step: the mean over all but the first of each step's median over the runs."""
     columns = list(zip(*(run[clock][WARM:] for run in runs), strict=True))
-    return statistics.mean(statistics.median(column) for column in columns)
+    return float(statistics.mean(statistics.median(column) for column in columns))
 
 
 def run(module: str, *arguments: Path | str) -> dict[str, Any]:

@@ -43,6 +43,7 @@ class Timed(Trainer):
     """The trainer on given batches, one a step, with the time of each step."""
 
     __slots__ = ("cpu_ends", "ends", "steps")
+    cpu_ends: list[float]
     ends: list[float]
     steps: list[Any]
 

@@ -24,7 +24,7 @@ GATE_WORDS: dict[str, tuple[Words, Words]] = {
     ),
     "minimum_accuracy": (
         gettext_lazy("Least accuracy"),
-        gettext_lazy("The lower end of its 95 % interval must lie above."),
+        gettext_lazy("The lower end of its interval must lie above."),
     ),
     "maximum_calibration_error": (
         gettext_lazy("Largest calibration error"),

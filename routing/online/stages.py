@@ -38,7 +38,8 @@ def prepare(work: Work) -> dict[str, Any]:
             "The project has no policy yet: train one, or name a server that answers."
         )
     reward = chosen_version(work.project, RunKind.REWARD, options.reward)
-    if reward is None and options.scored:
+    if reward is None and options.reward:
+        # One that nobody promoted yet still chooses, and tells old from new.
         reward = chosen_version(work.project, RunKind.REWARD, "last")
     if reward is None and options.scored:
         raise InvalidInput(

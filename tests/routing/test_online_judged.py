@@ -27,3 +27,4 @@ def test_a_judge_labels_what_the_policy_wrote(project: Project) -> None:
     new = ModelVersion.objects.get(pk=row.summary["policy_version"])
     assert new.run.config["preset"] == "sppo_hard"
     assert new.run.config["preset_options"]["labels"] == "soft"
+    assert 0 <= row.summary["win_rate_by_reward"] <= 1

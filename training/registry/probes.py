@@ -1,5 +1,6 @@
 """Frozen held-out rows of a project: every version of a kind is measured on the same ones."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def ensure_probe(snapshot: Snapshot, kind: str) -> Probe | None:
 def freeze_probe(*, snapshot: Snapshot, kind: str, created_by: User | None) -> Probe:
     """A new probe from the test rows of a snapshot; older ones stay as they are.
 
-    Whole prompts by salted hash, `MOST_ROWS` rows at most.
+    At most `MOST_ROWS` rows by salted hash of the prompt, in turns over all prompts.
 
     Raises:
         InvalidInput: the snapshot has no test rows with two completions of one prompt.
@@ -101,10 +102,13 @@ def _chosen(snapshot: Snapshot, kind: str) -> pa.Table:
     hashes = table.column("prompt_hash").to_pylist()
     salt = f"probe {snapshot.project_id} {kind}"
     rows.sort(key=lambda k: (unit_interval(salt, hashes[k]), hashes[k], k))
-    kept = rows[:MOST_ROWS]
-    if len(rows) > MOST_ROWS and hashes[rows[MOST_ROWS]] != hashes[kept[0]]:
-        # The last prompt is in with all of its rows or with none.
-        kept = [k for k in kept if hashes[k] != hashes[rows[MOST_ROWS]]]
+    seen: Counter[str] = Counter()
+    turn = {}
+    for k in rows:
+        turn[k] = seen[hashes[k]]
+        seen[hashes[k]] += 1
+    # A row of each prompt, then another of each: few prompts must not fill the probe.
+    kept = sorted(rows, key=turn.__getitem__)[:MOST_ROWS]
     return table.take(kept)
 
 

@@ -3,7 +3,7 @@
 from django.utils.translation import gettext_lazy as _
 
 from frontend.run_field import Field, Group
-from training.fit.head_settings import SIZES
+from training.fit.heads.settings import SIZES
 from training.runs.preparing.options import MODES, NOISE, UNKNOWN, WEIGHTS
 
 HEAD = Group(

@@ -6,7 +6,7 @@ import numpy as np
 
 from jobs.context import JobContext
 from routing.rounds.models import Round
-from training.fit.intervals import clustered_interval, wins
+from training.fit.figures.intervals import clustered_interval, wins
 from training.registry.models import ModelVersion
 from training.registry.selectors import version_in
 

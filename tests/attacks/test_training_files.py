@@ -20,10 +20,10 @@ from training.batching.tokenise import Encoder, Limits, encode_all
 from training.errors import RefusalError, disk_full
 from training.fit.checkpoint import Checkpoints, State
 from training.fit.files import replace_file, replace_folder
-from training.fit.models import load_model
-from training.fit.reference import ReferenceCache
-from training.fit.scorers import make_scorer
-from training.fit.tokenizer import load_tokenizer
+from training.fit.models.loading import load_model
+from training.fit.models.tokenizer import load_tokenizer
+from training.fit.reference.cache import ReferenceCache
+from training.fit.scoring.scorers import make_scorer
 from training.fit.verdicts import Rewards, Verdicts
 from training.objectives.preference import Preference
 

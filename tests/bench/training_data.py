@@ -19,8 +19,8 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from training.batching.rows import Row
 from training.batching.tokenise import Encoder, Limits, TokenGroup
-from training.fit.models import start_head
-from training.fit.tokenizer import train_tokenizer
+from training.fit.models.loading import start_head
+from training.fit.models.tokenizer import train_tokenizer
 from training.objectives.preference import Preference
 
 NORM = Path(__file__).resolve().parents[3] / "shared" / "data" / "norm"

@@ -25,12 +25,12 @@ from tests.bench.training_data import Example, batches_of
 from training.fit.board import Board
 from training.fit.checkpoint import Checkpoints, State
 from training.fit.config import Base, Data, FitConfig
-from training.fit.models import load_model
+from training.fit.models.loading import load_model
+from training.fit.models.tokenizer import load_tokenizer
 from training.fit.optimiser import make_optimiser
-from training.fit.reference import ReferenceCache, fill
-from training.fit.scorers import make_scorer
+from training.fit.reference.cache import ReferenceCache, fill
+from training.fit.scoring.scorers import make_scorer
 from training.fit.team import Team
-from training.fit.tokenizer import load_tokenizer
 from training.fit.trainer import Phase, Trainer
 from training.objectives.presets import resolve
 

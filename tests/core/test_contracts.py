@@ -156,7 +156,7 @@ def test_only_the_settings_read_the_environment() -> None:
         "annotation/judges/verifier/walls.py",  # looks that there is none in the sandbox
         "training/__main__.py",
         "training/fit/board.py",  # the child: Weights & Biases' own variables
-        "training/fit/hub.py",  # the child: hub models that the operator names
+        "training/fit/models/hub.py",  # the child: hub models that the operator names
         "training/fit/launched.py",  # the child: what its launcher says
         "training/fit/team.py",
         "training/runs/commands.py",  # hands a few variables on to the child process

@@ -9,7 +9,7 @@ from frontend.run_fields import fields_of
 from frontend.run_form import entered
 from tests.factories import make_project
 from training.fit.config import FitConfig, Lora
-from training.fit.head_settings import Head
+from training.fit.heads.settings import Head
 from training.runs.config import DERIVED, check_options
 from training.runs.preparing.options import KEYS
 

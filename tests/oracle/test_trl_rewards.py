@@ -11,7 +11,7 @@ from transformers import LlamaForSequenceClassification
 
 from tests.oracle.tiny import PAIRS, arguments, settings, tokenizer
 from training.batching.tokenise import TokenGroup
-from training.fit.scorers import make_scorer
+from training.fit.scoring.scorers import make_scorer
 from training.objectives.core import comparisons, total_loss
 from training.objectives.preference import Preference
 from training.objectives.presets import resolve

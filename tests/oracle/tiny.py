@@ -10,8 +10,8 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from training.batching.tokenise import TokenGroup
-from training.fit.backbone import Backbone
-from training.fit.policy_scorer import PolicyScorer
+from training.fit.scoring.backbone import Backbone
+from training.fit.scoring.policy import PolicyScorer
 from training.objectives.core import comparisons, total_loss
 from training.objectives.preference import Preference
 from training.objectives.presets import resolve

@@ -153,7 +153,7 @@ def judge(db: None) -> Judge:
 def base(root: Path) -> str:
     """The name of a tiny encoder among the allowed models."""
     from tests.training.tiny import bert_model
-    from training.fit.tokenizer import train_tokenizer
+    from training.fit.models.tokenizer import train_tokenizer
 
     model, tokenizer = bert_model(), train_tokenizer(["right clear vague Question"] * 4, 300)
     model.resize_token_embeddings(len(tokenizer))

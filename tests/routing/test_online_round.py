@@ -26,7 +26,7 @@ from tests.factories import make_annotator, make_project
 from tests.routing.live_scene import label_everything
 from tests.training.small import OPTIONS, make_snapshot
 from tests.training.tiny import causal_model
-from training.fit.tokenizer import train_tokenizer
+from training.fit.models.tokenizer import train_tokenizer
 from training.registry.models import ModelVersion
 from training.runs.models import Run, RunKind
 

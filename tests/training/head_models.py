@@ -12,11 +12,11 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from training.batching.packing import Packed
 from training.batching.tokenise import TokenGroup
-from training.fit.backbone import Backbone
-from training.fit.head_settings import Head, HeadSpec, head_spec
-from training.fit.heads import attach, attached
-from training.fit.models import head_of, start_head
-from training.fit.reward_scorer import CausalRewardScorer
+from training.fit.heads.modules import attach, attached
+from training.fit.heads.settings import Head, HeadSpec, head_spec
+from training.fit.models.loading import head_of, start_head
+from training.fit.scoring.backbone import Backbone
+from training.fit.scoring.reward import CausalRewardScorer
 from training.objectives.core import Signals, comparisons, total_loss
 from training.objectives.preference import Preference
 from training.objectives.presets import resolve

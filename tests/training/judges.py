@@ -6,7 +6,7 @@ from typing import Any
 from accounts.models import Project
 from annotation.judges.models import Judge
 from annotation.judges.services import create_judge
-from training.fit.tokenizer import give_own_pad, train_tokenizer
+from training.fit.models.tokenizer import give_own_pad, train_tokenizer
 from training.registry.models import ModelVersion
 from training.runs.models import Run
 

@@ -10,7 +10,7 @@ from annotation.arena.models import Contestant
 from core.exceptions import InvalidInput
 from tests.annotation.arena_scene import make_player, play
 from tests.factories import make_project, make_user
-from training.fit.tokenizer import train_tokenizer
+from training.fit.models.tokenizer import train_tokenizer
 from training.registry.models import ModelVersion
 from training.runs.models import Run
 

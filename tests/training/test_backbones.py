@@ -21,11 +21,11 @@ from training.batching.tokenise import Encoder, Limits
 from training.errors import RefusalError
 from training.fit import fit
 from training.fit.config import Base
-from training.fit.hub import base_folder
-from training.fit.models import load_model
-from training.fit.reward_scorer import is_causal
-from training.fit.scorers import make_scorer
-from training.fit.tokenizer import load_tokenizer, train_tokenizer
+from training.fit.models.hub import base_folder
+from training.fit.models.loading import load_model
+from training.fit.models.tokenizer import load_tokenizer, train_tokenizer
+from training.fit.scoring.reward import is_causal
+from training.fit.scoring.scorers import make_scorer
 
 from .command import configure, fit_values, write_data
 from .tiny import CAUSAL, SIZES

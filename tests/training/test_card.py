@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from training.fit import fit
-from training.fit.card import licence_of
-from training.fit.card_text import serving_text, without_front_matter
+from training.fit.card.text import serving_text, without_front_matter
+from training.fit.card.writing import licence_of
 
 from .command import configure, fit_values, write_data
 

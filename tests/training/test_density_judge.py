@@ -12,8 +12,8 @@ from annotation.labels.models import Annotation
 from annotation.projects.selectors import main_criterion
 from core.exceptions import InvalidInput, NotFound
 from tests.factories import make_instance, make_project
-from training.fit.models import load_model
-from training.fit.tokenizer import load_tokenizer
+from training.fit.models.loading import load_model
+from training.fit.models.tokenizer import load_tokenizer
 from training.registry.judging import sigmoid
 
 from .judges import make_judge, save_model

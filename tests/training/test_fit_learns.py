@@ -22,7 +22,7 @@ from training.batching.tokenise import Encoder, Limits
 from training.errors import RefusalError
 from training.fit import evaluate, fit, generate, score
 from training.fit.embed import embed
-from training.fit.tokenizer import train_tokenizer
+from training.fit.models.tokenizer import train_tokenizer
 
 from .command import configure, fit_values, write_data
 from .small import rows

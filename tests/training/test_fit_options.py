@@ -24,8 +24,8 @@ from training.fit.checkpoint import State
 from training.fit.config import FitConfig, fit_config
 from training.fit.files import finite
 from training.fit.optimiser import learning_rate, make_optimiser
-from training.fit.reference import ReferenceCache
-from training.fit.references import mixed
+from training.fit.reference.cache import ReferenceCache
+from training.fit.reference.models import mixed
 
 from .command import configure, fit_values, write_data
 from .test_fit_learns import losses, save_base

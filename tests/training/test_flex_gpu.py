@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from training.batching.tokenise import TokenGroup
-from training.fit.backbone import Backbone
-from training.fit.policy_scorer import PolicyScorer
+from training.fit.scoring.backbone import Backbone
+from training.fit.scoring.policy import PolicyScorer
 
 from .tiny import causal_model, groups
 

@@ -19,10 +19,10 @@ from training.batching.tokenise import Encoder, Limits
 from training.errors import RefusalError
 from training.fit import evaluate, fit, score
 from training.fit.config import fit_config
-from training.fit.head_settings import read_spec
-from training.fit.models import load_model
-from training.fit.scorers import make_scorer
-from training.fit.tokenizer import load_tokenizer
+from training.fit.heads.settings import read_spec
+from training.fit.models.loading import load_model
+from training.fit.models.tokenizer import load_tokenizer
+from training.fit.scoring.scorers import make_scorer
 from training.fit.verdicts import Rewards
 
 from . import head_formulas

@@ -11,13 +11,13 @@ import torch
 
 from training.batching.tokenise import TokenGroup
 from training.errors import RefusalError
-from training.fit.backbone import Backbone
-from training.fit.head_settings import Head, HeadSpec, head_spec
-from training.fit.heads import attach, attached, poisson, win_log_odds
-from training.fit.metrics import correlation
-from training.fit.models import head_of
-from training.fit.reward_scorer import CausalRewardScorer, EncoderRewardScorer
-from training.fit.scorers import make_scorer
+from training.fit.figures.metrics import correlation
+from training.fit.heads.modules import attach, attached, poisson, win_log_odds
+from training.fit.heads.settings import Head, HeadSpec, head_spec
+from training.fit.models.loading import head_of
+from training.fit.scoring.backbone import Backbone
+from training.fit.scoring.reward import CausalRewardScorer, EncoderRewardScorer
+from training.fit.scoring.scorers import make_scorer
 from training.objectives.head_losses import skew_product
 from training.objectives.preference import Preference
 

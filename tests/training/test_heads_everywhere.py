@@ -16,9 +16,9 @@ from training.batching.rows import read_rows
 from training.batching.tokenise import Encoder, Limits
 from training.errors import RefusalError
 from training.fit import evaluate, fit
-from training.fit.reward_scorer import CausalRewardScorer
-from training.fit.scorers import make_scorer
-from training.fit.tokenizer import load_tokenizer
+from training.fit.models.tokenizer import load_tokenizer
+from training.fit.scoring.reward import CausalRewardScorer
+from training.fit.scoring.scorers import make_scorer
 
 from . import head_formulas
 from .command import configure, fit_values, run

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from training.errors import RefusalError
-from training.fit.choosing import best_of_n_regret, expected_choice
-from training.fit.intervals import clustered_interval
-from training.fit.lengths import without_length
-from training.fit.metrics import (
+from training.fit.figures.choosing import best_of_n_regret, expected_choice
+from training.fit.figures.intervals import clustered_interval
+from training.fit.figures.lengths import without_length
+from training.fit.figures.metrics import (
     Outcome,
     brier_score,
     by_tag,

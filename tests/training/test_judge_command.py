@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from training.fit.models import load_model
-from training.fit.tokenizer import load_tokenizer
+from training.fit.models.loading import load_model
+from training.fit.models.tokenizer import load_tokenizer
 from training.fit.verdicts import Verdicts, padded_batches, without_system
 
 from .command import ROOT

@@ -13,13 +13,13 @@ from torch.nn import functional
 from training.batching.flex import MULTIPLE, block_mask, mask_rule
 from training.batching.packing import PADDING, allowed, pack_plain, pack_shared
 from training.batching.tokenise import TokenGroup
-from training.fit import policy_scorer
-from training.fit.backbone import Attention, Backbone
-from training.fit.picked import picked
-from training.fit.policy_scorer import PolicyScorer
-from training.fit.reference import ReferenceCache, check_step_zero, fill
-from training.fit.reward_scorer import CausalRewardScorer, EncoderRewardScorer
-from training.fit.scorers import make_scorer, shared_is_exact
+from training.fit.reference.cache import ReferenceCache, check_step_zero, fill
+from training.fit.scoring import policy as policy_scorer
+from training.fit.scoring.backbone import Attention, Backbone
+from training.fit.scoring.picked import picked
+from training.fit.scoring.policy import PolicyScorer
+from training.fit.scoring.reward import CausalRewardScorer, EncoderRewardScorer
+from training.fit.scoring.scorers import make_scorer, shared_is_exact
 from training.objectives.core import Signals, comparisons, total_loss
 from training.objectives.objective import Objective
 from training.objectives.preference import Preference
@@ -242,7 +242,7 @@ def test_chunked_head_equals_the_whole(architecture: str, monkeypatch: pytest.Mo
 
 def test_picked_log_probabilities_and_their_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     # Slices of two rows, of which the last has one.
-    monkeypatch.setattr("training.fit.picked.SLICE", 2 * VOCABULARY)
+    monkeypatch.setattr("training.fit.scoring.picked.SLICE", 2 * VOCABULARY)
     torch.manual_seed(0)
     logits = torch.randn(7, VOCABULARY, dtype=torch.float64, requires_grad=True)
     targets = torch.randint(VOCABULARY, (7,))

@@ -14,8 +14,8 @@ from tests.factories import make_project
 from tests.training.small import OPTIONS, make_snapshot, rows
 from tests.training.test_registry import finished_runs
 from tests.training.test_runs_fit import start, work
-from training.fit.metrics import Outcome
-from training.fit.paired import difference
+from training.fit.figures.metrics import Outcome
+from training.fit.figures.paired import difference
 from training.objectives.preference import Preference
 from training.registry import probes, scale, services
 from training.registry.models import ModelVersion, Probe

@@ -9,8 +9,8 @@ import torch
 
 from training.fit import similarity
 from training.fit.embed import embed, included_encoder, load_encoder
+from training.fit.models.tokenizer import load_tokenizer
 from training.fit.similarity import Reader, bertscore_f1, compare
-from training.fit.tokenizer import load_tokenizer
 
 TEXTS = [
     "Why?\n\nA cat sat on the mat.",

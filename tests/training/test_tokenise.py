@@ -15,7 +15,7 @@ from training.batching.plan import all_steps, epoch_steps, micro_batches, sorted
 from training.batching.rows import Row, read_rows
 from training.batching.tokenise import Encoder, Limits, best_only
 from training.errors import RefusalError
-from training.fit.tokenizer import train_tokenizer
+from training.fit.models.tokenizer import train_tokenizer
 from training.objectives.preference import Preference
 
 from .small import rows

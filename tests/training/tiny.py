@@ -13,7 +13,7 @@ from transformers import (
 )
 
 from training.batching.tokenise import TokenGroup
-from training.fit.models import start_head
+from training.fit.models.loading import start_head
 from training.objectives.preference import Preference
 
 VOCABULARY = 61

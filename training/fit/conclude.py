@@ -7,15 +7,15 @@ from typing import Any
 
 import torch
 
-from training.fit.card import licence_of, save_result
+from training.fit.card.writing import licence_of, save_result
 from training.fit.checkpoint import load_weights
+from training.fit.figures.metrics import Outcome, by_source, by_tag, report
 from training.fit.files import write_json
-from training.fit.head_report import head_report
-from training.fit.heads import attached
-from training.fit.hub import base_folder
+from training.fit.heads.modules import attached
+from training.fit.heads.report import head_report
 from training.fit.job import Job
-from training.fit.metrics import Outcome, by_source, by_tag, report
-from training.fit.references import reference_model
+from training.fit.models.hub import base_folder
+from training.fit.reference.models import reference_model
 from training.fit.samples import compare_samples
 from training.fit.saving import save_model
 from training.fit.surroundings import surroundings

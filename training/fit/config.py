@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from training.fit.config_checks import check
-from training.fit.head_settings import Head
+from training.fit.heads.settings import Head
 from training.fit.reading import build, read_json
 from training.objectives.presets import Objective, resolve
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from training.errors import RefusalError
-from training.fit.head_settings import Head, check_head, check_head_meets
+from training.fit.heads.settings import Head, check_head, check_head_meets
 
 if TYPE_CHECKING:
     from training.fit.config import FitConfig

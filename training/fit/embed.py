@@ -16,10 +16,10 @@ from training.batching.plan import sorted_batches
 from training.errors import RefusalError
 from training.fit import events
 from training.fit.files import replace_file, write_json
-from training.fit.models import SAFE, device_for
+from training.fit.models.loading import SAFE, device_for
+from training.fit.models.tokenizer import load_tokenizer
 from training.fit.reading import read_json
 from training.fit.settings import EmbedConfig, settings
-from training.fit.tokenizer import load_tokenizer
 
 
 def run(workdir: Path) -> dict[str, Any]:

@@ -16,14 +16,14 @@ from training.batching.tokenise import Encoder, Limits, encode_all
 from training.errors import RefusalError
 from training.fit.benchmarks import reading
 from training.fit.benchmarks.entries import Entry
+from training.fit.figures.metrics import Outcome, by_source, by_tag, report
 from training.fit.files import replace_file, write_json
-from training.fit.metrics import Outcome, by_source, by_tag, report
-from training.fit.models import device_for, load_model
+from training.fit.models.loading import device_for, load_model
+from training.fit.models.tokenizer import load_tokenizer
 from training.fit.reading import read_json
 from training.fit.score import scored
-from training.fit.scorers import make_scorer
+from training.fit.scoring.scorers import make_scorer
 from training.fit.settings import EvaluateConfig, ScoreConfig, settings
-from training.fit.tokenizer import load_tokenizer
 from training.fit.trainer import score_groups
 from training.objectives.presets import resolve
 

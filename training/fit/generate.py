@@ -15,10 +15,10 @@ from training.batching.rows import read_rows
 from training.batching.tokenise import Encoder, Limits
 from training.fit import events
 from training.fit.files import replace_file
-from training.fit.models import device_for, load_model
+from training.fit.models.loading import device_for, load_model
+from training.fit.models.tokenizer import load_tokenizer
 from training.fit.reading import read_json
 from training.fit.settings import GenerateConfig, settings
-from training.fit.tokenizer import load_tokenizer
 
 
 @torch.no_grad()

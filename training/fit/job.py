@@ -19,16 +19,16 @@ from training.fit import events
 from training.fit.board import Board
 from training.fit.checkpoint import Checkpoints, State
 from training.fit.config import FitConfig
-from training.fit.head_settings import HeadSpec, head_spec, read_spec
-from training.fit.hub import base_folder
-from training.fit.lora import add_adapters
-from training.fit.models import initial_model, weights_hash
-from training.fit.reference import ReferenceCache
-from training.fit.reward_scorer import is_causal, several_prompts
+from training.fit.heads.settings import HeadSpec, head_spec, read_spec
+from training.fit.models.hub import base_folder
+from training.fit.models.loading import initial_model, weights_hash
+from training.fit.models.lora import add_adapters
+from training.fit.models.tokenizer import tokenizer_for
+from training.fit.reference.cache import ReferenceCache
 from training.fit.samples import Samples
-from training.fit.scorers import Scorer, make_scorer
+from training.fit.scoring.reward import is_causal, several_prompts
+from training.fit.scoring.scorers import Scorer, make_scorer
 from training.fit.team import Team
-from training.fit.tokenizer import tokenizer_for
 from training.objectives.preference import ranks_by_strength
 
 

@@ -77,9 +77,9 @@ def serve(options: Namespace) -> None:
 def _load(options: Namespace) -> Answering:
     import torch
 
-    from training.fit.models import device_for, load_model
-    from training.fit.scorers import make_scorer
-    from training.fit.tokenizer import load_tokenizer
+    from training.fit.models.loading import device_for, load_model
+    from training.fit.models.tokenizer import load_tokenizer
+    from training.fit.scoring.scorers import make_scorer
     from training.fit.verdicts import Rewards, Verdicts
 
     if options.threads:

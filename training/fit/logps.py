@@ -14,11 +14,11 @@ from training.batching.rows import Row, read_rows
 from training.batching.tokenise import Encoder, Limits, encode_all
 from training.fit import events
 from training.fit.files import replace_file
-from training.fit.models import device_for, load_model
+from training.fit.models.loading import device_for, load_model
+from training.fit.models.tokenizer import load_tokenizer
 from training.fit.reading import read_json
-from training.fit.scorers import make_scorer
+from training.fit.scoring.scorers import make_scorer
 from training.fit.settings import LogpsConfig, settings
-from training.fit.tokenizer import load_tokenizer
 from training.fit.verdicts import said_of
 
 SCHEMA = pa.schema(

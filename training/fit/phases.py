@@ -8,10 +8,10 @@ from training.batching.tokenise import best_only
 from training.fit.checkpoint import Checkpoints, restore
 from training.fit.files import replace_folder
 from training.fit.job import Job
-from training.fit.lora import merged
-from training.fit.models import weights_hash
+from training.fit.models.loading import weights_hash
+from training.fit.models.lora import merged
 from training.fit.optimiser import make_optimiser
-from training.fit.references import let_read, reference_of, start_model
+from training.fit.reference.models import let_read, reference_of, start_model
 from training.fit.samples import Samples
 from training.fit.trainer import Phase, Trainer
 from training.objectives.preference import is_informative

@@ -17,8 +17,8 @@ from training.batching.tokenise import Encoder, Limits, TokenGroup
 from training.fit.config import FitConfig
 from training.fit.files import write_json
 from training.fit.generate import continuations
-from training.fit.policy_scorer import PolicyScorer
-from training.fit.scorers import Scorer
+from training.fit.scoring.policy import PolicyScorer
+from training.fit.scoring.scorers import Scorer
 from training.objectives.preference import Preference
 
 # Draws per prompt for the KL estimate.

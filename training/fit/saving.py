@@ -9,10 +9,10 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 
 from training.fit.config import FitConfig
-from training.fit.head_files import save_head, save_plain
-from training.fit.heads import attached
-from training.fit.lora import merged
-from training.fit.models import head_of
+from training.fit.heads.files import save_head, save_plain
+from training.fit.heads.modules import attached
+from training.fit.models.loading import head_of
+from training.fit.models.lora import merged
 
 
 def save_model(model: Any, wrapped: Any, config: FitConfig, folder: Path) -> None:

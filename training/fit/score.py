@@ -13,15 +13,15 @@ from training.batching.plan import sorted_batches
 from training.batching.rows import Need, Row, read_rows
 from training.batching.tokenise import Encoder, Limits, encode_all
 from training.fit import events
+from training.fit.figures.metrics import Outcome, numbers_only
 from training.fit.files import replace_file
-from training.fit.heads import require_annotator
-from training.fit.metrics import Outcome, numbers_only
-from training.fit.models import device_for, load_model
+from training.fit.heads.modules import require_annotator
+from training.fit.models.loading import device_for, load_model
+from training.fit.models.tokenizer import load_tokenizer
 from training.fit.reading import read_json
-from training.fit.reward_scorer import CausalRewardScorer, EncoderRewardScorer, is_causal
-from training.fit.scorers import Scorer, make_scorer
+from training.fit.scoring.reward import CausalRewardScorer, EncoderRewardScorer, is_causal
+from training.fit.scoring.scorers import Scorer, make_scorer
 from training.fit.settings import ScoreConfig, settings
-from training.fit.tokenizer import load_tokenizer
 from training.fit.verdicts import Said, said_of
 
 SCHEMA = pa.schema(

@@ -26,10 +26,10 @@ from training.errors import RefusalError
 from training.fit import events
 from training.fit.embed import hidden_states, included_encoder, load_encoder, pooled
 from training.fit.files import replace_file
-from training.fit.models import device_for
+from training.fit.models.loading import device_for
+from training.fit.models.tokenizer import load_tokenizer
 from training.fit.reading import read_json
 from training.fit.settings import SimilarityConfig, settings
-from training.fit.tokenizer import load_tokenizer
 
 # Texts whose token vectors are made together: they are sorted by length in between.
 WINDOW = 512

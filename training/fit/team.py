@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from training.errors import RefusalError
 from training.fit import events
-from training.fit.models import device_for
+from training.fit.models.loading import device_for
 
 T = TypeVar("T")
 

@@ -19,11 +19,11 @@ from training.fit import events
 from training.fit.board import Board
 from training.fit.checkpoint import Checkpoints, State, save_weights
 from training.fit.config import FitConfig
+from training.fit.figures.metrics import Outcome, numbers_only, report, step_figures
 from training.fit.files import replace_file
-from training.fit.metrics import Outcome, numbers_only, report, step_figures
 from training.fit.optimiser import learning_rate, set_learning_rate
-from training.fit.reference import ReferenceCache, with_reference
-from training.fit.scorers import Scorer
+from training.fit.reference.cache import ReferenceCache, with_reference
+from training.fit.scoring.scorers import Scorer
 from training.fit.team import Team
 from training.objectives.core import Signals, comparisons, scores, total_loss
 from training.objectives.preference import ranks_by_strength

@@ -16,9 +16,9 @@ from training.batching.rows import Row
 from training.batching.tokenise import Encoder, Limits, TokenGroup
 from training.errors import RefusalError
 from training.fit.generate import continuations
-from training.fit.heads import attached, require_annotator
-from training.fit.reward_scorer import is_causal
-from training.fit.scorers import Scorer
+from training.fit.heads.modules import attached, require_annotator
+from training.fit.scoring.reward import is_causal
+from training.fit.scoring.scorers import Scorer
 from training.objectives.head_losses import HeadSignals
 from training.objectives.preference import Preference
 

@@ -24,8 +24,8 @@ from annotation.queue.services import AssignmentItem, assign
 from audit.services import record
 from core.exceptions import Forbidden, InvalidInput, NotFound
 from core.hashing import unit_interval
-from training.fit.intervals import clustered_interval, numbered
-from training.fit.metrics import FEW_PROMPTS
+from training.fit.figures.intervals import clustered_interval, numbered
+from training.fit.figures.metrics import FEW_PROMPTS
 from training.runs.models import RunKind
 
 from .gating import WIN_RATE, check_gate

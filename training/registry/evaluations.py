@@ -22,8 +22,8 @@ from jobs import services as jobs
 from jobs.context import JobContext
 from jobs.exceptions import JobFailed
 from training.fit.benchmarks.names import BENCHMARKS
-from training.fit.metrics import Outcome
-from training.fit.paired import difference, kept_outcomes
+from training.fit.figures.metrics import Outcome
+from training.fit.figures.paired import difference, kept_outcomes
 from training.runs.commands import run_command
 from training.runs.folders import below
 from training.runs.models import RunKind

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 from core.exceptions import InvalidInput
 from jobs.context import JobContext
 from training.batching.rows import MOST_COMPLETIONS, read_rows
-from training.fit.choosing import expected_choice
+from training.fit.figures.choosing import expected_choice
+from training.fit.figures.intervals import clustered_interval, numbered
+from training.fit.figures.metrics import FEW_PROMPTS
 from training.fit.files import replace_file
-from training.fit.intervals import clustered_interval, numbered
-from training.fit.metrics import FEW_PROMPTS
 from training.runs.commands import run_command
 from training.runs.models import RunKind
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.fit.metrics import Outcome
+from training.fit.figures.metrics import Outcome
 
 from .models import ModelVersion
 

@@ -9,7 +9,7 @@ from accounts.models import Project
 from annotation.datasets.models import Snapshot
 from core.exceptions import NotFound
 from jobs.models import Job
-from training.fit.card_text import scale_text, without_front_matter
+from training.fit.card.text import scale_text, without_front_matter
 from training.runs.config import COUNTED
 from training.runs.models import Run
 

@@ -14,11 +14,11 @@ from training.errors import RefusalError
 from training.fit import events
 from training.fit.config import Reference
 from training.fit.job import Job
-from training.fit.mismatch import Mismatches
-from training.fit.models import initial_model, load_model, weights_hash
-from training.fit.policy_scorer import PolicyScorer
-from training.fit.reference import ReferenceCache, check_step_zero, fill
-from training.fit.scorers import Scorer
+from training.fit.models.loading import initial_model, load_model, weights_hash
+from training.fit.reference.cache import ReferenceCache, check_step_zero, fill
+from training.fit.reference.mismatch import Mismatches
+from training.fit.scoring.policy import PolicyScorer
+from training.fit.scoring.scorers import Scorer
 from training.fit.trainer import Trainer
 from training.objectives.preference import ranks_by_strength
 

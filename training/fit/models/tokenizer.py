@@ -11,7 +11,7 @@ from training.batching.tokenise import CHAT_TEMPLATE
 from training.errors import RefusalError
 from training.fit.config import FitConfig
 from training.fit.files import replace_folder
-from training.fit.hub import base_folder
+from training.fit.models.hub import base_folder
 
 PAD, END, UNKNOWN = "<|pad|>", "<|end|>", "<|unknown|>"
 ROLES = ("<|system|>", "<|user|>", "<|assistant|>")

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from training.batching.tokenise import TokenGroup
-from training.fit.backbone import Backbone, autocast
-from training.fit.mismatch import Mismatches
-from training.fit.picked import picked
+from training.fit.reference.mismatch import Mismatches
+from training.fit.scoring.backbone import Backbone, autocast
+from training.fit.scoring.picked import picked
 from training.objectives.signals import Signals
 
 # Up to so many logits are kept for the way back: 34 million numbers are 128 MB in float32. More are

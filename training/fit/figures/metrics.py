@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import RefusalError
-from training.fit.choosing import best_of_n_regret
-from training.fit.intervals import Floats, clustered_interval, numbered, wins
-from training.fit.lengths import length_figures
+from training.fit.figures.choosing import best_of_n_regret
+from training.fit.figures.intervals import Floats, clustered_interval, numbered, wins
+from training.fit.figures.lengths import length_figures
 from training.objectives.preference import EVEN, Preference
 
 FEW_PROMPTS = 20

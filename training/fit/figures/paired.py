@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from training.batching.rows import read_rows
-from training.fit.intervals import clustered_interval, wins
-from training.fit.metrics import FEW_PROMPTS, Outcome, decided_pairs
+from training.fit.figures.intervals import clustered_interval, wins
+from training.fit.figures.metrics import FEW_PROMPTS, Outcome, decided_pairs
 
 
 def kept_outcomes(data: Path, outcomes: Path) -> list[Outcome]:

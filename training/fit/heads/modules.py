@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from training.batching.tokenise import TokenGroup
 from training.errors import RefusalError
-from training.fit.head_settings import HeadSpec
+from training.fit.heads.settings import HeadSpec
 from training.objectives.head_losses import HeadSignals, pearson, skew_product
 
 PLACE = "tandem_head"

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.fit.intervals import Floats
+from training.fit.figures.intervals import Floats
 
 if TYPE_CHECKING:
-    from training.fit.metrics import Outcome
+    from training.fit.figures.metrics import Outcome
 
 
 def expected_choice(scores: Sequence[float], values: Sequence[float], n: int) -> float:

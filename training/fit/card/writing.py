@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from training.fit.card_text import card_text
+from training.fit.card.text import card_text
 from training.fit.files import finite, replace_folder
 
 # In the front matter of a card of Hugging Face, or of one of ours.

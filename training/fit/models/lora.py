@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from training.fit.config import Lora
-from training.fit.heads import attached
-from training.fit.models import head_of
+from training.fit.heads.modules import attached
+from training.fit.models.loading import head_of
 
 
 def add_adapters(model: Any, lora: Lora, kind: str) -> Any:

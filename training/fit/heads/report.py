@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from training.fit.heads import RewardHead
-from training.fit.intervals import wins
-from training.fit.metrics import Outcome, correlation, decided_pairs
+from training.fit.figures.intervals import wins
+from training.fit.figures.metrics import Outcome, correlation, decided_pairs
+from training.fit.heads.modules import RewardHead
 
 QUARTERS = 4
 # Fewer pairs than this say nothing of one annotator or of a quarter of the variances.

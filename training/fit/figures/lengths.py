@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training.fit.intervals import Floats, clustered_interval, wins
+from training.fit.figures.intervals import Floats, clustered_interval, wins
 
 if TYPE_CHECKING:
-    from training.fit.metrics import Pairs
+    from training.fit.figures.metrics import Pairs
 
 
 def without_length(difference: Floats, longer: Floats) -> Floats:

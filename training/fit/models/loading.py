@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from training.errors import RefusalError, out_of_memory
 from training.fit.config import FitConfig, Scratch
-from training.fit.head_files import load_head
-from training.fit.head_settings import HeadSpec, read_spec
-from training.fit.heads import attach, attached
-from training.fit.hub import base_folder
+from training.fit.heads.files import load_head
+from training.fit.heads.modules import attach, attached
+from training.fit.heads.settings import HeadSpec, read_spec
+from training.fit.models.hub import base_folder
 
 DROPOUT_FIELDS = (
     "attention_dropout",

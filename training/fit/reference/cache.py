@@ -21,8 +21,8 @@ from training.batching.tokenise import TokenGroup
 from training.errors import RefusalError
 from training.fit import events
 from training.fit.files import replace_file
-from training.fit.mismatch import Mismatches
-from training.fit.scorers import Scorer
+from training.fit.reference.mismatch import Mismatches
+from training.fit.scoring.scorers import Scorer
 from training.objectives.core import Signals
 
 Floats = NDArray[np.float64]

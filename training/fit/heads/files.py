@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from training.errors import RefusalError
-from training.fit.head_settings import FILE, TENSORS, HeadSpec
-from training.fit.heads import PLACE, RewardHead, attached
+from training.fit.heads.modules import PLACE, RewardHead, attached
+from training.fit.heads.settings import FILE, TENSORS, HeadSpec
 
 PER_ANNOTATOR = "deviation"
 

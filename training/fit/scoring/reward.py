@@ -12,9 +12,9 @@ from torch import Tensor
 from training.batching.packing import Packed, pack_plain
 from training.batching.tokenise import TokenGroup
 from training.errors import RefusalError
-from training.fit.backbone import Backbone, Precision, autocast
-from training.fit.heads import attached, context_of
-from training.fit.models import head_of
+from training.fit.heads.modules import attached, context_of
+from training.fit.models.loading import head_of
+from training.fit.scoring.backbone import Backbone, Precision, autocast
 from training.objectives.core import Signals
 
 

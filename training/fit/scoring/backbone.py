@@ -20,7 +20,7 @@ from training.batching.packing import (
 )
 from training.batching.tokenise import TokenGroup
 from training.errors import RefusalError
-from training.fit.attention import BLOCKS
+from training.fit.scoring.attention import BLOCKS
 
 Layout = Literal["shared", "plain"]
 Attention = Literal["flex", "blocks", "dense"]
@@ -36,8 +36,8 @@ class Backbone:
         layout: "shared" packs each prompt once, "plain" repeats the prompt in padded rows under
             the model's own mask.
         attention: how the shared layout keeps groups and answers apart: by FlexAttention's kernel
-            on a GPU ("flex"), in "blocks", see `training.fit.attention`, or under a "dense" mask,
-            which any model can take.
+            on a GPU ("flex"), in "blocks", see `attention` beside this module, or under a "dense"
+            mask, which any model can take.
     """
 
     model: Any

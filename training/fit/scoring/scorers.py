@@ -10,9 +10,9 @@ from torch.nn import functional
 
 from training.batching.tokenise import TokenGroup
 from training.errors import RefusalError
-from training.fit.backbone import IMPLEMENTATIONS, Attention, Backbone, Precision
-from training.fit.policy_scorer import PolicyScorer
-from training.fit.reward_scorer import CausalRewardScorer, EncoderRewardScorer, is_causal
+from training.fit.scoring.backbone import IMPLEMENTATIONS, Attention, Backbone, Precision
+from training.fit.scoring.policy import PolicyScorer
+from training.fit.scoring.reward import CausalRewardScorer, EncoderRewardScorer, is_causal
 from training.objectives.core import Signals
 from training.objectives.preference import Preference
 

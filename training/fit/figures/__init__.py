@@ -1,0 +1,1 @@
+"""What a run reports, from what its model said: numpy only."""

@@ -1,0 +1,1 @@
+"""Reward heads: what they compute, how they are chosen, saved and reported."""

@@ -1,0 +1,1 @@
+"""From token groups to the signals an objective reads."""

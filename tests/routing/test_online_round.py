@@ -23,7 +23,7 @@ from routing.rounds import services
 from routing.rounds.models import Round
 from routing.rounds.selectors import stages_of, waiting_for
 from tests.factories import make_annotator, make_project
-from tests.routing.live_scene import label_everything
+from tests.routing.live_scene import label_everything, same_draws
 from tests.training.small import OPTIONS, make_snapshot
 from tests.training.tiny import causal_model
 from training.fit.models.tokenizer import train_tokenizer
@@ -49,7 +49,7 @@ def project(settings: Settings, tmp_path: Path) -> Project:
     """Prompts to ask, a policy and a reward model of random weights."""
     settings.VAR_DIR, settings.MEDIA_ROOT = tmp_path, tmp_path / "artifacts"
     settings.JOBS_INLINE = True
-    project = make_project()
+    project = same_draws(make_project())
     lines = [
         Line(
             number,
@@ -171,7 +171,7 @@ def test_a_round_continues_where_it_was_stopped(project: Project) -> None:
     asked = ASKED | {"preset": "best-of-n", "labels": "judge", "judge": "nobody"}
     row = services.start_round(project=project, options=asked, kind="online")
     assert row.job is not None
-    assert run_queued(row.job).state == "failed"
+    assert "There is no judge 'nobody' in use" in run_queued(row.job).error
     row.refresh_from_db()
     made = Instance.objects.filter(project=project, metadata__round=row.number).count()
     assert made

@@ -126,9 +126,9 @@ class PromoteView(APIView):
     def post(self, request: Request, slug: str, version_id: int) -> Response:
         """Move a version to a stage; into production only through the gate."""
         project = project_for(_user(request), slug, Action.TRAIN)
+        version = version_in(project, version_id)
         entered = PromoteInput(data=request.data)
         entered.is_valid(raise_exception=True)
-        version = version_in(project, version_id)
         moved = services.promote(version=version, actor=_user(request), **entered.validated_data)
         return Response(VersionOutput(moved).data)
 

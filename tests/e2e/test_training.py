@@ -57,5 +57,5 @@ def test_a_run_from_the_form_to_the_registry(
     expect(page.locator("#run")).to_contain_text("Where it is right", timeout=20_000)
     assert page.locator(".multiples figure").count() >= 4
     page.get_by_role("link", name="version 1, candidate").click()
-    expect(page.locator("h1")).to_have_text("Reward model v1")
+    expect(page.get_by_role("heading", name="Reward model v1")).to_be_visible()
     expect(page.locator("main")).to_contain_text("Gate before production")

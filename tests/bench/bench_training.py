@@ -8,8 +8,10 @@ same optimiser, in float32 on two threads, each in a process of its own, in turn
 set-up on a CPU: examples grouped by length, and the reference computed before the clock starts,
 as ours is. The losses of both are printed for the last step: they must be equal. Beside each step's
 seconds stand its processor seconds, and the load of the machine before and after. Threads of both
-sleep while they wait for one another: on a busy machine they would otherwise spin, which counts as
-processor time, several times that of the work, and blurs every ratio.
+spin for a moment while they wait for one another, as OpenMP has it on a machine of one's own: on a
+busy one that blurs every ratio, so measure where nothing else runs. Small steps lose a third of
+their speed where threads sleep at once (OMP_WAIT_POLICY=PASSIVE, which runs of the product set for
+the sake of the pages beside them).
 """
 
 from __future__ import annotations
@@ -134,10 +136,7 @@ def typical_step(runs: list[dict[str, Any]], clock: str = "seconds") -> float:
 def run(module: str, *arguments: Path | str) -> dict[str, Any]:
     """The figures of one contestant in a process of its own."""
     command = [sys.executable, "-m", f"tests.bench.{module}", *map(str, arguments)]
-    environment = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True
-    )
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr[-3000:])
     figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

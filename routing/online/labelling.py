@@ -12,8 +12,6 @@ from annotation.judges import services as judges
 from annotation.judges.models import Judge, Provider, Stage
 from annotation.judges.runs import LOCAL, costs, start_run
 from annotation.judges.selecting import INSTANCES
-from annotation.ledger import services as ledger
-from annotation.ledger.models import Budget
 from annotation.projects.models import Kind
 from annotation.queue.models import Arm, Destination, Slot, SlotState
 from core.exceptions import InvalidInput
@@ -186,7 +184,7 @@ def _ask(work: Work, judge: Judge, instances: list[int]) -> None:
             judge=judge,
             instance_ids=instances,
             criterion=work.criterion,
-            budget=_budget(work, judge),
+            budget=work.budget("Labels") if costs(judge) else None,
             decision_of=decision_of,
             progress=lambda done, total: work.context.progress(done, total, "asking the judge"),
         )
@@ -203,13 +201,3 @@ def _ask(work: Work, judge: Judge, instances: list[int]) -> None:
     (job,) = wait(work.context, [run.job])
     if job.state != "succeeded":
         raise JobFailed(f"Labelling by the reward model {job.state}: {job.error}")
-
-
-def _budget(work: Work, judge: Judge) -> Budget | None:
-    if not costs(judge):
-        return None
-    name = f"Labels, round {work.row.number}"
-    found = Budget.objects.filter(project=work.project, name=name).first()
-    return found or ledger.create_budget(
-        project=work.project, name=name, limit_micros=work.options.budget_micros
-    )

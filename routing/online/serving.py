@@ -124,11 +124,7 @@ def _budget(work: Work) -> Budget | None:
     options = work.options
     if not (options.price_per_1k_input_micros or options.price_per_1k_output_micros):
         return None
-    name = f"Answers, round {work.row.number}"
-    found = Budget.objects.filter(project=work.project, name=name).first()
-    return found or ledger.create_budget(
-        project=work.project, name=name, limit_micros=options.budget_micros
-    )
+    return work.budget("Answers")
 
 
 def _bought(path: Path) -> dict[tuple[str, int], tuple[str, int]]:

@@ -1,19 +1,15 @@
 """What the stages of an online round share."""
 
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
-
-from django.conf import settings
 
 from accounts.models import Project
 from annotation.judges.models import Judge
 from annotation.judges.models import Stage as JudgeStage
-from annotation.projects.models import Criterion
+from annotation.ledger import services as ledger
+from annotation.ledger.models import Budget
 from core.exceptions import InvalidInput
-from jobs.context import JobContext
-from routing.rounds.models import Round
+from routing.rounds.base import RoundWork
 from training.registry import selectors as registry
 from training.registry.models import ModelVersion, Stage
 from training.runs.models import RunKind
@@ -21,39 +17,25 @@ from training.runs.models import RunKind
 from .options import OnlineOptions, online_options
 
 
-@dataclass
-class Work:
-    """One run of a round's job: the round, its options, and what is derived from them once."""
-
-    context: JobContext
-    row: Round
-
-    @property
-    def project(self) -> Project:
-        return self.row.project
+class Work(RoundWork):
+    """A round with its options, and what is derived from them once."""
 
     @cached_property
     def options(self) -> OnlineOptions:
         return online_options(self.row.options)
 
-    @cached_property
-    def criterion(self) -> Criterion:
-        criterion = self.project.criteria.first()
-        if criterion is None:
-            raise InvalidInput("The project asks nothing yet: add a criterion.")
-        return criterion
-
-    @property
-    def folder(self) -> Path:
-        """Files of the round; they outlive its job."""
-        folder = Path(settings.MEDIA_ROOT) / "rounds" / str(self.row.pk)
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
     @property
     def tag(self) -> str:
         """What marks the instances of this round."""
         return f"round:{self.row.number}"
+
+    def budget(self, what: str) -> Budget:
+        """The round's money for `what`; opened with `budget_micros` where there is none yet."""
+        name = f"{what}, round {self.row.number}"
+        found = Budget.objects.filter(project=self.project, name=name).first()
+        return found or ledger.create_budget(
+            project=self.project, name=name, limit_micros=self.options.budget_micros
+        )
 
     def noted(self, stage: str, name: str) -> Any:
         """A value of a stage that is done; None where it noted none."""

@@ -1,23 +1,18 @@
 """What the stages of a round share."""
 
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
-from django.conf import settings
 
-from accounts.models import Project
 from annotation.judges.models import Judge
 from annotation.judges.services import ensure_recorded
 from annotation.ledger.models import Budget
-from annotation.projects.models import Criterion
 from core.exceptions import InvalidInput
-from jobs.context import JobContext
 from routing.features.store import text_features
 from routing.features.table import FeatureTable, Floats
 from routing.features.text import FEATURES
 
+from .base import RoundWork
 from .models import Round
 from .options import RoundOptions, options_from
 from .population import Member, Population, population_of
@@ -37,27 +32,12 @@ class Waiting(Exception):
         self.labels = labels
 
 
-@dataclass
-class Work:
-    """One run of a round's job: the round, its options, and what is derived from them once."""
-
-    context: JobContext
-    row: Round
-
-    @property
-    def project(self) -> Project:
-        return self.row.project
+class Work(RoundWork):
+    """A round with its options, and what is derived from them once."""
 
     @cached_property
     def options(self) -> RoundOptions:
         return options_from(self.row.options)
-
-    @cached_property
-    def criterion(self) -> Criterion:
-        criterion = self.project.criteria.first()
-        if criterion is None:
-            raise InvalidInput("The project asks nothing yet: add a criterion.")
-        return criterion
 
     @cached_property
     def judge(self) -> Judge:
@@ -87,13 +67,6 @@ class Work:
     def judge_price(self) -> int:
         """Micros for the judge's label of one instance; both orders where both are asked."""
         return self.judge.annotator.price_micros
-
-    @property
-    def folder(self) -> Path:
-        """Files of the round; they outlive its job."""
-        folder = Path(settings.MEDIA_ROOT) / "rounds" / str(self.row.pk)
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
 
     @cached_property
     def embeddings(self) -> dict[int, Floats]:

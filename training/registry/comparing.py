@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
@@ -76,11 +77,7 @@ def samples_to_project(
     generators = {side: f"{side} {version.version}" for side in ("policy", "reference")}
     different = [sample for sample in samples if sample["before"] != sample["after"]]
     lines = [_line(row, k, sample, generators) for k, sample in enumerate(different)]
-    report = import_records(project=home, lines=lines, reveal=False)
-    kept = Instance.objects.filter(project=home, external_id__startswith=_prefix(row))
-    if not kept.exists():
-        reason = report.errors[0]["reason"] if report.errors else _("the project has them already")
-        raise InvalidInput(_("No pair could be imported: %(reason)s.") % {"reason": reason})
+    kept, refused = _imported(home, row, lines)
     row.source = {
         "project": home.pk,
         "slug": home.slug,
@@ -88,15 +85,11 @@ def samples_to_project(
         "generators": generators,
         "pairs": kept.count(),
         "identical": len(samples) - len(different),
-        "refused": report.refused + report.duplicates,
+        "refused": refused,
     }
     row.save(update_fields=["source"])
     if to_people:
-        items = [
-            AssignmentItem(pk, Destination.HUMAN, Arm.SEED, 1.0, labels_each)
-            for pk in kept.order_by("pk").values_list("pk", flat=True)
-        ]
-        assign(project=home, items=items)
+        _send(home, kept, labels_each)
     record(
         action="samples sent to be compared",
         actor=created_by,
@@ -106,6 +99,24 @@ def samples_to_project(
         pairs=len(lines),
     )
     return row
+
+
+def _imported(home: Project, row: Evaluation, lines: list[Line]) -> tuple[QuerySet[Instance], int]:
+    """The pairs as instances of the project, and how many it did not take."""
+    report = import_records(project=home, lines=lines, reveal=False)
+    kept = Instance.objects.filter(project=home, external_id__startswith=_prefix(row))
+    if not kept.exists():
+        reason = report.errors[0]["reason"] if report.errors else _("the project has them already")
+        raise InvalidInput(_("No pair could be imported: %(reason)s.") % {"reason": reason})
+    return kept, report.refused + report.duplicates
+
+
+def _send(home: Project, kept: QuerySet[Instance], labels_each: int) -> None:
+    items = [
+        AssignmentItem(pk, Destination.HUMAN, Arm.SEED, 1.0, labels_each)
+        for pk in kept.order_by("pk").values_list("pk", flat=True)
+    ]
+    assign(project=home, items=items)
 
 
 def _samples(version: ModelVersion) -> list[dict[str, Any]]:

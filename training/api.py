@@ -62,12 +62,12 @@ urlpatterns: list[URLPattern] = [
     ),
     path("projects/<slug:slug>/write-back", writeback.WishesView.as_view(), name="write-back"),
     path(
-        "projects/<slug:slug>/models/<str:version>/score",
+        "projects/<slug:slug>/models/<str:model>/score",
         serving.ScoreView.as_view(),
         name="model-score",
     ),
     path(
-        "projects/<slug:slug>/models/<str:version>/rerank",
+        "projects/<slug:slug>/models/<str:model>/rerank",
         serving.RerankView.as_view(),
         name="model-rerank",
     ),

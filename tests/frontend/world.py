@@ -84,6 +84,7 @@ def _ids(project: Project) -> dict[str, int | str]:
         ).version,
         "run_id": run.pk,
         "version_id": (version := make_version(run)).pk,
+        "model": version.pk,
         "evaluation_id": make_comparison(version).pk,
         "kind": run.kind,
         "snapshot_id": snapshot.pk,

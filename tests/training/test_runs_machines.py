@@ -106,7 +106,7 @@ def test_a_run_killed_twice_is_finished_on_another_machine_to_the_same_figures(
     services.resume_run(run=run, actor=None)
     second = job_of(run)
     wait_until(lambda: ended(second), "the resumed job has ended")
-    assert second.error == "", two.log.read_text()[-3000:]
+    assert not second.error, f"{second.error}\n{two.log.read_text()[-3000:]}"
     two.kill()
     said = LogLine.objects.filter(job=first).values_list("message", flat=True)
     assert any(line.startswith("Resuming from the checkpoint of step") for line in said)

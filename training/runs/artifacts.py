@@ -46,9 +46,13 @@ def publish_model(run: Run, workdir: Path) -> None:
 def publish_state(run: Run, workdir: Path) -> None:
     """Let every machine go on from the run's newest checkpoint, or know that it is finished.
 
+    A run is finished for others only when they can open its model.
+
     Raises:
         FileNotFoundError: the trainer dropped that checkpoint meanwhile.
     """
+    if _order(workdir) == FINISHED:
+        publish_model(run, workdir)
     publish(workdir, _state_name(run), files=_state_files(workdir), order=_order(workdir))
 
 
@@ -65,6 +69,8 @@ def fetch_state(run: Run, workdir: Path) -> None:
         fetch(rows)
     manifest = artifacts.newest(_state_name(run))
     if manifest is not None and manifest.order > _order(workdir):
+        if manifest.order == FINISHED:
+            fetch(f"{run.folder}/model")
         _take_over(manifest, workdir)
 
 

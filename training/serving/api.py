@@ -86,27 +86,27 @@ class ScoreView(APIView):
     @extend_schema(
         request=ScoreInput, responses={200: ScoreOutput} | ERRORS, examples=[ASKED, SCORED]
     )
-    def post(self, request: Request, slug: str, version: str) -> Response:
+    def post(self, request: Request, slug: str, model: str) -> Response:
         """Rewards of completions under a reward model.
 
-        `version` is `production`, a version such as `v3`, or an id.
+        `model` is `production`, a version such as `v3`, or an id.
         """
-        model, scored = _scored(request, slug, version, fewest=1)
+        version, scored = _scored(request, slug, model, fewest=1)
         items = [{"rewards": each.rewards, "tokens": each.tokens} for each in scored]
-        return Response({"version": f"v{model.version}", "items": items})
+        return Response({"version": f"v{version.version}", "items": items})
 
 
 class RerankView(APIView):
     @extend_schema(
         request=ScoreInput, responses={200: RerankOutput} | ERRORS, examples=[ASKED, RANKED]
     )
-    def post(self, request: Request, slug: str, version: str) -> Response:
+    def post(self, request: Request, slug: str, model: str) -> Response:
         """Best of n: the completions of each prompt in the order of their rewards."""
-        model, scored = _scored(request, slug, version, fewest=2)
+        version, scored = _scored(request, slug, model, fewest=2)
         items = [
             {"rewards": each.rewards, "tokens": each.tokens, "order": each.order} for each in scored
         ]
-        return Response({"version": f"v{model.version}", "items": items})
+        return Response({"version": f"v{version.version}", "items": items})
 
 
 def _scored(

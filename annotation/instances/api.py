@@ -9,13 +9,14 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.policies import Action, project_for
-from core.exceptions import InvalidInput
+from annotation.queue.models import Arm, Destination
+from core.paging import described, one_of, paged
 
-from .models import Completion, Instance
-from .selectors import instances_of, progress
+from .models import Completion, Instance, InstanceState
+from .selectors import instances_where, progress
 from .uploads import start_import
 
-PAGE = 100
+ROUTED = "For who may see the routing."
 
 
 class CompletionSerializer(serializers.ModelSerializer[Completion]):
@@ -41,12 +42,6 @@ class InstanceSerializer(serializers.ModelSerializer[Instance]):
         ]
 
 
-class InstancePageSerializer(serializers.Serializer[dict[str, object]]):
-    instances = InstanceSerializer(many=True)
-    # Pass it as `after` for the next page; null at the end.
-    next = serializers.IntegerField(allow_null=True)
-
-
 class ImportSerializer(serializers.Serializer[dict[str, object]]):
     file = serializers.FileField()
     reveal = serializers.BooleanField(default=True)
@@ -57,17 +52,30 @@ class ImportStartedSerializer(serializers.Serializer[dict[str, object]]):
 
 
 class InstanceList(APIView):
-    @extend_schema(parameters=[OpenApiParameter("after", int)], responses=InstancePageSerializer)
+    @described(
+        InstanceSerializer,
+        OpenApiParameter("state", str, enum=InstanceState.values),
+        OpenApiParameter("destination", str, enum=Destination.values, description=ROUTED),
+        OpenApiParameter("arm", str, enum=Arm.values, description=ROUTED),
+        OpenApiParameter("tag", str),
+        OpenApiParameter("external_id", str),
+    )
     def get(self, request: Request, slug: str) -> Response:
-        """A hundred instances in the order they came, from the one after `after`."""
+        """The project's instances in the order they came, with their completions."""
         project = project_for(request.user, slug, Action.SEE_INSTANCES)
-        after = request.query_params.get("after", "0")
-        if not after.isdecimal() or len(after) > 18:
-            raise InvalidInput("`after` must be the id of an instance.")
-        page = list(instances_of(project).filter(pk__gt=int(after))[: PAGE + 1])
-        following = page[PAGE - 1].pk if len(page) > PAGE else None
-        body: dict[str, object] = {"instances": page[:PAGE], "next": following}
-        return Response(InstancePageSerializer(body).data)
+        destination = one_of(request, "destination", Destination.values)
+        arm = one_of(request, "arm", Arm.values)
+        if destination or arm:
+            project_for(request.user, slug, Action.SEE_ROUTING)
+        rows = instances_where(
+            project,
+            state=one_of(request, "state", InstanceState.values),
+            destination=destination,
+            arm=arm,
+            tag=request.query_params.get("tag"),
+            external_id=request.query_params.get("external_id"),
+        )
+        return paged(request, rows, InstanceSerializer)
 
 
 class ProgressView(APIView):

@@ -16,6 +16,28 @@ def instances_of(project: Project) -> QuerySet[Instance]:
     return Instance.objects.filter(project=project).prefetch_related("completions").order_by("pk")
 
 
+def instances_where(
+    project: Project,
+    *,
+    state: str | None = None,
+    destination: str | None = None,
+    arm: str | None = None,
+    tag: str | None = None,
+    external_id: str | None = None,
+) -> QuerySet[Instance]:
+    """Those of `instances_of` that fit every condition given."""
+    asked = {
+        "state": state,
+        "assignment__destination": destination,
+        "assignment__arm": arm,
+        "tags__contains": [tag] if tag is not None else None,
+        "external_id": external_id,
+    }
+    return instances_of(project).filter(
+        **{name: value for name, value in asked.items() if value is not None}
+    )
+
+
 def progress(project: Project) -> dict[str, Any]:
     """Counts of a project: `instances`, and by `state`, `destination`, `arm`, `slots`, `recorded`
     (labels that came with an import, revealed or not, by origin). Five queries.

@@ -1,16 +1,17 @@
 """REST routes of jobs: list, one with its log, cancel."""
 
 from django.urls import URLPattern, path
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.policies import Action, project_for
+from core.paging import described, one_of, paged
 
 from . import selectors, services
-from .models import Job, LogLine
+from .models import Job, LogLine, State
 
 
 class JobSerializer(serializers.ModelSerializer[Job]):
@@ -45,11 +46,20 @@ class JobDetailSerializer(serializers.Serializer[dict[str, object]]):
 
 
 class JobList(APIView):
-    @extend_schema(responses=JobSerializer(many=True))
+    @described(
+        JobSerializer,
+        OpenApiParameter("state", str, enum=State.values),
+        OpenApiParameter("kind", str, description="Such as `annotation.import`."),
+    )
     def get(self, request: Request, slug: str) -> Response:
-        """The project's last 100 jobs, newest first."""
+        """The project's jobs, newest first."""
         project = project_for(request.user, slug, Action.SEE_JOBS)
-        return Response(JobSerializer(selectors.jobs_of(project)[:100], many=True).data)
+        jobs = selectors.jobs_of(project)
+        if state := one_of(request, "state", State.values):
+            jobs = jobs.filter(state=state)
+        if kind := request.query_params.get("kind"):
+            jobs = jobs.filter(kind=kind)
+        return paged(request, jobs, JobSerializer)
 
 
 class JobDetail(APIView):

@@ -117,11 +117,11 @@ def test_instances_come_by_the_page() -> None:
     client = logged_in(project, Role.REVIEWER)
     url = f"/api/v1/projects/{project.slug}/instances/"
     first = client.get(url).json()
-    rest = client.get(url, {"after": first["next"]}).json()
-    assert [each["id"] for each in first["instances"] + rest["instances"]] == made
-    assert (len(first["instances"]), rest["next"]) == (100, None)
-    assert len(first["instances"][0]["completions"]) == 2
-    assert client.get(url, {"after": "x"}).status_code == 422
+    rest = client.get(url, {"cursor": first["next"]}).json()
+    assert [each["id"] for each in first["results"] + rest["results"]] == made
+    assert (len(first["results"]), rest["next"]) == (100, None)
+    assert len(first["results"][0]["completions"]) == 2
+    assert client.get(url, {"cursor": "x"}).status_code == 422
 
 
 def test_judges_whose_labels_come_along_are_judges_of_the_project() -> None:

@@ -34,7 +34,7 @@ def test_a_query_with_a_nul_is_refused(page: Client, address: str) -> None:
 
 
 def test_the_api_says_so_as_a_problem(page: Client) -> None:
-    response = page.get("/api/v1/projects/answers/instances/?after=%00")
+    response = page.get("/api/v1/projects/answers/instances/?cursor=%00")
     assert (response.status_code, response["Content-Type"]) == (400, "application/problem+json")
     assert "NUL" in response.json()["detail"]
 

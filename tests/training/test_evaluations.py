@@ -83,8 +83,8 @@ def test_a_model_is_evaluated_on_benchmarks_and_other_test_rows() -> None:
     assert row.figures["pairs"] == 30
     assert set(row.figures["by_source"]) == {"human"}
     listed = client.get(url(version, "evaluations/")).json()
-    assert [each["name"] for each in listed] == ["safety", "rewardbench2", "llmbar"]
-    assert {each["state"] for each in listed} == {"succeeded"}
+    assert [each["name"] for each in listed["results"]] == ["safety", "rewardbench2", "llmbar"]
+    assert {each["state"] for each in listed["results"]} == {"succeeded"}
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_new_probe_is_frozen_by_admins_only() -> None:
     )
     assert admin.post(path, {"snapshot": snapshot.pk}, format="json").status_code == 201
     assert admin.post(path, {"snapshot": snapshot.pk + 1}, format="json").status_code == 422
-    assert [each["number"] for each in admin.get(path).json()] == [1]
+    assert [each["number"] for each in admin.get(path).json()["results"]] == [1]
 
 
 def test_outsiders_see_nothing() -> None:

@@ -41,7 +41,7 @@ def test_a_researcher_starts_a_run_and_sees_it() -> None:
     made = client.post(url(project), body(make_snapshot(project).pk, name="A"), format="json")
     assert made.status_code == 201, made.json()
     assert (made.json()["preset"], made.json()["job"]["state"]) == ("bt", "queued")
-    [listed] = client.get(url(project)).json()
+    [listed] = client.get(url(project)).json()["results"]
     assert listed == made.json()
     Metric.objects.create(run_id=listed["id"], step=1, values={"loss": 0.7})
     detail = client.get(url(project, f"{listed['id']}/")).json()

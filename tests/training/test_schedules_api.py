@@ -31,7 +31,7 @@ def test_a_schedule_is_made_seen_changed_and_removed() -> None:
     made = client.put(url(project, "schedules/reward/"), sent, format="json")
     assert made.status_code == 200, made.json()
     assert made.json()["due_at"]
-    [listed] = client.get(url(project, "schedules/")).json()
+    [listed] = client.get(url(project, "schedules/")).json()["results"]
     assert listed == made.json()
     assert (listed["kind"], listed["least_labels"], listed["new_labels"]) == ("reward", 50, 0)
     again = client.put(url(project, "schedules/reward/"), {"every_labels": 5}, format="json")

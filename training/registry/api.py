@@ -14,13 +14,12 @@ from accounts.policies import Action, project_for
 from annotation.datasets.models import Snapshot
 from annotation.instances.reading import unstorable
 from core.exceptions import InvalidInput, NotFound
+from core.paging import described, paged
 from training.runs.models import RunKind
 
 from . import comparing, evaluations, gating, probes, services
 from .models import Evaluation, Probe, Stage
 from .selectors import version_in
-
-MOST_EVALUATIONS = 200
 
 
 class GateOutput(serializers.Serializer[Any]):
@@ -136,13 +135,12 @@ class PromoteView(APIView):
 class EvaluationListView(APIView):
     parser_classes = [JSONParser, MultiPartParser]
 
-    @extend_schema(responses=EvaluationOutput(many=True))
+    @described(EvaluationOutput)
     def get(self, request: Request, slug: str, version_id: int) -> Response:
         """Evaluations of a version, the newest first."""
         project = project_for(_user(request), slug, Action.SEE_TRAINING)
         rows = Evaluation.objects.filter(version=version_in(project, version_id))
-        newest = rows.select_related("job").order_by("-pk")[:MOST_EVALUATIONS]
-        return Response(EvaluationOutput(newest, many=True).data)
+        return paged(request, rows.select_related("job").order_by("-pk"), EvaluationOutput)
 
     @extend_schema(request=EvaluationInput, responses={201: EvaluationOutput})
     def post(self, request: Request, slug: str, version_id: int) -> Response:
@@ -194,12 +192,12 @@ class ComparisonView(APIView):
 
 
 class ProbeView(APIView):
-    @extend_schema(responses=ProbeOutput(many=True))
+    @described(ProbeOutput)
     def get(self, request: Request, slug: str, kind: str) -> Response:
         """The project's probes of a kind; the last is in use."""
         project = project_for(_user(request), slug, Action.SEE_TRAINING)
-        rows = Probe.objects.filter(project=project, kind=_kind(kind)).order_by("number")
-        return Response(ProbeOutput(rows, many=True).data)
+        rows = Probe.objects.filter(project=project, kind=_kind(kind)).order_by("pk")
+        return paged(request, rows, ProbeOutput)
 
     @extend_schema(request=ProbeInput, responses={201: ProbeOutput})
     def post(self, request: Request, slug: str, kind: str) -> Response:

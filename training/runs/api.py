@@ -2,7 +2,7 @@
 
 from typing import Any, cast
 
-from drf_spectacular.utils import extend_schema, extend_schema_field
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,11 +13,11 @@ from accounts.policies import Action, project_for
 from annotation.datasets.models import Snapshot
 from annotation.instances.reading import unstorable
 from core.exceptions import InvalidInput
+from core.paging import described, one_of, paged
+from jobs.models import State
 
 from . import selectors, services
 from .models import Run, RunKind
-
-MOST_RUNS = 200
 
 
 class JobOutput(serializers.Serializer[Any]):
@@ -68,11 +68,20 @@ class RunInput(serializers.Serializer[Any]):
 
 
 class RunListView(APIView):
-    @extend_schema(responses=RunOutput(many=True))
+    @described(
+        RunOutput,
+        OpenApiParameter("kind", str, enum=RunKind.values),
+        OpenApiParameter("state", str, enum=State.values),
+    )
     def get(self, request: Request, slug: str) -> Response:
-        """The newest runs of the project."""
+        """The runs of the project, newest first."""
         project = project_for(_user(request), slug, Action.SEE_TRAINING)
-        return Response(RunOutput(selectors.runs_of(project)[:MOST_RUNS], many=True).data)
+        runs = selectors.runs_of(project)
+        if kind := one_of(request, "kind", RunKind.values):
+            runs = runs.filter(kind=kind)
+        if state := one_of(request, "state", State.values):
+            runs = runs.filter(job__state=state)
+        return paged(request, runs, RunOutput)
 
     @extend_schema(request=RunInput, responses={201: RunOutput})
     def post(self, request: Request, slug: str) -> Response:

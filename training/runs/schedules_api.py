@@ -15,6 +15,7 @@ from accounts.policies import Action, project_for
 from annotation.datasets.models import Snapshot
 from annotation.instances.reading import unstorable
 from core.exceptions import InvalidInput
+from core.paging import page_of, short
 from training.registry.selectors import version_in
 
 from . import config, downloads, memory, schedules
@@ -74,11 +75,11 @@ class CheckOutput(serializers.Serializer[dict[str, Any]]):
 
 
 class ScheduleListView(APIView):
-    @extend_schema(responses=ScheduleOutput(many=True))
+    @extend_schema(responses=page_of(ScheduleOutput))
     def get(self, request: Request, slug: str) -> Response:
         """The project's schedules with how far each is."""
         project = project_for(_user(request), slug, Action.SEE_TRAINING)
-        return Response(ScheduleOutput(schedules.standings(project), many=True).data)
+        return short(schedules.standings(project), ScheduleOutput)
 
 
 class ScheduleView(APIView):

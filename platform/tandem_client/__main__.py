@@ -1,0 +1,5 @@
+"""`python -m tandem_client` is the command `tandem`."""
+
+from .cli import main
+
+main()

@@ -105,6 +105,7 @@ def test_a_run_killed_twice_is_finished_on_another_machine_to_the_same_figures(
         assert "memory ran out" in first.error
     services.resume_run(run=run, actor=None)
     second = job_of(run)
+    Job.objects.filter(pk=second.pk).update(rung_at=None)  # it rang where no machine listens
     wait_until(lambda: ended(second), "the resumed job has ended")
     assert not second.error, f"{second.error}\n{two.log.read_text()[-3000:]}"
     two.kill()

@@ -3,6 +3,7 @@
 from annotation.arena.models import Arena, Battle, Contestant, Reply, Turn
 from annotation.consensus.models import Consensus, ConsensusState, GeneratorReport
 from annotation.datasets.models import Export, Snapshot
+from annotation.explaining.models import Explanation
 from annotation.instances.models import (
     Completion,
     Instance,
@@ -53,6 +54,7 @@ __all__ = [
     "Draft",
     "Earning",
     "Entry",
+    "Explanation",
     "Export",
     "GeneratorReport",
     "Gold",

@@ -19,7 +19,6 @@ from .errors import Refused, TandemError, Unreachable
 ATTEMPTS = 6
 LONGEST_PAUSE_SECONDS = 60.0
 AGAIN = frozenset({429, 502, 503, 504})
-CHUNK = 1 << 20
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -90,7 +89,7 @@ class Connection:
         """Every row of a list, page after page."""
         cursor: str | None = None
         while True:
-            page = self.get(path, cursor=cursor, **parameters)
+            page = self.get(path, **parameters, cursor=cursor)
             yield from page["results"]
             cursor = page["next"]
             if cursor is None:
@@ -121,14 +120,15 @@ class Connection:
 
     def _append(self, path: str, partial: Path) -> None:
         have = partial.stat().st_size if partial.exists() else 0
-        headers = {"Range": f"bytes={have}-"} if have else {}
+        # As stored: a place in a file that is packed on the way means nothing.
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
         with self._client.stream("GET", path, headers=headers) as response:
             if response.status_code not in {200, 206}:
                 response.read()
                 raise refused(response)
             mode = "ab" if response.status_code == 206 else "wb"
             with partial.open(mode) as file:
-                for chunk in response.iter_bytes(CHUNK):
+                for chunk in response.iter_bytes():
                     file.write(chunk)
 
     def _json(self, method: str, path: str, *, rewind: Any = None, **content: Any) -> Any:

@@ -1,6 +1,7 @@
 """Instances, their completions, the labels recorded elsewhere, and derived signals."""
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 
@@ -52,6 +53,10 @@ class Instance(TimeStamped):
             # Listing and walking a project's instances by state with a stable cursor.
             models.Index(fields=["project", "state", "id"], name="instance_project_state"),
             models.Index(fields=["project", "prompt_hash"], name="instance_project_prompt"),
+            # The list over HTTP: a page from any cursor.
+            models.Index(fields=["project", "id"], name="instance_project_walk"),
+            # Those with a tag, where few have it.
+            GinIndex(fields=["tags"], name="instance_tags"),
         ]
 
     def __str__(self) -> str:

@@ -17,6 +17,7 @@ from core.exceptions import Conflict, InvalidInput, NotFound
 
 from .checks import check_protocol
 from .models import Criterion, Guideline, Kind, Protocol
+from .selectors import guideline_of
 
 OVERALL = ("overall", "Overall", "Which completion is better overall?")
 SETTABLE = frozenset(
@@ -46,6 +47,7 @@ SETTABLE = frozenset(
         "licence",
     }
 )
+LONGEST_GUIDELINE = 100_000
 # What a label means hangs on these: they stand still once there is one.
 FROZEN = frozenset({"kind", "strength_levels", "mark_steps", "best_worst"})
 CHANGEABLE = SETTABLE | {"kind", "overlap"}
@@ -231,6 +233,22 @@ def publish_guideline(*, project: Project, text: str, by: User | None = None) ->
     guideline = _publish(_locked(project), text)
     record(action="guideline published", actor=by, project=project, target=str(guideline))
     return guideline
+
+
+@transaction.atomic
+def revise_guideline(*, project: Project, text: str, by: User) -> tuple[Guideline, bool]:
+    """What somebody wrote as the next version, and whether it is one: the same text is none.
+
+    Raises:
+        InvalidInput: it is too long.
+    """
+    text = text.replace("\r\n", "\n").strip()
+    if len(text) > LONGEST_GUIDELINE:
+        raise InvalidInput(_("A guideline has at most 100 000 characters."))
+    newest = guideline_of(project)
+    if newest is not None and newest.text.strip() == text:
+        return newest, False
+    return publish_guideline(project=project, text=text, by=by), True
 
 
 @transaction.atomic

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -181,6 +182,24 @@ def set_work(
         quota=quota,
     )
     return annotator
+
+
+@transaction.atomic
+def change_member(
+    *, membership: Membership, actor: User, role: str | None = None, **work: Any
+) -> Membership:
+    """Change what is named of a member: `role`, `cohort`, `qualifications`, `quota`.
+
+    Raises:
+        Forbidden, Conflict, InvalidInput: as `set_role` and `set_work`.
+    """
+    if role is not None and role != membership.role:
+        set_role(membership=membership, role=Role(role), actor=actor)
+    if work:
+        row = annotator_for(project=membership.project, user=membership.user)
+        stands = {name: getattr(row, name) for name in ("cohort", "qualifications", "quota")}
+        set_work(membership=membership, actor=actor, **stands | work)
+    return membership
 
 
 @transaction.atomic

@@ -29,8 +29,6 @@ from frontend.wizard.fields import criteria_of as read_criteria
 from frontend.wizard.fields import criterion_of, read_plan, row_of
 from frontend.wizard.settings import read_section, sent, typed
 
-LONGEST = 100_000
-
 
 def _managed(request: HttpRequest, slug: str) -> Project:
     return project_for(user_of(request), slug, Action.MANAGE_PROJECT)
@@ -185,15 +183,13 @@ def _changes(shown: Guideline) -> dict[str, Any]:
 @login_required
 def guideline_publish(request: HttpRequest, slug: str) -> HttpResponse:
     project = _managed(request, slug)
-    text = request.POST.get("text", "").replace("\r\n", "\n").strip()
-    if len(text) > LONGEST:
-        raise InvalidInput(_("A guideline has at most 100 000 characters."))
-    newest = guideline_of(project)
-    if newest is not None and newest.text.strip() == text:
-        messages.info(request, _("Nothing has changed, so there is no new version."))
+    newest, made = services.revise_guideline(
+        project=project, text=request.POST.get("text", ""), by=user_of(request)
+    )
+    if made:
+        messages.success(request, _("Version %d is what annotators read now.") % newest.version)
     else:
-        made = services.publish_guideline(project=project, text=text, by=user_of(request))
-        messages.success(request, _("Version %d is what annotators read now.") % made.version)
+        messages.info(request, _("Nothing has changed, so there is no new version."))
     return redirect("guideline-edit", slug)
 
 
@@ -201,5 +197,5 @@ def guideline_publish(request: HttpRequest, slug: str) -> HttpResponse:
 @login_required
 def guideline_preview(request: HttpRequest, slug: str) -> HttpResponse:
     _managed(request, slug)
-    text = request.POST.get("text", "")[:LONGEST]
+    text = request.POST.get("text", "")[: services.LONGEST_GUIDELINE]
     return render(request, "settings/_rendered.html", {"text": text})

@@ -87,6 +87,7 @@ def _ids(project: Project) -> dict[str, int | str]:
         "model": version.pk,
         "evaluation_id": make_comparison(version).pk,
         "kind": run.kind,
+        "criterion": "overall",
         "snapshot_id": snapshot.pk,
         "export_id": make_export(snapshot).pk,
         "digest": make_media(project).sha256,

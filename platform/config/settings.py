@@ -115,6 +115,13 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = env_int("UPLOAD_MAX_MB", 64) * 1024 * 1024
 # Largest file handed in for import, and largest image, sound or film of a project, in bytes.
 IMPORT_MAX_BYTES = env_int("IMPORT_MAX_MB", 2048) * 1024 * 1024
 MEDIA_MAX_BYTES = env_int("MEDIA_MAX_MB", 100) * 1024 * 1024
+# Folders whose files may be imported where they lie; whoever may import may read all of them.
+IMPORT_ROOTS = [Path(root).resolve() for root in env_list("IMPORT_ROOTS")]
+# Private places from which files may be fetched for import: hosts, addresses and networks.
+IMPORT_PRIVATE_HOSTS = env_list("IMPORT_PRIVATE_HOSTS")
+# Where data sets of the hub are, and a key that reads them for everybody who may import.
+HF_ENDPOINT = env_str("HF_ENDPOINT", "https://huggingface.co")
+IMPORT_HUB_TOKEN = env_secret("IMPORT_HUB_TOKEN", default="")
 FILE_UPLOAD_HANDLERS = [
     "annotation.instances.receiving.BoundedUpload",
     "django.core.files.uploadhandler.MemoryFileUploadHandler",

@@ -13,6 +13,8 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 JOBS_INLINE = True
 # Where the servers of tests are.
 JUDGE_PRIVATE_HOSTS = ["127.0.0.1"]
+IMPORT_PRIVATE_HOSTS = []
+IMPORT_ROOTS = []
 DATABASES["default"]["OPTIONS"].pop("pool")
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 CELERY_BROKER_URL = os.environ.get("BROKER_URL", "memory://")

@@ -9,7 +9,8 @@ class CoreConfig(AppConfig):
     def ready(self) -> None:
         from .network import Reach
 
-        try:
-            Reach.of(settings.JUDGE_PRIVATE_HOSTS)
-        except ValueError as error:
-            raise ImproperlyConfigured(f"JUDGE_PRIVATE_HOSTS: {error}.") from error
+        for name in ("JUDGE_PRIVATE_HOSTS", "IMPORT_PRIVATE_HOSTS"):
+            try:
+                Reach.of(getattr(settings, name))
+            except ValueError as error:
+                raise ImproperlyConfigured(f"{name}: {error}.") from error

@@ -1,0 +1,172 @@
+"""A source as a form or a request gives it, and the files that it stands for."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from core.exceptions import InvalidInput, NotFound
+
+from . import below, fetching, hub
+from .keeping import folder, growing, plain_name, suffix_of
+
+FIELDS = {
+    "path": {"path"},
+    "url": {"url"},
+    "hub": {"dataset", "config", "split", "revision"},
+}
+REQUIRED = {"path": "path", "url": "url", "hub": "dataset"}
+MOST_TEXT = 8000
+
+
+@dataclass(frozen=True)
+class Given:
+    """A file on this machine, and the name it came with."""
+
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where files are: `kind` is path, url or hub, `values` its fields, all texts."""
+
+    kind: str
+    values: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """What pages call it."""
+        if self.kind == "url":
+            return fetching.name_of_url(self.values["url"])
+        if self.kind == "path":
+            return plain_name(self.values["path"])
+        parts = [self.values.get(each, "") for each in ("dataset", "config", "split")]
+        return " · ".join(each for each in parts if each)
+
+    def as_dict(self) -> dict[str, str]:
+        return {"kind": self.kind, **self.values}
+
+
+def parse_source(value: Any) -> Source:
+    """A source from the object that a request holds.
+
+    Raises:
+        InvalidInput: an unknown kind or key, a missing one, or an address that may not be asked.
+    """
+    if not isinstance(value, Mapping) or value.get("kind") not in list(FIELDS):
+        raise InvalidInput(
+            _("`source` is an object whose `kind` is one of: %s.") % ", ".join(FIELDS)
+        )
+    kind = str(value["kind"])
+    if unknown := set(value) - FIELDS[kind] - {"kind"}:
+        raise InvalidInput(_("A source has no %s.") % ", ".join(sorted(map(str, unknown)))[:200])
+    values = {key: _text(key, value.get(key)) for key in FIELDS[kind]}
+    values = {key: text for key, text in values.items() if text}
+    if REQUIRED[kind] not in values:
+        raise InvalidInput(_("The source needs its %s.") % REQUIRED[kind])
+    if kind == "url":
+        fetching.check_address(values["url"])
+    return Source(kind, values)
+
+
+def collect(
+    source: Source,
+    *,
+    stem: str,
+    seconds: float = fetching.WHOLE,
+    most: int | None = None,
+    check: Callable[[], object] = lambda: None,
+    note: Callable[[str], object] = lambda text: None,
+) -> list[Given]:
+    """The files of a source; those of other machines are fetched to `<stem>-<number>`.
+
+    What was fetched under this stem before is not fetched again, so that a job that is picked up
+    goes on. `most` bytes for each file (IMPORT_MAX_MB), `seconds` for each.
+
+    Raises:
+        ApplicationError: as `below`, `fetching` and `hub` say.
+    """
+    if source.kind == "path":
+        path = below.file_below(source.values["path"])
+        return [Given(path, path.name)]
+    if source.kind == "url":
+        wishes = [(fetching.Wish(source.values["url"]), source.name)]
+    else:
+        wishes = _of_hub(source, note)
+    kept = []
+    for number, (wish, name) in enumerate(wishes):
+        note(_("fetching %(name)s") % {"name": name})
+        timed = replace(wish, seconds=seconds)
+        kept.append(_fetched(timed, name, f"{stem}-{number}", most, check))
+    return kept
+
+
+def gathered(
+    arguments: Mapping[str, Any],
+    job_id: int,
+    check: Callable[[], object],
+    note: Callable[[str], object],
+) -> list[Given]:
+    """The files that the arguments of an import job name, in the order they are imported in.
+
+    Raises:
+        NotFound: an upload, or a file of the operator, is gone.
+        ApplicationError: as `collect`.
+    """
+    if "source" in arguments:
+        source = parse_source(arguments["source"])
+        return collect(source, stem=f"job-{job_id}", check=check, note=note)
+    files = arguments.get("files") or [{"file": arguments["file"], "name": arguments["name"]}]
+    return [Given(kept_path(each["file"]), str(each["name"])) for each in files]
+
+
+def kept_path(file: str) -> Path:
+    """Where a kept file lies.
+
+    Raises:
+        NotFound: there is none of this name.
+    """
+    path = folder() / Path(file).name
+    if not path.is_file():
+        raise NotFound(_("The uploaded file is gone: hand it in again."))
+    return path
+
+
+def fresh_stem() -> str:
+    """A name that no file here has."""
+    return uuid.uuid4().hex
+
+
+def _of_hub(source: Source, note: Callable[[str], object]) -> list[tuple[fetching.Wish, str]]:
+    values = source.values
+    found = hub.look_up(values["dataset"], values.get("revision", ""))
+    files = hub.chosen(found, values.get("config", ""), values.get("split", ""))
+    note(
+        _("%(name)s at %(commit)s: %(count)d files")
+        % {"name": found.name, "commit": found.commit[:12], "count": len(files)}
+    )
+    return [(hub.wish_for(found, each), hub.name_of(each)) for each in files]
+
+
+def _fetched(
+    wish: fetching.Wish, name: str, stem: str, most: int | None, check: Callable[[], object]
+) -> Given:
+    path = folder() / f"{stem}{suffix_of(name)}"
+    if not path.exists():
+        with growing(path, most) as into:
+            told = fetching.fetch(wish, into, check)
+        if not suffix_of(name) and suffix_of(told):
+            name = told
+    return Given(path, name)
+
+
+def _text(key: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > MOST_TEXT or "\0" in value:
+        raise InvalidInput(_("The source's %s must be a text.") % key)
+    return value.strip()

@@ -32,15 +32,20 @@ class Snapshot(TimeStamped):
 
 
 class Export(TimeStamped):
-    """A file made from a snapshot, ready to download."""
+    """Files made from a snapshot, ready to download. Their folder lies below MEDIA_ROOT."""
 
     snapshot = models.ForeignKey(Snapshot, models.PROTECT, related_name="exports")
     shape = models.CharField(max_length=30)
     format = models.CharField(max_length=12)
+    options = models.JSONField(default=dict)
+    # The file, or the folder where there are several.
     path = models.CharField(max_length=300)
     rows = models.PositiveBigIntegerField()
     bytes = models.PositiveBigIntegerField()
+    # Of the file; of several, of the lines that `sha256sum` would write of them.
     sha256 = models.CharField(max_length=64)
+    # What was done, and [{"path", "bytes", "sha256"}, …] by the path within the folder.
+    manifest = models.JSONField(default=dict)
     job = models.ForeignKey("jobs.Job", models.SET_NULL, null=True, related_name="+")
 
     def __str__(self) -> str:

@@ -16,6 +16,8 @@ class AnnotationConfig(AppConfig):
             run_generators,
         )
         from annotation.datasets.tasks import run_export, run_snapshot
+        from annotation.explaining.tasks import KIND as EXPLAIN
+        from annotation.explaining.tasks import run_explain
         from annotation.instances.tasks import run_import
         from annotation.judges.injection.services import KIND as INJECTION
         from annotation.judges.injection.services import run_injection
@@ -49,6 +51,7 @@ class AnnotationConfig(AppConfig):
         registry.register(GENERATORS, run_generators)
         registry.register(SEND_KIND, run_send)
         registry.register(QUALITY, run_quality)
+        registry.register(EXPLAIN, run_explain)
         registry.register(TAG, run_tags)
         registry.register(JUDGE_REPORT, run_judge_report)
         base.register(Provider.RECORDED, recorded.Recorded)

@@ -23,7 +23,7 @@ from annotation.arena.models import Arena, Battle, BattleState
 from annotation.labels.models import Annotator
 from annotation.labels.people import annotator_for
 from core.exceptions import ApplicationError, InvalidInput, NotFound
-from frontend.address import address_of
+from core.addresses import address_of
 from frontend.arena import board_of, waiting_of
 from frontend.pages import project_page
 

@@ -22,7 +22,7 @@ from accounts.policies import ALLOWED, Action
 from accounts.throttling import attempt, forgive
 from annotation.workforce import services
 from core.exceptions import Conflict, InvalidInput, NotFound
-from frontend.address import address_of
+from core.addresses import address_of
 
 WINDOW = timedelta(minutes=15)
 # Failures per window: of an address (a whole institute may share one), and for one name from it.

@@ -7,7 +7,8 @@ from django.utils.translation import gettext as _
 
 from core.exceptions import Forbidden, NotFound
 
-from .models import Membership, Project, Role, User
+from .access import has, limited_to, opens, require
+from .models import Membership, Project, Role, Scope, User
 
 
 class Action(StrEnum):
@@ -60,6 +61,28 @@ ALLOWED: dict[Action, frozenset[Role]] = {
     Action.REVIEW: _STAFF,
 }
 
+# What a token needs for each: any one of the scopes. Jobs belong to whatever started them.
+_OF_JOBS = frozenset({Scope.IMPORT, Scope.EXPORT, Scope.TRAIN, Scope.ROUTE, Scope.MANAGE})
+SCOPES: dict[Action, frozenset[Scope]] = {
+    Action.LABEL: frozenset({Scope.LABEL}),
+    Action.SEE_PROJECT: frozenset({Scope.READ}),
+    Action.SEE_INSTANCES: frozenset({Scope.READ}),
+    Action.MANAGE_PROJECT: frozenset({Scope.MANAGE}),
+    Action.IMPORT: frozenset({Scope.IMPORT}),
+    Action.ROUTE: frozenset({Scope.ROUTE}),
+    Action.SEE_ROUTING: frozenset({Scope.READ}),
+    Action.MANAGE_BUDGETS: frozenset({Scope.MANAGE}),
+    Action.TRAIN: frozenset({Scope.TRAIN}),
+    Action.SEE_TRAINING: frozenset({Scope.READ}),
+    Action.EXPORT: frozenset({Scope.EXPORT}),
+    Action.SEE_JOBS: _OF_JOBS | {Scope.READ},
+    Action.CANCEL_JOBS: _OF_JOBS,
+    Action.SEE_PEOPLE: frozenset({Scope.READ}),
+    Action.MANAGE_PEOPLE: frozenset({Scope.MANAGE}),
+    Action.PAY_PEOPLE: frozenset({Scope.MANAGE}),
+    Action.SEE_QUALITY: frozenset({Scope.READ}),
+    Action.REVIEW: frozenset({Scope.LABEL}),
+}
 
 # Raw, because every request asks this.
 ENTERED = """
@@ -77,12 +100,17 @@ def role_of(user: User, project: Project) -> Role | None:
 
 def can(user: User, action: Action, project: Project) -> bool:
     role = role_of(user, project)
-    return role is not None and role in ALLOWED[action]
+    if role is None or role not in ALLOWED[action]:
+        return False
+    return opens(user, project) and has(user, SCOPES[action])
 
 
 def may_create_projects(user: User) -> bool:
-    """Everybody with a login of their own; not who takes part in a study by a link."""
-    return user.has_usable_password()
+    """Everybody with a login of their own; not who takes part in a study by a link.
+
+    A token needs the scope to manage, and must not be for one project only.
+    """
+    return user.has_usable_password() and has(user, {Scope.MANAGE}) and limited_to(user) is None
 
 
 def project_for(user: User | AnonymousUser, slug: str, action: Action) -> Project:
@@ -90,16 +118,18 @@ def project_for(user: User | AnonymousUser, slug: str, action: Action) -> Projec
 
     Raises:
         NotFound: there is no such project, or the user is no member (the two look alike).
-        Forbidden: the user is a member whose role does not allow the action.
+        Forbidden: the user is a member whose role does not allow the action, or came with a token
+            whose scopes do not.
     """
     project = next(iter(Project.objects.raw(ENTERED, [user.pk or 0, slug])), None)
-    if project is None:
+    if project is None or not opens(user, project):
         raise NotFound(_("There is no such project, or you are not a member of it."))
     role = Role(vars(project)["role"])
     if role not in ALLOWED[action]:
         raise Forbidden(
             _("Your role here (%(role)s) may not %(action)s.") % {"role": role, "action": action}
         )
+    require(user, *SCOPES[action])
     return project
 
 
@@ -115,8 +145,9 @@ def may_grant(user: User, project: Project, *roles: Role) -> None:
     """Pass if the user may give and take all of these roles: owners any, admins those below.
 
     Raises:
-        Forbidden: one of the roles is out of their hands.
+        Forbidden: one of the roles is out of their hands, or of their token's.
     """
+    require(user, *SCOPES[Action.MANAGE_PEOPLE])
     mine = role_of(user, project)
     if mine is None or mine not in ALLOWED[Action.MANAGE_PEOPLE]:
         raise Forbidden(_("Your role here may not manage people."))

@@ -17,6 +17,11 @@ def memberships_of(user: User) -> QuerySet[Membership]:
     )
 
 
+def project_of_member(user: User, slug: str) -> Project | None:
+    """The project with this slug, if the user is a member of it."""
+    return Project.objects.filter(slug=slug, memberships__user=user).first()
+
+
 def member_in(project: Project, member_id: int) -> Membership:
     """One membership of the project.
 

@@ -7,6 +7,7 @@ app_name = "api"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("", include("accounts.api")),
     path("", include("jobs.api")),
     path("", include("annotation.api")),
     path("", include("training.api")),

@@ -38,6 +38,7 @@ INSTALLED_APPS = [
     "accounts",
     "jobs",
     "audit",
+    "webhooks",
     "annotation",
     "training",
     "routing",
@@ -140,8 +141,16 @@ X_FRAME_OPTIONS = "DENY"
 # Proxies in front that add the address they were asked from; attempts are counted by it.
 TRUSTED_PROXIES = env_int("TRUSTED_PROXIES", 0)
 
+# The longest that a program's access token lasts.
+ACCESS_TOKEN_MAX_DAYS = env_int("ACCESS_TOKEN_MAX_DAYS", 365)
+# Requests to the interface by one person or token a minute; 0 sets no limit.
+API_REQUESTS_PER_MINUTE = env_int("API_REQUESTS_PER_MINUTE", 1200)
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    # The first one says what a stranger is told to come with.
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.BearerAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "core.problems.exception_handler",
@@ -167,6 +176,8 @@ CELERY_BEAT_SCHEDULE = {
     "standing": {"task": "routing.compare_standing", "schedule": 300},
     "people": {"task": "annotation.look_after", "schedule": 60},
     "leases": {"task": "annotation.expire_leases", "schedule": 60},
+    "webhooks": {"task": "webhooks.send", "schedule": 5},
+    "webhooks-forget": {"task": "webhooks.forget", "schedule": 3600},
 }
 
 # A job's lease is renewed every third of this time; a silent one is taken back after it.
@@ -194,6 +205,8 @@ JUDGE_BASE_URL = env_str("JUDGE_BASE_URL")
 JUDGE_API_KEY = env_secret("JUDGE_API_KEY", default="")
 # Private places at which connections of any project may be: hosts, addresses and networks.
 JUDGE_PRIVATE_HOSTS = env_list("JUDGE_PRIVATE_HOSTS")
+# Private places to which webhooks of any project may go, written the same way.
+WEBHOOK_PRIVATE_HOSTS = env_list("WEBHOOK_PRIVATE_HOSTS")
 # How often a batch at a provider is asked whether it has ended.
 JUDGE_BATCH_POLL_SECONDS = env_int("JUDGE_BATCH_POLL_SECONDS", 20)
 # Endpoints of arenas by name: the URL, and the key that goes to it only.

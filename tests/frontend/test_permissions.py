@@ -232,6 +232,10 @@ study-finish        GET     login      404       404        404       404       
 study-complete      POST    login      404       404        404       404         404    404
 study-stop          POST    login      404       404        404       404         404    404
 api:schema          GET     yes        yes       yes        yes       yes         yes    yes
+api:me              GET     401        yes       yes        yes       yes         yes    yes
+api:tokens          GET     401        yes       yes        yes       yes         yes    yes
+api:tokens          POST    401        yes       yes        yes       yes         yes    yes
+api:token           GET     401        404       404        404       404         404    yes
 api:job-list        GET     401        404       403        403       yes         yes    yes
 api:job-detail      GET     401        404       403        403       yes         yes    yes
 api:job-cancel      POST    401        404       403        403       yes         yes    yes
@@ -276,6 +280,23 @@ api:member-release  POST    401        404       403        403       403       
 api:invitations     GET     401        404       403        yes       yes         yes    yes
 api:invitations     POST    401        404       403        403       403         yes    yes
 api:invitation-revoke  POST 401        404       403        403       403         yes    yes
+api:connections     GET     401        404       403        403       403         yes    yes
+api:connections     POST    401        404       403        403       403         yes    yes
+api:connection      GET     401        404       403        403       403         yes    yes
+api:connection      PATCH   401        404       403        403       403         yes    yes
+api:connection      DELETE  401        404       403        403       403         yes    yes
+api:connection-test POST    401        404       403        403       403         yes    yes
+api:judges          GET     401        404       403        yes       yes         yes    yes
+api:judges          POST    401        404       403        403       yes         yes    yes
+api:judge           GET     401        404       403        yes       yes         yes    yes
+api:judge           PATCH   401        404       403        403       yes         yes    yes
+api:judge-ask       POST    401        404       403        403       yes         yes    yes
+api:judge-estimate  POST    401        404       403        403       yes         yes    yes
+api:judge-runs      GET     401        404       403        yes       yes         yes    yes
+api:judge-calls     GET     401        404       403        yes       yes         yes    yes
+api:judge-run       GET     401        404       403        yes       yes         yes    yes
+api:judge-run-cancel   POST 401        404       403        403       yes         yes    yes
+api:judge-call      GET     401        404       403        yes       yes         yes    yes
 """
 ROWS = [line.split() for line in MATRIX.strip().splitlines()[1:]]
 

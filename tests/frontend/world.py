@@ -7,7 +7,8 @@ from pathlib import Path
 from django.conf import settings
 from django.utils import timezone
 
-from accounts.models import Project, Role, User
+from accounts.access_tokens import make_token
+from accounts.models import AccessToken, Membership, Project, Role, User
 from accounts.services import add_member
 from annotation.arena.models import Arena, Battle, Contestant, Turn
 from annotation.datasets.models import Export, Snapshot
@@ -96,6 +97,7 @@ def _ids(project: Project) -> dict[str, int | str]:
         "gold_id": make_known(project).pk,
         "allowance_id": make_allowance(project).pk,
         "replay_id": make_replay(project).pk,
+        "token_id": make_access_token(project).pk,
         "suffix": "json",
         "what": "report",
         **_judge_ids(project, instance),
@@ -132,6 +134,12 @@ def make_comparison(version: ModelVersion) -> Evaluation:
 def make_replay(project: Project) -> Replay:
     """One whose figures are still to come; its file is there all the same, and empty."""
     return Replay.objects.create(project=project, options={"judge_name": "critic"}, figures={})
+
+
+def make_access_token(project: Project) -> AccessToken:
+    """The owner's."""
+    owner = Membership.objects.get(project=project, role=Role.OWNER).user
+    return make_token(user=owner, name="laptop", scopes=["read"], days=1)[0]
 
 
 def make_allowance(project: Project) -> Allowance:

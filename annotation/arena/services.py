@@ -20,7 +20,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from annotation.instances.reading import unstorable
+from annotation.instances.readers import unstorable
 from annotation.labels.models import Annotation, Annotator
 from annotation.ledger.services import reserve
 from core.exceptions import BudgetExceeded, Conflict, InvalidInput, TooManyRequests

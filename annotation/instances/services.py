@@ -34,7 +34,7 @@ from .batch import Batch, Entry
 from .media import media_of
 from .models import Instance
 from .parsing import Notes, parse_instances
-from .reading import Line
+from .lines import Line
 from .signals import announce_arrival
 
 BATCH = 500

@@ -7,7 +7,7 @@ from annotation.judges.services import ensure_recorded
 from core.exceptions import InvalidInput
 from jobs.context import JobContext
 
-from .reading import count_lines, read_records
+from .readers import count_rows, read_rows
 from .services import import_records
 from .uploads import lines_of, upload_path
 
@@ -23,10 +23,10 @@ def run_import(ctx: JobContext) -> dict[str, Any]:
         raise InvalidInput("An import needs a project.")
     path = upload_path(ctx.arguments["file"])
     with lines_of(path, project, ctx.check) as (lines, refused):
-        total = count_lines(lines, ctx.check)
+        total = count_rows(lines, check=ctx.check)
         report = import_records(
             project=project,
-            lines=read_records(lines),
+            lines=read_rows(lines),
             reveal=bool(ctx.arguments.get("reveal", True)),
             job=ctx.job,
             progress=lambda done: ctx.progress(done, total, f"{done} of {total} lines"),

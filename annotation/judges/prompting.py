@@ -11,7 +11,7 @@ from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
-from annotation.instances.reading import unstorable
+from annotation.instances.readers import unstorable
 from audit.services import record
 from core.exceptions import InvalidInput
 

@@ -11,7 +11,7 @@ from django.db.models import Count, Max, Q
 
 from accounts.models import Project
 from annotation.instances.models import Origin, RecordedLabel
-from annotation.instances.reading import unstorable
+from annotation.instances.readers import unstorable
 from annotation.labels.models import Annotator, AnnotatorKind
 from annotation.labels.people import ImportedNames, pseudonym
 from annotation.ledger.models import Budget

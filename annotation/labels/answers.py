@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from annotation.instances.reading import unstorable
+from annotation.instances.readers import unstorable
 from annotation.projects.models import Criterion, Kind, Protocol, RationalePolicy, TieKind
 from core.exceptions import InvalidInput
 from core.hashing import canonical_json, content_hash

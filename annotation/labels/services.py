@@ -30,7 +30,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Project
 from accounts.policies import Action, can
-from annotation.instances.reading import unstorable
+from annotation.instances.readers import unstorable
 from annotation.ledger.services import settle_subject
 from annotation.projects.models import Criterion, Protocol
 from annotation.projects.selectors import protocol_of

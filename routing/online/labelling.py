@@ -6,7 +6,7 @@ from django.db import transaction
 
 from annotation.consensus.models import Consensus
 from annotation.instances.models import Completion, Instance, InstanceState
-from annotation.instances.reading import Line
+from annotation.instances.lines import Line
 from annotation.instances.services import import_records
 from annotation.judges import services as judges
 from annotation.judges.models import Judge, Provider, Stage

@@ -14,7 +14,7 @@ from accounts.models import Project, Role, User
 from accounts.services import add_member, create_user
 from annotation.consensus.generators import Settings, newest_of
 from annotation.consensus.tasks import rank_generators
-from annotation.instances.reading import Line, read_records
+from annotation.instances.readers import Line, read_rows
 from annotation.instances.services import ImportReport, import_records
 from annotation.instances.simulation import load_embedded, simulate_labels
 from annotation.judges.report.selectors import newest_judge_report
@@ -101,7 +101,7 @@ def replayed_project(users: dict[str, User], data: Path | None) -> tuple[Project
             raise InvalidInput(f"There is no file {data}.")
         stem = data.name.split(".")[0]
         project = ensure_project(users, slug=f"demo-{slugify(stem)}"[:70], name=stem)
-        lines = read_records(data)
+        lines = read_rows(data)
     report = import_records(project=project, lines=lines, reveal=False)
     if not project.instances.exists():
         first = report.errors[0] if report.errors else {"line": 0, "reason": "it is empty"}

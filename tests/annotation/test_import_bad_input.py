@@ -8,7 +8,7 @@ import pytest
 from annotation.instances import services
 from annotation.instances.models import Completion, Instance, RecordedLabel
 from annotation.instances.parsing import MAX_COMPLETION_BYTES
-from annotation.instances.reading import Line, read_records
+from annotation.instances.readers import Line, read_rows
 from annotation.instances.services import ImportReport, import_records
 from jobs.exceptions import JobCancelled
 from tests.factories import make_project
@@ -187,7 +187,7 @@ def test_a_file_of_errors_lists_the_first_and_counts_all(monkeypatch: pytest.Mon
 
 
 def test_a_file_with_every_fault_gives_its_good_lines() -> None:
-    report = import_records(project=make_project(), lines=read_records(FIXTURE), reveal=True)
+    report = import_records(project=make_project(), lines=read_rows(FIXTURE), reveal=True)
     assert report.created == 2
     assert [error["line"] for error in report.errors] == [2, 3, 4, 5, 6, 8]
     assert set(Instance.objects.values_list("external_id", flat=True)) == {"first", "last"}

@@ -6,7 +6,7 @@ import pytest
 
 from accounts.models import Project
 from annotation.instances.models import Completion, Instance, Origin, RecordedLabel
-from annotation.instances.reading import Line
+from annotation.instances.lines import Line
 from annotation.instances.services import ImportReport, import_records
 from annotation.labels.models import Annotation, Annotator
 from annotation.labels.selectors import current

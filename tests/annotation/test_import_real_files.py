@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from annotation.instances.models import RecordedLabel
-from annotation.instances.reading import read_records
+from annotation.instances.readers import read_rows
 from annotation.instances.services import import_records
 from annotation.labels.models import Annotation
 from tests.factories import make_project
@@ -37,7 +37,7 @@ def test_a_real_file_imports_whole(
     name: str, kind: str, created: int, duplicates: int, labels: int
 ) -> None:
     project = make_project(kind=kind)
-    report = import_records(project=project, lines=read_records(NORM / name), reveal=False)
+    report = import_records(project=project, lines=read_rows(NORM / name), reveal=False)
     assert report.errors == []
     assert (report.created, report.duplicates, report.labels) == (created, duplicates, labels)
     assert RecordedLabel.objects.filter(instance__project=project).count() == labels
@@ -45,7 +45,7 @@ def test_a_real_file_imports_whole(
 
 def test_every_real_vote_becomes_an_annotation() -> None:
     project = make_project()
-    lines = read_records(NORM / "crowdrag25_pairs.jsonl")
+    lines = read_rows(NORM / "crowdrag25_pairs.jsonl")
     import_records(project=project, lines=lines, reveal=True)
     # One judge in two modes on 255 pairs, each mode asked in both orders.
     votes = Annotation.objects.filter(project=project)

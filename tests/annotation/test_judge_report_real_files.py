@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from annotation.instances.models import Instance
-from annotation.instances.reading import read_records
+from annotation.instances.readers import read_rows
 from annotation.instances.services import import_records
 from annotation.judges.report.scopes import among_people, descriptive
 from annotation.judges.report.services import measure
@@ -29,7 +29,7 @@ pytestmark = [
 def reported(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """(the criterion's figures, those of each judge by name) after import, asking and measuring."""
     project = make_project()
-    import_records(project=project, lines=read_records(NORM / name), reveal=False)
+    import_records(project=project, lines=read_rows(NORM / name), reveal=False)
     everything = Instance.objects.filter(project=project)
     reveal(instances=everything, origin="human")
     criterion = main_criterion(project)

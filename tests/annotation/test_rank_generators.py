@@ -6,7 +6,7 @@ import pytest
 
 from annotation.consensus.generators import Settings, measure, newest_of
 from annotation.consensus.tasks import rank_generators
-from annotation.instances.reading import read_records
+from annotation.instances.readers import read_rows
 from annotation.instances.services import import_records
 from annotation.projects.models import Criterion
 from core.exceptions import InvalidInput
@@ -119,7 +119,7 @@ def test_the_job_keeps_a_report() -> None:
 @pytest.mark.skipif(not NORM.is_dir(), reason="needs ../shared/data beside the checkout")
 def test_real_votes_put_the_known_best_first() -> None:
     project = make_project()
-    import_records(project=project, lines=read_records(NORM / "llmfao.jsonl"), reveal=True)
+    import_records(project=project, lines=read_rows(NORM / "llmfao.jsonl"), reveal=True)
     figures = measure(project, Settings()).figures
     assert figures["comparisons"] == 8931
     assert (figures["prompts"], figures["few"], figures["groups"]) == (13, True, 1)

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from annotation.instances import reading
-from annotation.instances.reading import Line, count_lines, read_records
+from annotation.instances.readers import Line, count_rows, read_rows, values
 from core.exceptions import InvalidInput, NotFound
 from jobs.exceptions import JobCancelled
 
@@ -15,7 +14,7 @@ GOOD = b'{"id": "a"}'
 def lines_of(tmp_path: Path, content: bytes, name: str = "in.jsonl") -> list[Line]:
     path = tmp_path / name
     path.write_bytes(content)
-    return list(read_records(path))
+    return list(read_rows(path))
 
 
 def test_it_reads_plain_and_packed_files_alike(tmp_path: Path) -> None:
@@ -46,6 +45,7 @@ def test_it_passes_over_a_byte_order_mark(tmp_path: Path) -> None:
         (b'{"x": "\xff"}', "invalid UTF-8 at byte 8"),
         (b'{"x": "\xc3', "invalid UTF-8 at byte 8"),
         (b"[" * 100_000, "nested too deeply"),
+        (b'{"x": ' + b"[" * 100 + b"]" * 100 + b"}", "nested too deeply"),
     ],
 )
 def test_a_bad_line_has_a_number_and_a_reason_and_stops_nothing(
@@ -64,7 +64,7 @@ def test_a_backslash_before_u0000_is_text(tmp_path: Path) -> None:
 
 
 def test_an_overlong_line_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(values, "MAX_LINE_BYTES", 1000)
     exact = b'{"x": "' + b"y" * 990 + b'"}\n'
     assert len(exact) == 1000
     long = b'{"x": "' + b"y" * 5_000_000 + b'"}'
@@ -85,9 +85,10 @@ def test_a_cut_off_gzip_ends_with_an_error(tmp_path: Path, cut: int) -> None:
     assert last.number == len(lines)
 
 
-@pytest.mark.parametrize("content", [b"plain text", b"\x1f\x8b\x08\x00garbage that is no deflate"])
-def test_a_file_that_only_claims_to_be_gzip(tmp_path: Path, content: bytes) -> None:
-    (line,) = lines_of(tmp_path, content, "in.jsonl.gz")
+def test_content_and_not_the_name_says_what_is_packed(tmp_path: Path) -> None:
+    assert lines_of(tmp_path, GOOD, "in.jsonl.gz") == [Line(1, {"id": "a"})]
+    assert lines_of(tmp_path, gzip.compress(GOOD), "in.jsonl") == [Line(1, {"id": "a"})]
+    (line,) = lines_of(tmp_path, b"\x1f\x8b\x08\x00garbage that is no deflate", "in.jsonl")
     assert "damaged" in str(line.error)
 
 
@@ -97,33 +98,33 @@ def test_an_empty_file_has_no_lines(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"none\.jsonl"):
-        list(read_records(tmp_path / "none.jsonl"))
+        list(read_rows(tmp_path / "none.jsonl"))
 
 
 def test_it_counts_lines_of_what_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl.gz"
     path.write_bytes(gzip.compress(GOOD + b"\n" + GOOD + b"\n"))
-    assert count_lines(path) == 2
-    path.write_bytes(b"no gzip")
-    assert count_lines(path) == 0
+    assert count_rows(path) == 2
+    path.write_bytes(b"\x1f\x8b\x08\x00no deflate at all, not even at the end")
+    assert count_rows(path) == 0
 
 
 def test_a_packed_file_of_too_many_lines_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl.gz"
-    path.write_bytes(gzip.compress(b"\n" * (reading.MAX_LINES + 1)))
+    path.write_bytes(gzip.compress(b"\n" * (values.MAX_ROWS + 1)))
     assert path.stat().st_size < 10_000
     with pytest.raises(InvalidInput, match="split it"):
-        count_lines(path)
+        count_rows(path)
 
 
 def test_a_file_that_unpacks_to_too_much_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "MAX_BYTES", 2**25)
+    monkeypatch.setattr(values, "MAX_BYTES", 2**25)
     path = tmp_path / "in.jsonl.gz"
     path.write_bytes(gzip.compress(b" " * (2**25 + 1)))
     with pytest.raises(InvalidInput, match="split it"):
-        count_lines(path)
+        count_rows(path)
 
 
 def test_counting_can_be_stopped(tmp_path: Path) -> None:
@@ -131,6 +132,6 @@ def test_counting_can_be_stopped(tmp_path: Path) -> None:
         raise JobCancelled
 
     path = tmp_path / "in.jsonl"
-    path.write_bytes(GOOD)
+    path.write_bytes(GOOD + b" " * 2**24)
     with pytest.raises(JobCancelled):
-        count_lines(path, stop)
+        count_rows(path, check=stop)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from annotation.instances.reading import Line
+from annotation.instances.lines import Line
 from annotation.instances.services import import_records
 from annotation.judges.models import Judge, JudgeRun
 from annotation.judges.services import ask

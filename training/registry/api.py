@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from accounts.models import User
 from accounts.policies import Action, project_for
 from annotation.datasets.models import Snapshot
-from annotation.instances.reading import unstorable
+from annotation.instances.readers import unstorable
 from core.exceptions import InvalidInput, NotFound
 from core.paging import described, paged
 from training.runs.models import RunKind

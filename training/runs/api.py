@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 from accounts.models import User
 from accounts.policies import Action, project_for
 from annotation.datasets.models import Snapshot
-from annotation.instances.reading import unstorable
+from annotation.instances.readers import unstorable
 from core.exceptions import InvalidInput
 from core.paging import described, one_of, paged
 from jobs.models import State

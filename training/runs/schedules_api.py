@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from accounts.models import User
 from accounts.policies import Action, project_for
 from annotation.datasets.models import Snapshot
-from annotation.instances.reading import unstorable
+from annotation.instances.readers import unstorable
 from core.exceptions import InvalidInput
 from core.paging import page_of, short
 from training.registry.selectors import version_in

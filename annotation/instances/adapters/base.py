@@ -30,7 +30,8 @@ class Adapter:
     `fits` tells by field names and by the shape of their values whether a row is of the format;
     `confidence` is how sure that makes, less where other formats look alike. `instances` raises
     Unfit. `joins` gives the key of instances of consecutive rows that belong together: their
-    completions and labels become one instance.
+    completions and labels become one instance. `gathers` gives the key of rows that belong together
+    before that: `instances` gets consecutive ones at once, as {"rows": [...]}.
     """
 
     name: str
@@ -42,3 +43,4 @@ class Adapter:
     instances: Callable[[Row, Options], Iterable[Instance]]
     licence: str = ""
     joins: Callable[[Instance], Hashable] | None = None
+    gathers: Callable[[Row], Hashable] | None = None

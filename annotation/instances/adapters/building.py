@@ -93,3 +93,19 @@ def sides(
         for each in whole
     ]
     return whole[0][:shared] or None, completions
+
+
+def ranks(scores: Sequence[float | None]) -> list[int] | None:
+    """Competition ranks, 1 for the highest score; None where one is missing."""
+    known = [each for each in scores if each is not None]
+    if len(known) != len(scores):
+        return None
+    return [1 + sum(other > each for other in known) for each in known]
+
+
+def leaning(strength: float, most: float) -> dict[str, Any]:
+    """A signed preference, negative for the first of two: its ranking and how strong it is."""
+    if strength == 0:
+        return {"ranking": TIED}
+    ranking = FIRST if strength < 0 else SECOND
+    return {"ranking": ranking, "strength": min(1.0, abs(strength) / most)}

@@ -1,6 +1,6 @@
 """Rows that belong together, where a format spreads one instance over consecutive ones."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -12,8 +12,30 @@ from .building import id_of_content
 # One instance never takes more memory than this, however many rows claim to be of it.
 MOST_COMPLETIONS = 64
 MOST_LABELS = 5_000
+MOST_ROWS = 5_000
 # Label fields with a value per completion.
 PER_COMPLETION = ("scores", "ranking", "rationales")
+
+
+def gathered(adapter: Adapter, lines: Iterable[Line]) -> Iterator[Line]:
+    """The lines of a file, those that belong together as one with the number of the first."""
+    if adapter.gathers is None:
+        yield from lines
+        return
+    held: list[Line] = []
+    key: Hashable = None
+    for line in lines:
+        mine = None if line.value is None else adapter.gathers(line.value)
+        if held and (mine is None or mine != key or len(held) >= MOST_ROWS):
+            yield Line(held[0].number, {"rows": [each.value for each in held]})
+            held = []
+        if line.value is None:
+            yield line
+        else:
+            held.append(line)
+        key = mine
+    if held:
+        yield Line(held[0].number, {"rows": [each.value for each in held]})
 
 
 class Joined:

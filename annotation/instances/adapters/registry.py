@@ -1,7 +1,40 @@
 """Every adapter, by name."""
 
-from . import columns, interchange, trl
+from . import (
+    alpaca_eval,
+    arena,
+    benchmarks,
+    columns,
+    helpsteer,
+    hh,
+    interchange,
+    multipref,
+    oasst,
+    pandalm,
+    rewardbench,
+    trl,
+    ultrafeedback,
+)
 from .base import Adapter
 
-MODULES = (interchange, trl, columns)
-ADAPTERS: dict[str, Adapter] = {module.ADAPTER.name: module.ADAPTER for module in MODULES}
+_ALL = (
+    interchange.ADAPTER,
+    trl.ADAPTER,
+    hh.ADAPTER,
+    multipref.ADAPTER,
+    helpsteer.SCORES,
+    helpsteer.PREFERRED,
+    ultrafeedback.ADAPTER,
+    ultrafeedback.BINARISED,
+    arena.ADAPTER,
+    pandalm.ADAPTER,
+    benchmarks.LLMBAR,
+    benchmarks.JUDGEBENCH,
+    rewardbench.ADAPTER,
+    rewardbench.SECOND,
+    oasst.ADAPTER,
+    oasst.MESSAGES,
+    alpaca_eval.ADAPTER,
+    columns.ADAPTER,
+)
+ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in _ALL}

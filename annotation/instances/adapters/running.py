@@ -7,7 +7,7 @@ from annotation.instances.lines import Line
 from core.exceptions import InvalidInput
 
 from .base import Adapter, Guess, Instance, Options, Row, Unfit
-from .joining import Joined
+from .joining import Joined, gathered
 from .registry import ADAPTERS
 
 # Of a sample, this share must be of a format: real files have odd rows.
@@ -58,7 +58,7 @@ def adapt(adapter: str, lines: Iterable[Line], options: Options) -> Iterator[Lin
 
 def _adapted(adapter: Adapter, lines: Iterable[Line], options: Options) -> Iterator[Line]:
     joined = Joined(adapter)
-    for line in lines:
+    for line in gathered(adapter, lines):
         if line.value is None:
             yield from joined.flush()
             yield line

@@ -74,7 +74,7 @@ def _sides(row: Row) -> tuple[Any, list[dict[str, Any]]]:
     if is_conversation(chosen) and is_conversation(rejected):
         before = [] if row.get("prompt") is None else turns(row["prompt"], "the prompt")
         both = [turns(chosen, "chosen"), turns(rejected, "rejected")]
-        if before and all(each[: len(before)] == before for each in both):
+        if all(each[0]["role"] != "assistant" for each in both):
             # The prompt is told once more at the start of both sides.
             before = []
         return sides(before, *both)

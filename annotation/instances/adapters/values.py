@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Any
 
@@ -186,3 +187,14 @@ def shared_turns(first: Sequence[Turn], second: Sequence[Turn]) -> int:
 def rest(row: Row, used: frozenset[str] | set[str]) -> dict[str, Any]:
     """What is left of a row: kept as metadata."""
     return {key: value for key, value in row.items() if key not in used and value is not None}
+
+
+def moment(value: Any) -> str | None:
+    """A time in ISO form: from a text in it, or from seconds since 1970. None for others."""
+    try:
+        if is_number(value):
+            return datetime.fromtimestamp(value, UTC).isoformat()
+        found = datetime.fromisoformat(value.strip()) if isinstance(value, str) else None
+    except (ValueError, OverflowError, OSError):
+        return None
+    return found and (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()

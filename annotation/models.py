@@ -6,6 +6,7 @@ from annotation.datasets.models import Export, Snapshot
 from annotation.explaining.models import Explanation
 from annotation.instances.models import (
     Completion,
+    ImportProgress,
     Instance,
     MediaFile,
     RecordedLabel,
@@ -59,6 +60,7 @@ __all__ = [
     "GeneratorReport",
     "Gold",
     "Guideline",
+    "ImportProgress",
     "Instance",
     "InstanceTag",
     "Judge",

@@ -5,6 +5,8 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 
+from annotation.projects.models import TieKind
+from annotation.queue.purposes import Purpose
 from core.models import TimeStamped
 
 from .content import text_of
@@ -110,19 +112,37 @@ class RecordedLabel(models.Model):
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="recorded_labels")
     origin = models.CharField(max_length=8, choices=Origin.choices)
     annotator = models.CharField(max_length=120)
-    # Counts the labels of one annotator on one instance (a judge asked in both orders has two).
+    # The key of the criterion it answers; blank: the project's first.
+    criterion = models.CharField(max_length=40, blank=True)
+    # Counts the labels of one annotator on one criterion of one instance (a judge asked in both
+    # orders has two).
     ordinal = models.PositiveSmallIntegerField(default=0)
-    ranking = ArrayField(models.PositiveSmallIntegerField())
+    purpose = models.CharField(max_length=13, choices=Purpose.choices, default=Purpose.LABEL)
+    # As in an annotation.
+    ranking = ArrayField(models.PositiveSmallIntegerField(), default=list)
+    unranked = ArrayField(models.PositiveSmallIntegerField(), default=list)
+    scores = ArrayField(models.SmallIntegerField(null=True), default=list)
+    tie_kind = models.CharField(max_length=12, choices=TieKind.choices, blank=True)
     shown_order = ArrayField(models.PositiveSmallIntegerField(), null=True)
     strength = models.FloatField(null=True)
+    # What a judge gave the first completion of being the better one.
+    probability = models.FloatField(null=True)
+    confidence = models.PositiveSmallIntegerField(null=True)
     attributes = models.JSONField(default=dict)
     rationale = models.TextField(blank=True)
+    reasons = ArrayField(models.CharField(max_length=60), default=list)
+    seconds = models.FloatField(null=True)
+    # When it was given, where the file says so.
+    said_at = models.DateTimeField(null=True)
     simulated = models.BooleanField(default=False)
+    # Its provenance: the job knows the file and how it was read.
+    imported_by = models.ForeignKey("jobs.Job", models.SET_NULL, null=True, related_name="+")
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["instance", "origin", "annotator", "ordinal"], name="recorded_label_unique"
+                fields=["instance", "origin", "annotator", "criterion", "ordinal"],
+                name="recorded_label_unique",
             ),
             models.CheckConstraint(
                 condition=Q(origin__in=Origin.values), name="recorded_label_origin_known"
@@ -131,6 +151,22 @@ class RecordedLabel(models.Model):
 
     def __str__(self) -> str:
         return f"{self.annotator} on {self.instance_id}"
+
+
+class ImportProgress(models.Model):
+    """How far an import job has come: written with every batch, so that a later attempt goes on.
+
+    `attempt` is the one that may write; `rows` of the file of this number are done.
+    """
+
+    job = models.OneToOneField("jobs.Job", models.CASCADE, primary_key=True, related_name="+")
+    attempt = models.PositiveIntegerField()
+    file = models.PositiveIntegerField(default=0)
+    rows = models.PositiveIntegerField(default=0)
+    report = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        return f"import {self.job_id}: {self.rows} rows of file {self.file}"
 
 
 class Signal(models.Model):

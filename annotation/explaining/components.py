@@ -31,7 +31,7 @@ def components(table: Table) -> list[Json]:
     _, spread, directions = np.linalg.svd(signed, full_matrices=False)
     part = spread**2 / max(float((spread**2).sum()), 1e-12)
     found = []
-    prompts = [str(code) for code in table.prompt[rows]]
+    prompts = [str(code) for code in table.cluster[rows]]
     who = np.array(table.annotator, dtype=object)[rows]
     for at in range(min(COMPONENTS, len(directions))):
         along = signed @ directions[at]

@@ -1,4 +1,4 @@
-"""Preferences that go in a circle: among generators, and among the completions of a prompt. Pure."""
+"""Preferences that go in a circle, among generators and among the completions of a prompt. Pure."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Sequence

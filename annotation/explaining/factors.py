@@ -101,8 +101,8 @@ def _present(pattern: str) -> Callable[[Text], float]:
 HEDGES = (
     r"\b(?:may|might|could|perhaps|possibly|probably|maybe|likely|unlikely|seems?|appears?"
     r"|suggests?|generally|typically|usually|often|sometimes|somewhat|relatively|arguably"
-    r"|i (?:think|believe|guess|suppose)|in my opinion|it depends|not (?:entirely )?(?:sure|certain)"
-    r"|to my knowledge|as far as i know)\b"
+    r"|i (?:think|believe|guess|suppose)|in my opinion|it depends"
+    r"|not (?:entirely )?(?:sure|certain)|to my knowledge|as far as i know)\b"
 )
 REFUSALS = (
     r"\b(?:i(?:['’]m| am) (?:unable|not able) to|i (?:can(?:['’]?t|not| not)|won['’]?t|will not)"

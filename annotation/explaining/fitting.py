@@ -14,7 +14,6 @@ from annotation.judges.report.units import Effect, listed, mean, share
 from .factors import KEYS
 from .regression import (
     Coefficient,
-    Fit,
     Floats,
     coefficients,
     contrast,
@@ -22,12 +21,12 @@ from .regression import (
     separation,
     sigmoid,
 )
-from .units import POSITION, Table
+from .units import FEWEST_PROMPTS, POSITION, Table
 
 Json = dict[str, Any]
 
-# Fewer decided labels, or labels about fewer prompts, and nothing is fitted.
-FEWEST_LABELS, FEWEST_PROMPTS = 60, 20
+# Fewer decided labels, or labels on fewer instances, and nothing is fitted.
+FEWEST_LABELS, FEWEST_PAIRS = 60, 20
 # A factor in which fewer labelled pairs differ is too rare to say anything of.
 FEWEST_DIFFER = 20
 FOLDS = 5
@@ -41,8 +40,8 @@ def why_not(table: Table) -> str:
     """A word for why nothing can be fitted; blank where it can."""
     if table.decided < FEWEST_LABELS:
         return "few labels"
-    if table.prompts < FEWEST_PROMPTS:
-        return "few prompts"
+    if len(np.unique(table.instance)) < FEWEST_PAIRS:
+        return "few instances"
     return ""
 
 
@@ -53,12 +52,13 @@ def explain(table: Table) -> Json:
         "decided": table.decided,
         "ties": len(table) - table.decided,
         "prompts": table.prompts,
+        "few_prompts": table.prompts < FEWEST_PROMPTS,
         "refused": why_not(table),
     }
     if facts["refused"]:
         return facts
     active = usable(table)
-    found, rows = _coefficients(table, active)
+    rows = _coefficients(table, active)
     held = _with_generators(table, active)
     facts["coefficients"] = [
         asdict(row)
@@ -88,10 +88,10 @@ def design_of(table: Table, active: Sequence[int]) -> tuple[list[str], Floats]:
     return [*names, POSITION], np.column_stack([design, table.shown])
 
 
-def _coefficients(table: Table, active: Sequence[int]) -> tuple[Fit, list[Coefficient]]:
+def _coefficients(table: Table, active: Sequence[int]) -> list[Coefficient]:
     names, design = design_of(table, active)
-    found = fit(design, table.y, table.prompt)
-    return found, coefficients(names, found, separation(design, table.y))
+    found = fit(design, table.y, table.cluster)
+    return coefficients(names, found, separation(design, table.y))
 
 
 def _with_generators(table: Table, active: Sequence[int]) -> dict[str, Json]:
@@ -101,7 +101,7 @@ def _with_generators(table: Table, active: Sequence[int]) -> dict[str, Json]:
     if controls.shape[1] < 2:
         return {}
     names, design = design_of(table, active)
-    found = fit(np.column_stack([design, controls]), table.y, table.prompt)
+    found = fit(np.column_stack([design, controls]), table.y, table.cluster)
     apart = [*separation(design, table.y), *([False] * controls.shape[1])]
     rows = coefficients([*names, *("" for _ in range(controls.shape[1]))], found, apart)
     return {
@@ -164,18 +164,18 @@ def _held_out(table: Table, columns: Any) -> Floats:
         if test.all() or not test.any():
             continue
         design = columns(~test)
-        weights = fit(design[~test], table.y[~test], table.prompt[~test]).values
+        weights = fit(design[~test], table.y[~test], table.cluster[~test]).values
         right[test] = 0.5 + np.sign(design[test] @ weights) * np.sign(table.y[test] - 0.5) / 2
     return right
 
 
 def _share(table: Table, right: Floats, rows: Any) -> Json | None:
-    found = share(zip(map(str, table.prompt[rows]), right[rows].tolist(), strict=True), null=0.5)
+    found = share(zip(map(str, table.cluster[rows]), right[rows].tolist(), strict=True), null=0.5)
     return found and plain(found)
 
 
 def _difference(table: Table, gained: Floats, rows: Any) -> Json | None:
-    found = mean(zip(map(str, table.prompt[rows]), gained[rows].tolist(), strict=True))
+    found = mean(zip(map(str, table.cluster[rows]), gained[rows].tolist(), strict=True))
     return found and plain(found)
 
 
@@ -205,7 +205,7 @@ def principles(table: Table, active: Sequence[int], rows: Sequence[Coefficient])
 def _few(table: Table, active: Sequence[int], train: Any) -> Floats:
     """The columns of the factors with the largest z-values in these rows."""
     mine = table.differences[:, list(active)]
-    found = fit(mine[train], table.y[train], table.prompt[train])
+    found = fit(mine[train], table.y[train], table.cluster[train])
     strength = np.abs(found.values) / np.maximum(found.errors, 1e-12)
     best: Floats = mine[:, np.argsort(-strength)[:MOST_PRINCIPLES]]
     return best
@@ -222,7 +222,7 @@ def domains(table: Table) -> list[Json]:
         mine = table.where(np.array([tag in tags for tags in table.tags]))
         if why_not(mine):
             continue
-        _, rows = _coefficients(mine, usable(mine))
+        rows = _coefficients(mine, usable(mine))
         found.append(
             {
                 "tag": tag,
@@ -244,7 +244,7 @@ def compare(people: Table, judge: Table) -> Json | None:
         return None
     active = [place for place in usable(ours) if place in usable(theirs)]
     names = [KEYS[place] for place in active]
-    fits = [fit(table.differences[:, active], table.y, table.prompt) for table in (ours, theirs)]
+    fits = [fit(table.differences[:, active], table.y, table.cluster) for table in (ours, theirs)]
     rows = contrast(names, *fits)
     return {
         "pairs": len(pairs),

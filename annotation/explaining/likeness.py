@@ -7,7 +7,7 @@ mean over all two completions of an instance.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ def alike(texts: Sequence[str]) -> dict[Places, float]:
 
 def _grams(text: str) -> frozenset[Any]:
     words = words_of(text)[:MOST_WORDS]
-    return frozenset([*words, *zip(words, words[1:], strict=False)])
+    return frozenset([*words, *pairwise(words)])
 
 
 def _dice(a: frozenset[Any], b: frozenset[Any]) -> float:

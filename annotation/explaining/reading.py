@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ def shares_of(vote: Vote) -> dict[Places, float]:
 
 def _neighbours(ranking: Sequence[int]) -> Iterator[Places]:
     order = sorted(range(len(ranking)), key=lambda place: ranking[place])
-    return ((min(a, b), max(a, b)) for a, b in zip(order, order[1:], strict=False))
+    return ((min(a, b), max(a, b)) for a, b in pairwise(order))
 
 
 def _measure_rows(project: Project, scene: Scene, progress: Progress) -> None:
@@ -151,7 +152,7 @@ def _measure_rows(project: Project, scene: Scene, progress: Progress) -> None:
         progress(min(at + CHUNK, len(wanted)), len(wanted))
 
 
-def thing_of(
+def thing_of(  # noqa: PLR0917 - a row, by its columns
     instance: int,
     prompt: str,
     asked: str,

@@ -17,7 +17,6 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
-Z = 1.959964
 # 1 / variance of a coefficient beforehand: as heavy as a handful of labels.
 RIDGE = 0.5
 STEPS, ENOUGH, LONGEST = 60, 1e-9, 2.0
@@ -25,12 +24,17 @@ STEPS, ENOUGH, LONGEST = 60, 1e-9, 2.0
 
 @dataclass(frozen=True)
 class Fit:
-    """`values` (k,), `covariance` (k, k) over prompts, `pulls` (prompts, k): what each prompt adds
-    to the coefficients, so that two fits on the same prompts can be compared."""
+    """`values` (k,), `covariance` (k, k) over clusters, `pulls` (clusters, k): what each adds to
+    the coefficients, so that two fits on the same clusters can be compared."""
 
     values: Floats
     covariance: Floats
     pulls: Floats
+
+    @property
+    def clusters(self) -> int:
+        """How many there are that have labels."""
+        return int(np.abs(self.pulls).any(axis=1).sum())
 
     @property
     def errors(self) -> Floats:
@@ -38,21 +42,21 @@ class Fit:
         return found
 
 
-def fit(design: Floats, y: Floats, prompts: Codes, ridge: float = RIDGE) -> Fit:
+def fit(design: Floats, y: Floats, clusters: Codes, ridge: float = RIDGE) -> Fit:
     """The most likely coefficients under a weak prior, by Newton's method.
 
     Args:
         design: (n, k) differences, first minus second.
         y: (n,) how much of the label went to the first: 1, 0, ½ for a tie, or a probability.
-        prompts: (n,) codes from 0 of what the labels are about; not all need to occur.
+        clusters: (n,) codes from 0 of what labels are not independent within; some may be absent.
     """
     weights, curve = _newton(design, y, ridge)
     chance = sigmoid(design @ weights)
-    count = int(prompts.max(initial=-1)) + 1
+    count = int(clusters.max(initial=-1)) + 1
     scores = np.zeros((count, design.shape[1]))
-    np.add.at(scores, prompts, design * (y - chance)[:, None])
+    np.add.at(scores, clusters, design * (y - chance)[:, None])
     pulls = np.linalg.solve(curve, scores.T).T
-    present = len(np.unique(prompts))
+    present = len(np.unique(clusters))
     small = present / (present - 1) if present > 1 else math.nan
     return Fit(weights, pulls.T @ pulls * small, pulls)
 
@@ -94,14 +98,21 @@ class Coefficient:
 
 
 def coefficients(keys: Sequence[str], found: Fit, separated: Sequence[bool]) -> list[Coefficient]:
-    """Values with intervals and marks, in the order of `keys`."""
-    rows = []
+    """Values with intervals and marks, in the order of `keys`.
+
+    Intervals are of Student's t with one degree less than there are clusters.
+    """
+    # Here, not above: SciPy would slow the start of every web process.
+    from scipy.stats import t  # noqa: PLC0415
+
+    rows, spread = [], t(max(found.clusters - 1, 1))
     for key, value, error, apart in zip(
         keys, found.values.tolist(), found.errors.tolist(), separated, strict=True
     ):
         told = math.isfinite(error) and error > 0 and not apart
-        low, high = (value - Z * error, value + Z * error) if told else (math.nan, math.nan)
-        chance = math.erfc(abs(value) / error / math.sqrt(2)) if told else math.nan
+        reach = error * float(spread.ppf(0.975)) if told else math.nan
+        low, high = value - reach, value + reach
+        chance = 2 * float(spread.sf(abs(value) / error)) if told else math.nan
         rows.append([key, value, low, high, chance])
     marks = discoveries([row[4] for row in rows])
     return [
@@ -126,8 +137,8 @@ def separation(design: Floats, y: Floats) -> list[bool]:
 
 
 def contrast(keys: Sequence[str], people: Fit, judge: Fit) -> list[Coefficient]:
-    """Judge minus people per factor, of fits on the same pairs: their prompts are the same, so the
-    error is of the difference of what each prompt adds to either."""
+    """Judge minus people per factor, of fits on the same pairs: their clusters are the same, so
+    the error is of the difference of what each cluster adds to either."""
     size = max(len(judge.pulls), len(people.pulls))
     pulls = _padded(judge.pulls, size) - _padded(people.pulls, size)
     count = int(np.abs(pulls).any(axis=1).sum())

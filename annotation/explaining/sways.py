@@ -22,7 +22,7 @@ def length_bias(table: Table, scale: Floats) -> Json | None:
     column = table.differences[:, LENGTH]
     rows = (np.abs(column) > 1e-9) & (np.abs(table.y - 0.5) > 1e-9)
     won = 0.5 + np.sign(column[rows]) * np.sign(table.y[rows] - 0.5) / 2
-    longer = share(zip(map(str, table.prompt[rows]), won.tolist(), strict=True), null=0.5)
+    longer = share(zip(map(str, table.cluster[rows]), won.tolist(), strict=True), null=0.5)
     if longer is None:
         return None
     found: Json = {"longer": plain(longer), "alone": None, "controlled": None}
@@ -31,7 +31,7 @@ def length_bias(table: Table, scale: Floats) -> Json | None:
     for name, active in (("alone", [LENGTH]), ("controlled", usable(table))):
         if LENGTH not in active:
             continue
-        fitted = fit(table.differences[:, active], table.y, table.prompt)
+        fitted = fit(table.differences[:, active], table.y, table.cluster)
         place = active.index(LENGTH)
         row = coefficients(["length"] * len(active), fitted, [False] * len(active))[place]
         bounds = np.array([row.value, row.low, row.high]) * np.log(2) / scale[LENGTH]
@@ -54,5 +54,5 @@ def position_bias(table: Table) -> Json | None:
     if rows.sum() < FEWEST_DIFFER:
         return None
     won = 0.5 + table.shown[rows] * np.sign(table.y[rows] - 0.5) / 2
-    told = share(zip(map(str, table.prompt[rows]), won.tolist(), strict=True), null=0.5)
+    told = share(zip(map(str, table.cluster[rows]), won.tolist(), strict=True), null=0.5)
     return told and plain(told) | {"always_first": bool((table.shown[rows] > 0).all())}

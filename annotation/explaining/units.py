@@ -12,6 +12,8 @@ from .regression import Codes, Floats
 
 PEOPLE = "people"
 POSITION = "shown first"
+# With fewer prompts figures speak for these prompts only.
+FEWEST_PROMPTS = 20
 Places = tuple[int, int]
 
 
@@ -66,6 +68,11 @@ class Scene:
         return {prompt: code for code, prompt in enumerate(prompts)}
 
     @cached_property
+    def places(self) -> dict[int, int]:
+        """A number per instance, from 0."""
+        return {instance: at for at, instance in enumerate(sorted(self.things))}
+
+    @cached_property
     def by_source(self) -> dict[tuple[str, str], list[Opinion]]:
         """Opinions by criterion and source, people before judges before parts of people."""
         found: dict[tuple[str, str], list[Opinion]] = {}
@@ -94,6 +101,7 @@ class Table:
     prompt: Codes
     shown: Floats
     instance: Codes
+    pair: Codes
     annotator: Sequence[str]
     places: Sequence[Places]
     generators: Sequence[tuple[str, str]]
@@ -107,6 +115,12 @@ class Table:
         return len(np.unique(self.prompt))
 
     @property
+    def cluster(self) -> Codes:
+        """(n,) what labels are not independent within: the prompt. Of few prompts nothing can be
+        said beyond them; then it is the instance, and figures speak for these prompts only."""
+        return self.pair if self.prompts < FEWEST_PROMPTS else self.prompt
+
+    @property
     def decided(self) -> int:
         return int((np.abs(self.y - 0.5) > 1e-9).sum())
 
@@ -115,7 +129,7 @@ class Table:
         listed = (self.annotator, self.places, self.generators, self.tags)
         return Table(
             *(self.differences[kept], self.y[kept], self.prompt[kept], self.shown[kept]),
-            self.instance[kept],
+            *(self.instance[kept], self.pair[kept]),
             *([each[row] for row in kept] for each in listed),  # type: ignore[arg-type]
         )
 
@@ -163,6 +177,7 @@ def table_of(scene: Scene, opinions: Sequence[Opinion], scale: Floats) -> Table:
         np.array(prompt, dtype=np.intp),
         np.array(shown, dtype=np.float64),
         np.array(instance, dtype=np.intp),
+        np.array([scene.places[each] for each in instance], dtype=np.intp),
         annotator,
         places,
         generators,

@@ -49,22 +49,21 @@ def instances(row: Row, options: Options) -> Iterator[Instance]:
     for side, each in zip("ab", completions, strict=True):
         each.update(said(model=name(row, f"model_{side}")))
     label = _vote(row) | said(created_at=moment(row.get("tstamp", row.get("timestamp"))))
-    judge = name(row, "judge")
-    side, who = _voter(judge, options)
     yield instance(
         id=_id(row),
         prompt=prompt,
         completions=completions,
         meta=rest(row, USED),
-        **{side: [who | label]},
+        **_signed(name(row, "judge"), options, label),
     )
 
 
-def _voter(judge: str, options: Options) -> tuple[str, dict[str, str]]:
+def _signed(judge: str, options: Options, label: dict[str, Any]) -> dict[str, Any]:
+    """The label by whom the file or the options name; both models and people are `judge` there."""
     asked = name(options, "judge")
     if asked or judge.startswith("gpt"):
-        return "ai", {"judge": judge or asked}
-    return "human", {"annotator": judge or name(options, "annotator") or VOTER}
+        return {"ai": [{"judge": judge or asked} | label]}
+    return {"human": [{"annotator": judge or name(options, "annotator") or VOTER} | label]}
 
 
 def _id(row: Row) -> str:

@@ -16,12 +16,7 @@ from typing import Any
 from .base import Adapter, Instance, Options, Row, Unfit
 from .building import TIED, UNNAMED, completion, instance, said, without_order
 from .values import is_conversation, name, number, text, turns
-
-TIES = {"tie", "tied", "draw", "equal", "same", "both", "neither", "none", "both good", "both_good"}
-BAD = {"both bad", "both_bad", "bothbad", "tie (bothbad)", "neither", "none"}
-WORDS = {"left": 0, "right": 1, "first": 0, "second": 1}
-UP = {"true", "yes", "1", "1.0", "up", "good", "thumbs up", "positive", "👍"}
-DOWN = {"false", "no", "0", "0.0", "down", "bad", "thumbs down", "negative", "-1", "👎"}
+from .words import BAD, TIES, thumb, winner
 
 
 def instances(row: Row, options: Options) -> Iterator[Instance]:
@@ -159,24 +154,16 @@ def _place(given: str, options: Options, completions: Sequence[Row]) -> int | No
         return columns.index(given)
     if len(by_model) == 1:
         return by_model[0]
-    word = given.lower()
-    last = word.replace("_", " ").split(" ")[-1]
-    if word in WORDS:
-        place = WORDS[word]
-    elif len(last) == 1 and "a" <= last <= "z":
-        place = ord(last) - ord("a")
-    else:
-        place = int(last) - int(options.get("counted_from") != 0) if last.isdecimal() else -1
-    return place if 0 <= place < count else None
+    return winner(given, count, int(options.get("counted_from") != 0))
 
 
 def _thumb(value: Any) -> int | None:
     if value in (None, ""):
         return None
-    word = str(value).strip().lower()
-    if word not in UP | DOWN:
-        raise Unfit(f"{word[:40]!r} is neither thumbs up nor down")
-    return int(word in UP)
+    found = thumb(str(value))
+    if found is None:
+        raise Unfit(f"{str(value)[:40]!r} is neither thumbs up nor down")
+    return found
 
 
 def _signed(row: Row, options: Options, label: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ CRITERIA = {
 VERDICT = re.compile(r"([ab])-is-(?:(clearly|slightly)-)?better", re.IGNORECASE)
 STRENGTH = {"clearly": 1.0, "slightly": 0.5, None: None}
 CONFIDENCE = {"not-confident": 1, "fairly-confident": 3, "absolutely-confident": 5}
-BOTH = {"pref_human": ("human", "human"), "pref_gpt4": ("ai", "gpt-4")}
+BOTH = ("pref_human", "pref_gpt4")
 PAIR = {
     *("comparison_id", "id", "instance_id", "text", "prompt", "completion_a", "completion_b"),
     *("model_a", "model_b", "prompt_hash", "split", "snapshot", "simulated"),
@@ -39,15 +39,14 @@ def fits(row: Row) -> bool:
 
 
 def instances(row: Row, options: Options) -> Iterator[Instance]:
-    found = {"human": list(_people(row)), "ai": []}
-    for key, (side, who) in BOTH.items():
-        if decided := verdict(row.get(key)):
-            maker = "annotator" if side == "human" else "judge"
-            found[side].append({maker: who} | decided)
+    human, ai = list(_people(row)), []
+    if decided := verdict(row.get("pref_human")):
+        human.append({"annotator": "human"} | decided)
     if judge := name(options, "judge"):
         # The file of GPT-4's annotations has the columns of people's.
-        found["ai"] += [_by(judge, each) for each in found["human"]]
-        found["human"] = []
+        human, ai = [], [_by(judge, each) for each in human]
+    if decided := verdict(row.get("pref_gpt4")):
+        ai.append({"judge": "gpt-4"} | decided)
     used = PAIR | set(BOTH) | set(COHORTS) | {"evaluator", "cohort", "time_spent", "timestamp"}
     answers = {key for key in row if key.endswith(ANSWER)}
     yield instance(
@@ -56,7 +55,8 @@ def instances(row: Row, options: Options) -> Iterator[Instance]:
         completions=[
             completion(text(row, f"completion_{side}"), name(row, f"model_{side}")) for side in "ab"
         ],
-        **found,
+        human=human,
+        ai=ai,
         meta=rest(row, used | answers),
     )
 

@@ -88,7 +88,7 @@ def grown(row: Row, options: Options) -> Iterator[Instance]:
     rows = row["rows"]
     for each in rows:
         by_id[name(each, "message_id")] = {**each, "replies": []}
-    roots = []
+    roots: list[dict[str, Any]] = []
     for each in by_id.values():
         parent = by_id.get(name(each, "parent_id"))
         (roots if parent is None or parent is each else parent["replies"]).append(each)

@@ -3,11 +3,13 @@
 from . import (
     alpaca_eval,
     arena,
+    argilla,
     benchmarks,
     columns,
     helpsteer,
     hh,
     interchange,
+    label_studio,
     multipref,
     oasst,
     pandalm,
@@ -35,6 +37,9 @@ _ALL = (
     oasst.ADAPTER,
     oasst.MESSAGES,
     alpaca_eval.ADAPTER,
+    argilla.ADAPTER,
+    label_studio.ADAPTER,
+    label_studio.ROWS,
     columns.ADAPTER,
 )
 ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in _ALL}

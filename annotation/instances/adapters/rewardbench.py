@@ -12,7 +12,7 @@ from core.hashing import content_hash
 
 from .base import Adapter, Instance, Options, Row, Unfit
 from .building import completion, instance, own_id, without_order
-from .values import Turn, has, is_conversation, name, rest, text, texts, turns
+from .values import Turn, asked, has, name, rest, text, texts
 
 KEY = "rewardbench-key"
 
@@ -45,8 +45,7 @@ def _id(bench: str, row: Row) -> str:
 
 
 def _prompt(row: Row) -> str | list[Turn]:
-    prompt = row.get("prompt")
-    return turns(prompt, "prompt") if is_conversation(prompt) else text(row, "prompt")
+    return asked(row.get("prompt"), "the prompt")
 
 
 def fits_second(row: Row) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from .base import Adapter, Instance, Options, Row, Unfit
 from .building import completion, instance, labels, own_id, said, sides, without_order
-from .values import is_conversation, number, rest, text, texts, turns
+from .values import Turn, asked, is_conversation, number, rest, text, texts, turns
 
 # Scores of the two sides, in the words of several publishers.
 SCORES = (
@@ -79,13 +79,10 @@ def _sides(row: Row) -> tuple[Any, list[dict[str, Any]]]:
             before = []
         return sides(before, *both)
     best, other = text(row, "chosen"), text(row, "rejected")
-    if row.get("prompt") is None:
-        prompt = _common(best, other)
-        best, other = best[len(prompt) :], other[len(prompt) :]
-    else:
-        prompt = row["prompt"]
-        prompt = turns(prompt, "the prompt") if is_conversation(prompt) else text(row, "prompt")
-    return prompt, [completion(best), completion(other)]
+    if row.get("prompt") is not None:
+        return asked(row["prompt"], "the prompt"), [completion(best), completion(other)]
+    prompt = _common(best, other)
+    return prompt, [completion(best[len(prompt) :]), completion(other[len(prompt) :])]
 
 
 def _common(best: str, other: str) -> str:
@@ -115,12 +112,12 @@ def _scores(row: Row, ranking: list[int]) -> dict[str, Any]:
 def _unpaired(row: Row, options: Options) -> Instance:
     if not isinstance(row["label"], bool):
         raise Unfit("label must be true or false")
+    prompt: str | list[Turn] | None
     if is_conversation(row["completion"]):
         before = turns(row.get("prompt"), "the prompt")
         prompt, completions = sides(before, turns(row["completion"], "the completion"))
     else:
-        prompt = row.get("prompt")
-        prompt = turns(prompt, "the prompt") if is_conversation(prompt) else text(row, "prompt")
+        prompt = asked(row.get("prompt"), "the prompt")
         completions = [completion(text(row, "completion"))]
     used = {"prompt", "completion", "label", "id"}
     return instance(

@@ -184,6 +184,15 @@ def shared_turns(first: Sequence[Turn], second: Sequence[Turn]) -> int:
     return sum(1 for _ in takewhile(bool, alike))
 
 
+def asked(value: Any, what: str) -> str | list[Turn]:
+    """A prompt: a conversation as its turns, and a text as it is.
+
+    Raises:
+        Unfit: it is neither.
+    """
+    return turns(value, what) if is_conversation(value) else text({what: value}, what)
+
+
 def rest(row: Row, used: frozenset[str] | set[str]) -> dict[str, Any]:
     """What is left of a row: kept as metadata."""
     return {key: value for key, value in row.items() if key not in used and value is not None}
@@ -197,4 +206,6 @@ def moment(value: Any) -> str | None:
         found = datetime.fromisoformat(value.strip()) if isinstance(value, str) else None
     except (ValueError, OverflowError, OSError):
         return None
-    return found and (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()
+    if found is None:
+        return None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()

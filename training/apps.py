@@ -20,12 +20,13 @@ class TrainingConfig(AppConfig):
         from annotation.arena import sources
         from annotation.judges.providers import base
         from jobs import registry
+        from webhooks.events import RUN
 
         sources.register("policy", sources.Source("gpu", _policies, _say))
         base.register("local-model", _local_model)
         base.register("reward-model", _reward_model)
-        registry.register("training.fit", _fit, queue="gpu")
-        registry.register("training.retrain", _retrain, queue="gpu")
+        registry.register("training.fit", _fit, queue="gpu", event=RUN)
+        registry.register("training.retrain", _retrain, queue="gpu", event=RUN)
         registry.register("training.writeback", _write_back, queue="gpu")
         registry.register("training.evaluate", _evaluate, queue="gpu")
 

@@ -11,6 +11,8 @@ from django.db.models import Max
 from accounts.models import Project
 from annotation.labels.models import Annotation
 from annotation.projects.selectors import criteria_of
+from webhooks.emitting import emit
+from webhooks.events import CONSENSUS
 
 from .calibrating import Calibrate, calibrate_of
 from .methods import MAJORITY, METHODS, PLACKETT_LUCE, How, how_of, key_of
@@ -34,6 +36,8 @@ __all__ = [
 
 # Instances whose labels are in memory, and whose rows in one transaction.
 WINDOW = 10_000
+# Instances that a webhook is told by name.
+MOST_TOLD = 500
 # Labels whose transaction began before others that the last update saw may still come in.
 OVERLAP = 500
 # A fit is done anew when so many labels came, and more than this share of those it saw.
@@ -181,7 +185,10 @@ def _write(
     """The rows of these instances: of plain pairs by arrays, of all else by label."""
     pairs, others = _read(project, read_as, how, calibrate)
     criteria = {criterion.pk: criterion for criterion in criteria_of(project)}
-    return store([*rows_of_pairs(pairs, how), *rows_of(others, criteria, how)], window)
+    written = store([*rows_of_pairs(pairs, how), *rows_of(others, criteria, how)], window)
+    told = {"instances": window[:MOST_TOLD], "count": len(window), "method": how.method}
+    emit(project_id=project.pk, event=CONSENSUS, data=told)
+    return written
 
 
 def _read(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.exceptions import InvalidInput
+from webhooks.events import JOB
 
 if TYPE_CHECKING:
     # Imported by `apps.py` of every room, before models can be.
@@ -17,17 +18,26 @@ Run = Callable[["JobContext"], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Kind:
+    """`event` is what webhooks are told when such a job ends; blank where nobody is."""
+
     name: str
     run: Run
     queue: str
+    event: str
 
 
 _KINDS: dict[str, Kind] = {}
 
 
-def register(name: str, run: Run, *, queue: str = "default") -> None:
+def register(name: str, run: Run, *, queue: str = "default", event: str = JOB) -> None:
     """Make `submit(kind=name)` possible. `run` gets a context and returns the job's result."""
-    _KINDS[name] = Kind(name, run, queue)
+    _KINDS[name] = Kind(name, run, queue, event)
+
+
+def event_of(name: str) -> str:
+    """What webhooks are told when a job of this kind ends."""
+    known = _KINDS.get(name)
+    return known.event if known else JOB
 
 
 def kind(name: str) -> Kind:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import Project, User
@@ -15,6 +15,7 @@ from core.exceptions import Conflict
 from . import registry
 from .doorbell import ring
 from .models import ENDED, HELD, Heartbeat, Job, LogLine, State
+from .telling import tell_ends
 
 RING_AGAIN_SECONDS = 60
 
@@ -66,13 +67,15 @@ def _ring_once(job: Job) -> None:
 def cancel(*, job: Job) -> Job:
     """Stop the job and its children: a queued one at once, a running one at its next check."""
     now = timezone.now()
-    Job.objects.filter(pk=job.pk, state=State.QUEUED).update(
+    ended = Job.objects.filter(pk=job.pk, state=State.QUEUED).update(
         state=State.CANCELLED, cancel_requested=True, finished_at=now
     )
     Job.objects.filter(pk=job.pk, state__in=HELD).update(cancel_requested=True)
     for child in job.children.exclude(state__in=ENDED):
         cancel(job=child)
     job.refresh_from_db()
+    if ended:
+        tell_ends([job])
     return job
 
 
@@ -89,6 +92,7 @@ def claim(*, job_id: int, owner: str) -> Job | None:
     return Job.objects.select_related("project").get(pk=job_id) if taken else None
 
 
+@transaction.atomic
 def finish(
     *, job: Job, state: State, result: dict[str, Any] | None = None, error: str = ""
 ) -> bool:
@@ -101,7 +105,11 @@ def finish(
     if result is not None:
         values["result"] = result
     held = Job.objects.filter(pk=job.pk, attempt=job.attempt, state__in=HELD)
-    return held.update(**values) == 1
+    if held.update(**values) != 1:
+        return False
+    if state in ENDED:
+        tell_ends(Job.objects.filter(pk=job.pk))
+    return True
 
 
 def sweep() -> dict[str, int]:
@@ -109,14 +117,11 @@ def sweep() -> dict[str, int]:
     now = timezone.now()
     lost = Q(state__in=HELD, lease_until__lt=now)
     expired = Job.objects.filter(lost)
-    cancelled = expired.filter(cancel_requested=True).update(
-        state=State.CANCELLED, lease_until=None, finished_at=now
-    )
-    failed = expired.filter(attempt__gte=F("max_attempts")).update(
-        state=State.FAILED,
-        lease_until=None,
-        finished_at=now,
-        error="Its worker was lost again and again; see the log of the worker, then start it anew.",
+    cancelled = _end(expired.filter(cancel_requested=True), State.CANCELLED)
+    failed = _end(
+        expired.filter(attempt__gte=F("max_attempts")),
+        State.FAILED,
+        "Its worker was lost again and again; see the log of the worker, then start it anew.",
     )
     back = list(expired.values_list("pk", "attempt"))
     requeued = expired.update(state=State.QUEUED, lease_until=None, rung_at=None)
@@ -137,6 +142,18 @@ def sweep() -> dict[str, int]:
     rung = [job.pk for job in takewhile(ring, longest_first[:500])]
     Job.objects.filter(pk__in=rung, state=State.QUEUED).update(rung_at=now)
     return {"cancelled": cancelled, "failed": failed, "requeued": requeued, "rung": len(rung)}
+
+
+@transaction.atomic
+def _end(lost: QuerySet[Job], state: State, error: str = "") -> int:
+    """End jobs that nobody runs any more; how many there were."""
+    jobs = list(lost.select_for_update(skip_locked=True))
+    for job in jobs:
+        job.state, job.error = state, error or job.error
+        job.lease_until, job.finished_at = None, timezone.now()
+    Job.objects.bulk_update(jobs, ["state", "error", "lease_until", "finished_at"])
+    tell_ends(jobs)
+    return len(jobs)
 
 
 def pulse(*, name: str) -> None:

@@ -6,11 +6,13 @@ reached when the next label like the last one cannot be paid.
 
 from dataclasses import dataclass
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import Project
+from webhooks.emitting import emit
+from webhooks.events import BUDGET
 
 from .models import Alert, Window
 
@@ -34,7 +36,7 @@ WHERE allowance.ended_at IS NULL AND budget.limit > 0
   AND w.starts_at <= %(now)s AND (w.ends_at IS NULL OR w.ends_at > %(now)s)
   AND CASE WHEN told.percent < 100 THEN committed.amount * 100 >= budget.limit * told.percent
       ELSE committed.amount + greatest(coalesce(last.price, 1), 1) > budget.limit END
-ON CONFLICT DO NOTHING
+ON CONFLICT DO NOTHING RETURNING id
 """
 
 
@@ -53,10 +55,27 @@ class Told:
 
 
 def raise_alerts() -> int:
-    """Write the alerts of all current windows that are due; returns how many. One statement."""
-    with connection.cursor() as cursor:
-        cursor.execute(RAISE, {"now": timezone.now()})
-        return int(cursor.rowcount)
+    """Write the alerts of all current windows that are due, and tell of them; returns how many."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(RAISE, {"now": timezone.now()})
+            raised = [row[0] for row in cursor.fetchall()]
+        rows = Alert.objects.filter(pk__in=raised)
+        for alert in rows.select_related("window__allowance", "window__budget").order_by("pk"):
+            _tell(alert)
+    return len(raised)
+
+
+def _tell(alert: Alert) -> None:
+    allowance, told = alert.window.allowance, _told(alert)
+    data = {
+        "allowance": allowance.pk,
+        "percent": alert.percent,
+        "unit": told.window.budget.unit,
+        "committed_millionths": told.committed,
+        "limit_millionths": told.limit,
+    }
+    emit(project_id=allowance.project_id, event=BUDGET, data=data)
 
 
 def open_alerts(project: Project) -> list[Told]:

@@ -14,6 +14,8 @@ from core.exceptions import Conflict, InvalidInput
 from jobs import services as jobs
 from jobs.models import Job, State
 from routing.online.options import online_options
+from webhooks.emitting import emit
+from webhooks.events import ROUND
 
 from .models import Round, RoundKind
 from .options import options_from
@@ -103,4 +105,6 @@ def finish_stage(*, row: Round, stage: str, outcome: dict[str, Any]) -> None:
 def finish_round(*, row: Round) -> None:
     """What was measured becomes the round's summary: from now on the round is finished."""
     row.summary = row.stages["evaluate" if row.kind == RoundKind.ONLINE else "compare"]
-    row.save(update_fields=["summary"])
+    with transaction.atomic():
+        row.save(update_fields=["summary"])
+        emit(project_id=row.project_id, event=ROUND, data={"round": row.number, "kind": row.kind})

@@ -30,10 +30,7 @@ csv.field_size_limit(values.MAX_LINE_BYTES)
 def rows(source: Source) -> Iterator[Line]:
     """One for every row below the first, numbered by the line on which it ends."""
     with source.opened() as file:
-        text = _Text(file)
-        head = text.first()
-        reader = csv.reader(text, delimiter=_separator(head, source.suffix), strict=True)
-        names = _names(reader, text)
+        names, reader, text = _begun(file, source.suffix)
         while True:
             text.begin()
             try:
@@ -49,6 +46,8 @@ def rows(source: Source) -> Iterator[Line]:
 
 def count(source: Source) -> int:
     """Lines below the first: at least as many as rows."""
+    with source.opened() as file:
+        _begun(file, source.suffix)
     return max(0, count_lines(source) - 1)
 
 
@@ -99,6 +98,14 @@ class _Text:
             return raw.decode(errors="replace")
         finally:
             self.offset += len(raw)
+
+
+def _begun(file: io.BufferedReader, suffix: str) -> tuple[list[str], Iterator[list[str]], _Text]:
+    """The names of the columns, the rows below them, and the text these come from."""
+    text = _Text(file)
+    separator = _separator(text.first(), suffix)
+    reader = csv.reader(text, delimiter=separator, strict=True)
+    return _names(reader, text), reader, text
 
 
 def _separator(head: str, suffix: str) -> str:

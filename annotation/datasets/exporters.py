@@ -1,151 +1,202 @@
-"""Files made from a snapshot, streamed in batches, in one of many shapes."""
+"""Files made from a snapshot, streamed in batches, in one of many shapes and formats."""
 
-import csv
+import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from array import array
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from shutil import rmtree
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from django.conf import settings
+import pyarrow.compute as pc
 
 from core import artifacts
-from core.exceptions import InvalidInput, NotFound
-from core.files import sha256_of
-from core.spreadsheets import as_text
+from core.exceptions import InvalidInput
+from core.files import sha256_of, sync
+from core.hashing import content_hash
 from jobs.models import Job
 
-from . import files
-from .label_shapes import LABEL_SHAPES, Labelled, LabelShape
+from . import files, stored
+from .formats import FORMATS, HUGGING_FACE, Format
+from .formats.cards import card
 from .models import Export, Snapshot
+from .options import Options
+from .releasing import Release
 from .shapes import SHAPES, Shape
+from .shapes.base import kept
 
-BATCH = 256
 Progress = Callable[[int, int], object]
-Row = dict[str, Any]
 
-
-class Sink(Protocol):
-    """Where exported rows go."""
-
-    def write(self, rows: Sequence[Row]) -> None: ...
-    def close(self) -> None: ...
-
-
-class JsonLines:
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._file = path.open("w", encoding="utf-8")
-
-    def write(self, rows: Sequence[Row]) -> None:
-        for row in rows:
-            self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-    def close(self) -> None:
-        self._file.close()
-
-
-class Csv:
-    """Lists are JSON text in their cell; a text that looks like a formula gets a leading '."""
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._file = path.open("w", encoding="utf-8", newline="")
-        self._writer = csv.DictWriter(self._file, schema.names)
-        self._writer.writeheader()
-
-    def write(self, rows: Sequence[Row]) -> None:
-        for row in rows:
-            self._writer.writerow({name: safe_cell(value) for name, value in row.items()})
-
-    def close(self) -> None:
-        self._file.close()
-
-
-FORMATS: dict[str, type[JsonLines] | type[Csv] | type[files.ParquetFile]] = {
-    "jsonl": JsonLines,
-    "csv": Csv,
-    "parquet": files.ParquetFile,
-}
 NO_ROWS = (
     "Nothing in this snapshot makes a row of the shape {shape}: it needs answers of another kind "
     "(docs/protocols.md says which), or rows that are no ties."
 )
-NAMES = (*SHAPES, *LABEL_SHAPES)
+NAMES = tuple(SHAPES)
+MANIFEST = "export.json"
 
 
-def safe_cell(value: Any) -> Any:
-    """A CSV cell that no spreadsheet runs as a formula; numbers stay numbers."""
-    if isinstance(value, (list, dict)):
-        value = json.dumps(value, ensure_ascii=False)
-    return as_text(value) if isinstance(value, str) else value
+@dataclass(frozen=True)
+class Plan:
+    """One export that was asked for, checked; equal ones have one folder."""
+
+    snapshot: Snapshot
+    shape: str
+    format: str
+    options: Options
+
+    @cached_property
+    def made_of(self) -> Shape:
+        return SHAPES[self.shape]
+
+    @cached_property
+    def written_as(self) -> Format:
+        return FORMATS[self.format]
+
+    @property
+    def key(self) -> str:
+        """What names the folder, and salts the pseudonyms."""
+        return content_hash(
+            [self.snapshot.content_hash, self.shape, self.format, self.options.as_dict()]
+        )
+
+    @property
+    def folder(self) -> str:
+        return f"exports/{self.snapshot.content_hash}/{self.key[:16]}"
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The shape's columns, all of them."""
+        return self.made_of.schema_of(self.snapshot.manifest.get("criteria", []))
+
+    @cached_property
+    def columns(self) -> pa.Schema:
+        """The columns that are written."""
+        return kept(self.schema, provenance=self.options.provenance)
+
+
+@dataclass
+class Written:
+    """What came of it, counted while it was written."""
+
+    rows: int = 0
+    splits: Counter[str] = field(default_factory=Counter)
+    files: list[dict[str, Any]] = field(default_factory=list)
+
+
+def plan(
+    snapshot: Snapshot,
+    shape: str,
+    format: str,  # noqa: A002 - the word of the model and of the pages
+    options: Mapping[str, Any] | None = None,
+) -> Plan:
+    """What is asked for.
+
+    Raises:
+        InvalidInput: the shape, the format or an option is unknown.
+    """
+    checked = check(shape, format, options)
+    return Plan(snapshot, shape, format, checked)
+
+
+def check(shape: str, format: str, options: Mapping[str, Any] | None = None) -> Options:  # noqa: A002
+    """The options, of a shape and a format that there are.
+
+    Raises:
+        InvalidInput: the shape, the format or an option is unknown.
+    """
+    if shape not in SHAPES:
+        raise InvalidInput(f"Unknown shape {shape!r}: use {', '.join(SHAPES)}.")
+    if format not in FORMATS:
+        raise InvalidInput(f"Unknown format {format!r}: use {', '.join(FORMATS)}.")
+    return Options.read(options)
 
 
 def export(
     *,
     snapshot: Snapshot,
     shape: str,
-    format: str,  # noqa: A002 - the word of the model and of the pages
+    format: str,  # noqa: A002
+    options: Mapping[str, Any] | None = None,
     job: Job | None = None,
     progress: Progress | None = None,
 ) -> Export:
-    """Write a snapshot in one shape and format below MEDIA_ROOT/exports.
+    """Write a snapshot in one shape and format below MEDIA_ROOT/exports; `options` as in Options.
 
-    A snapshot never changes, so the file is made once: asked again, the same row comes back while
-    its file is still there. `progress(done, total)` counts stored rows.
+    A snapshot never changes, so the files are made once: asked again, the same row comes back while
+    they are still there. They appear whole or not at all. `progress(done, total)` counts stored
+    rows.
 
     Raises:
-        InvalidInput: the shape or format is unknown, or nothing in the snapshot has that shape.
+        InvalidInput: the shape, format or an option is unknown, or nothing has that shape.
         NotFound: the snapshot's files are gone.
     """
-    if shape not in NAMES:
-        raise InvalidInput(f"Unknown shape {shape!r}: use {', '.join(NAMES)}.")
-    if format not in FORMATS:
-        raise InvalidInput(f"Unknown format {format!r}: use {', '.join(FORMATS)}.")
-    path = f"exports/{snapshot.content_hash}/{shape}.{format}"
-    target = Path(settings.MEDIA_ROOT) / path
-    made = Export.objects.filter(snapshot=snapshot, path=path).order_by("-pk").first()
-    if made is not None and target.is_file():
+    asked = plan(snapshot, shape, format, options)
+    if made := _made(asked):
         return made
-    made_of = SHAPES.get(shape) or LABEL_SHAPES[shape]
-    with files.whole_file(target) as temporary:
-        rows = _write(snapshot, made_of, FORMATS[format], temporary, progress)
-        if not rows:
+    target = artifacts.local_path(asked.folder)
+    with files.temporary_folder(target) as folder:
+        written = _write(asked, folder, progress)
+        if not written.rows:
             # No reader of data sets opens an empty file.
             raise InvalidInput(NO_ROWS.format(shape=shape))
-    return Export.objects.create(
-        snapshot=snapshot,
-        shape=shape,
-        format=format,
-        path=path,
-        rows=rows,
-        bytes=target.stat().st_size,
-        sha256=sha256_of(target),
-        job=job,
-    )
+        manifest = _describe(asked, folder, written)
+        if target.is_dir():
+            rmtree(target)  # a part of it is gone
+        files.publish_folder(folder, target)
+    artifacts.publish(target, asked.folder)
+    return _register(asked, written, manifest, job)
 
 
-def _write(
-    snapshot: Snapshot,
-    shape: Shape | LabelShape,
-    format: type[JsonLines] | type[Csv] | type[files.ParquetFile],  # noqa: A002
-    path: Path,
-    progress: Progress | None,
-) -> int:
-    """Rows written; raises before the file is opened where the snapshot lacks what is needed."""
-    sources = _sources(snapshot, shape)
-    total = sum(pq.read_metadata(source).num_rows for source in sources.values())
-    criteria = snapshot.manifest.get("criteria", [])
-    schema = shape.schema_of(criteria) if isinstance(shape, LabelShape) else shape.schema
-    batches = (
-        _label_rows(snapshot, shape) if isinstance(shape, LabelShape) else _rows(snapshot, shape)
-    )
-    sink: Sink = format(path, schema)
-    written = done = 0
+def _made(asked: Plan) -> Export | None:
+    """The same export of before, while its files are there."""
+    rows = Export.objects.filter(snapshot=asked.snapshot, path__startswith=asked.folder)
+    made = rows.order_by("-pk").first()
+    if made is None or not (folder := artifacts.local_path(asked.folder)).is_dir():
+        return None
+    return made if all((folder / each["path"]).is_file() for each in files_of(made)) else None
+
+
+def files_of(row: Export) -> list[dict[str, Any]]:
+    """Path, bytes and sha256 of every file; exports of before have one."""
+    alone = {"path": Path(row.path).name, "bytes": row.bytes, "sha256": row.sha256}
+    return list(row.manifest.get("files") or [alone])
+
+
+def folder_of(row: Export) -> str:
+    """The name of the folder that the paths of `files_of` begin in."""
+    several = any("/" in each["path"] for each in files_of(row)) or len(data_files(row)) > 1
+    return row.path if several else str(Path(row.path).parent)
+
+
+def data_files(row: Export) -> list[dict[str, Any]]:
+    """The files that hold rows."""
+    beside = {MANIFEST, "README.md"}
+    return [each for each in files_of(row) if each["path"] not in beside]
+
+
+def _write(asked: Plan, folder: Path, progress: Progress | None) -> Written:
+    """Fill the folder; raises before a file is opened where the snapshot lacks what is needed."""
+    sources = stored.sources_of(asked.snapshot, asked.made_of)
+    total, done, written = stored.rows_in(sources), 0, Written()
+    release = _release(asked)
+    order = _order(asked, release)
+    sink = asked.written_as.open(folder, asked.shape, asked.columns, asked.options.shard_rows)
     try:
-        for read, rows in batches:
-            sink.write([{name: row.get(name) for name in schema.names} for row in rows])
-            written, done = written + len(rows), done + read
+        for read, table, splits in stored.tables(
+            asked.snapshot, asked.made_of, asked.schema, release
+        ):
+            if order is not None:
+                places = order[written.rows : written.rows + len(table)]
+                table = _with_order(table, places)
+            if len(table):
+                sink.write(table.select(asked.columns.names), splits)
+            _count(written, table, splits)
+            done += read
             if progress is not None:
                 progress(done, total)
     finally:
@@ -153,48 +204,101 @@ def _write(
     return written
 
 
-def _rows(snapshot: Snapshot, shape: Shape) -> Iterator[tuple[int, list[Row]]]:
-    """(stored rows read, rows made of them), a batch at a time."""
-    for split, path in _sources(snapshot, shape).items():
-        extra = {"split": split, "snapshot": snapshot.content_hash}
-        for batch in _batches(path):
-            yield len(batch), [made for row in batch for made in shape.rows(row | extra)]
+def _release(asked: Plan) -> Release:
+    labels = artifacts.local_path(asked.snapshot.folder) / "annotations.parquet"
+    return Release(asked.options, asked.key, labels)
 
 
-def _label_rows(snapshot: Snapshot, shape: LabelShape) -> Iterator[tuple[int, list[Row]]]:
-    """The same from instances with their labels: the two files are in the same order."""
-    sources, criteria = _sources(snapshot, shape), snapshot.manifest.get("criteria", [])
-    stored = (row for batch in _batches(sources["annotations"]) for row in batch)
-    groups = groupby(stored, key=lambda row: row["instance_id"])
-    extra = {"snapshot": snapshot.content_hash}
-    for batch in _batches(sources["instances"]):
-        read = len(batch)
-        made: list[Row] = []
-        for instance in batch:
-            # Every stored instance has a label, so the groups keep step with the instances.
-            name, group = next(groups)
-            assert name == instance["instance_id"]  # noqa: S101 - the order of the files
-            labels = list(group)
-            read += len(labels)
-            made.extend(shape.rows(Labelled(instance | extra, labels), criteria))
-        yield read, made
+def _count(written: Written, table: pa.Table, splits: Any) -> None:
+    written.rows += len(table)
+    if splits is not None:
+        for each in pc.value_counts(splits).to_pylist():
+            written.splits[each["values"] or ""] += each["counts"]
 
 
-def _sources(snapshot: Snapshot, shape: Shape | LabelShape) -> dict[str, Path]:
-    """The snapshot's files that this shape reads, by split (the labels have none)."""
-    folder = artifacts.fetch(snapshot.folder)
-    if not folder.is_dir():
-        raise NotFound("The files of this snapshot are gone: build it again with the same query.")
-    labels = {name: folder / f"{name}.parquet" for name in files.LABEL_FILES}
-    if isinstance(shape, LabelShape):
-        if not labels["instances"].is_file():
-            raise NotFound("This snapshot is from before there was this shape: build a new one.")
-        return labels
-    if shape.labels:
-        return {"": labels["annotations"]}
-    return {path.stem: path for path in sorted(folder.glob("*.parquet")) if path.stem not in labels}
+def _order(asked: Plan, release: Release) -> Any:
+    """The place of every row by the column that the shape orders by; one number a row in memory."""
+    column = asked.made_of.orders
+    if not column:
+        return None
+    values = array("d")
+    for _read, table, _splits in stored.tables(
+        asked.snapshot, asked.made_of, asked.schema, release
+    ):
+        values.extend(table[column].to_pylist())
+    places = np.empty(len(values), dtype=np.int64)
+    places[np.argsort(-np.asarray(values), kind="stable")] = np.arange(len(values))
+    return places
 
 
-def _batches(path: Path) -> Iterator[list[Row]]:
-    for batch in pq.ParquetFile(path).iter_batches(batch_size=BATCH):
-        yield batch.to_pylist()
+def _with_order(table: pa.Table, places: Any) -> pa.Table:
+    at = table.schema.get_field_index("order")
+    return table.set_column(at, table.schema.field("order"), pa.array(places, pa.int64()))
+
+
+def _describe(asked: Plan, folder: Path, written: Written) -> dict[str, Any]:
+    """The manifest, beside the data, with the card where the format has one."""
+    manifest = _manifest(asked, written)
+    if asked.format == HUGGING_FACE:
+        labels = artifacts.local_path(asked.snapshot.folder)
+        _save(folder / "README.md", card(manifest, asked.snapshot.manifest, labels))
+    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False)
+    _save(folder / MANIFEST, f"{text}\n")
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder).as_posix()
+        written.files.append(
+            {"path": name, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        )
+    return manifest | {"files": written.files}
+
+
+def _save(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    sync(path)
+
+
+def _manifest(asked: Plan, written: Written) -> dict[str, Any]:
+    of = asked.snapshot.manifest
+    return {
+        "shape": asked.shape,
+        "format": asked.format,
+        "options": asked.options.as_dict(),
+        "done": _release(asked).done(),
+        "rows": written.rows,
+        "rows_by_split": dict(sorted(written.splits.items())),
+        "columns": asked.columns.names,
+        "snapshot": asked.snapshot.content_hash,
+        "query": asked.snapshot.query,
+        "criteria": of.get("criteria", []),
+        "licences": of.get("licences", {}),
+        "simulated_share": of.get("simulated_share", 0.0),
+        "project": asked.snapshot.project.name,
+    }
+
+
+def _register(asked: Plan, written: Written, manifest: dict[str, Any], job: Job | None) -> Export:
+    row = Export(
+        snapshot=asked.snapshot,
+        shape=asked.shape,
+        format=asked.format,
+        options=asked.options.as_dict(),
+        path=asked.folder,
+        rows=written.rows,
+        bytes=sum(each["bytes"] for each in written.files),
+        manifest=manifest,
+        job=job,
+    )
+    data = data_files(row)
+    row.sha256 = data[0]["sha256"] if len(data) == 1 else _sums(data)
+    if len(data) == 1:
+        row.bytes = data[0]["bytes"]
+        if "/" not in data[0]["path"]:
+            row.path = f"{asked.folder}/{data[0]['path']}"
+    row.save()
+    return row
+
+
+def _sums(data: list[dict[str, Any]]) -> str:
+    """The sha256 of what `sha256sum` would write of these files."""
+    lines = "".join(f"{each['sha256']}  {each['path']}\n" for each in data)
+    return hashlib.sha256(lines.encode()).hexdigest()

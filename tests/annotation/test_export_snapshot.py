@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from annotation.consensus.services import update
-from annotation.datasets.exporters import export, safe_cell
+from annotation.datasets.exporters import export
+from annotation.datasets.formats.texts import cells_of
 from annotation.datasets.models import Export, Snapshot
 from annotation.datasets.services import build_snapshot
 from core.exceptions import InvalidInput, NotFound
+from core.spreadsheets import as_written
 from tests.factories import make_annotation, make_annotator, make_instance, make_project
 
 pytestmark = pytest.mark.django_db
@@ -91,11 +94,13 @@ def test_csv_runs_no_formula(snapshot: Snapshot, media: Path) -> None:
         assert ("'-1+1" in cells) == (shape == "annotations")
 
 
-def test_safe_cells() -> None:
-    assert safe_cell(-0.5) == -0.5
-    assert safe_cell("\tx") == "'\tx"
-    assert safe_cell("fine = yes") == "fine = yes"
-    assert safe_cell(["é"]) == '["é"]'
+def test_safe_cells_are_undone_without_loss() -> None:
+    texts = ["\tx", "fine = yes", "'quoted'", "'=1", "=1", "", "-"]
+    cells = cells_of(pa.array(texts)).to_pylist()
+    assert cells == ["'\tx", "fine = yes", "'quoted'", "''=1", "'=1", "", "'-"]
+    assert [as_written(cell) for cell in cells] == texts
+    assert cells_of(pa.array([-0.5])).to_pylist() == [-0.5]
+    assert cells_of(pa.array([["é"], None])).to_pylist() == ['["é"]', None]
 
 
 def test_annotators_are_pseudonyms(snapshot: Snapshot, media: Path) -> None:

@@ -3,6 +3,9 @@
 from django.urls import URLPattern
 
 from annotation.instances import api as instances
+from annotation.judges import api as judges
+from annotation.judges import api_connections as connections
+from annotation.judges import api_runs as judge_runs
 from annotation.projects import api as projects
 from annotation.workforce import api as workforce
 
@@ -10,4 +13,7 @@ urlpatterns: list[URLPattern] = [
     *projects.urlpatterns,
     *workforce.urlpatterns,
     *instances.urlpatterns,
+    *connections.urlpatterns,
+    *judges.urlpatterns,
+    *judge_runs.urlpatterns,
 ]

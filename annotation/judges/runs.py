@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -11,13 +12,15 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from accounts.policies import Action, can
 from annotation.ledger.models import Budget
+from annotation.ledger.services import create_budget
 from annotation.projects.models import Criterion
 from annotation.projects.selectors import guideline_of
-from core.exceptions import ApplicationError, BudgetExceeded, InvalidInput
+from core.exceptions import ApplicationError, BudgetExceeded, Conflict, Forbidden, InvalidInput
 from jobs import services as jobs
 from jobs.context import JobContext
-from jobs.models import Queue
+from jobs.models import ACTIVE, Queue
 
 from . import locks
 from .models import Judge, JudgeRun, Provider, RunState, Stage
@@ -31,7 +34,16 @@ from .running.recording import Going, Recording
 from .running.session import batch_engine_for, counting, engine_for, labelling, labels, sources_of
 from .selecting import selected
 
-__all__ = ["KIND", "RunProgress", "run_judge", "run_progress", "start_run"]
+__all__ = [
+    "KIND",
+    "NewBudget",
+    "RunProgress",
+    "ask",
+    "chosen_criteria",
+    "run_judge",
+    "run_progress",
+    "start_run",
+]
 
 KIND = "judges.run"
 # PostgreSQL may need a moment to see that a lost worker has gone.
@@ -63,7 +75,7 @@ def start_run(
         InvalidInput: the judge cannot be asked like this; the message says what to do.
         Conflict: the judge is being asked already.
     """
-    asked = _criteria(judge, criteria)
+    asked = chosen_criteria(judge, criteria)
     check(judge, budget, trial=trial, batch=batch)
     total = selected(judge, asked, selection).count() * len(asked)
     if not total:
@@ -93,6 +105,40 @@ def start_run(
     return run
 
 
+@dataclass(frozen=True)
+class NewBudget:
+    """A budget to be made for a run."""
+
+    name: str
+    limit_micros: int
+
+
+@transaction.atomic
+def ask(
+    *, judge: Judge, by: User, budget: Budget | None, new_budget: NewBudget | None, **how: Any
+) -> JudgeRun:
+    """Start a run, out of a new budget where one is wished for: both, or neither.
+
+    Whoever asks twice at once waits here, and learns of the run of the first one. `how`: the
+    criteria, the selection and the choices of `start_run`.
+
+    Raises:
+        Conflict: the judge is being asked already.
+        Forbidden: who asks may not make budgets.
+        InvalidInput: as `start_run`.
+    """
+    Judge.objects.select_for_update().get(pk=judge.pk)
+    if JudgeRun.objects.filter(judge=judge, job__state__in=ACTIVE).exists():
+        raise Conflict(_("This judge is being asked already."))
+    if new_budget is not None:
+        if not can(by, Action.ROUTE, judge.project):
+            raise Forbidden(_("Owners and admins make budgets: choose one that is there."))
+        budget = create_budget(
+            project=judge.project, name=new_budget.name, limit_micros=new_budget.limit_micros
+        )
+    return start_run(judge=judge, budget=budget, by=by, **how)
+
+
 def _decided(decision_of: Mapping[int, UUID] | None) -> dict[str, Any]:
     named = {str(pk): str(decision) for pk, decision in (decision_of or {}).items()}
     return {"decisions": named} if named else {}
@@ -103,7 +149,12 @@ def _decision_of(run: JudgeRun) -> dict[int, UUID]:
     return {int(pk): UUID(decision) for pk, decision in named.items()}
 
 
-def _criteria(judge: Judge, keys: Sequence[str]) -> list[Criterion]:
+def chosen_criteria(judge: Judge, keys: Sequence[str]) -> list[Criterion]:
+    """The criteria of these keys.
+
+    Raises:
+        InvalidInput: there is none, or one is no criterion of the project.
+    """
     found = list(Criterion.objects.filter(project=judge.project_id, key__in=keys))
     if not keys or len(found) != len(set(keys)):
         raise InvalidInput(_("Choose criteria of this project for the judge to be asked about."))
@@ -161,7 +212,7 @@ def run_with(ask: Callable[[JudgeRun, JobContext], None], context: JobContext) -
 
 def _ask(run: JudgeRun, context: JobContext) -> None:
     judge = run.judge
-    criteria = _criteria(judge, run.criteria)
+    criteria = chosen_criteria(judge, run.criteria)
     if run.batch:
         use_batch_prices(judge)
     sources = sources_of(judge, criteria)

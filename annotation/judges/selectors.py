@@ -17,6 +17,7 @@ from annotation.labels.selectors import current
 from annotation.projects.selectors import guideline_of
 from core.exceptions import NotFound
 
+from .mined import MINED
 from .models import CallPurpose, CallState, Connection, Judge, JudgeCall, JudgeRun
 
 # Replies that came, and calls that may have been paid.
@@ -94,6 +95,11 @@ def judges_of(project: Project) -> QuerySet[Judge]:
     """The project's judges with what they are asked through, oldest first."""
     related = ("project", "connection", "prompt", "annotator")
     return Judge.objects.filter(project=project).select_related(*related).order_by("pk")
+
+
+def listed_judges(project: Project) -> QuerySet[Judge]:
+    """The judges of a project but those of a search for criteria, oldest first."""
+    return judges_of(project).exclude(prompt__name__startswith=MINED)
 
 
 def judge_in(project: Project, judge_id: int) -> Judge:

@@ -9,7 +9,6 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.policies import Action, project_for
 from annotation.judges import changing, selectors
-from annotation.judges.mined import is_mined
 from annotation.judges.reproducing import built_in_words, messages_of
 from core.exceptions import InvalidInput
 from frontend.judges.forms import prices
@@ -28,7 +27,7 @@ def judge_list(request: HttpRequest, slug: str) -> HttpResponse:
     project = project_for(user_of(request), slug, Action.SEE_QUALITY)
     key = request.GET.get("sort", "labels")
     down = request.GET.get("up") != "1"
-    judges = [each for each in selectors.judges_of(project) if not is_mined(each.prompt)]
+    judges = list(selectors.listed_judges(project))
     generators = selectors.generators_of(project)
     rows = [row_of(standing, generators) for standing in selectors.standings(judges)]
     return project_page(

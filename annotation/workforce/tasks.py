@@ -1,5 +1,6 @@
 """What the clock does for the people of all projects."""
 
+from accounts import idempotency
 from accounts.models import Project
 from accounts.throttling import forget_old
 
@@ -14,4 +15,5 @@ def look_after() -> dict[str, int]:
         "timed_out": time_out(),
         "earnings": sum(derive(project=project) for project in earning),
         "throttles": forget_old(),
+        "answers": idempotency.forget_old(),
     }

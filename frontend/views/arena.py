@@ -22,8 +22,8 @@ from annotation.arena.answering import give_up
 from annotation.arena.models import Arena, Battle, BattleState
 from annotation.labels.models import Annotator
 from annotation.labels.people import annotator_for
-from core.exceptions import ApplicationError, InvalidInput, NotFound
 from core.addresses import address_of
+from core.exceptions import ApplicationError, InvalidInput, NotFound
 from frontend.arena import board_of, waiting_of
 from frontend.pages import project_page
 

@@ -21,8 +21,8 @@ from accounts.models import Invitation, Membership, User
 from accounts.policies import ALLOWED, Action
 from accounts.throttling import attempt, forgive
 from annotation.workforce import services
-from core.exceptions import Conflict, InvalidInput, NotFound
 from core.addresses import address_of
+from core.exceptions import Conflict, InvalidInput, NotFound
 
 WINDOW = timedelta(minutes=15)
 # Failures per window: of an address (a whole institute may share one), and for one name from it.

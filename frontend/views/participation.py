@@ -15,8 +15,8 @@ from accounts.throttling import attempt
 from annotation.workforce import entry
 from annotation.workforce.models import Participation, Stage, Study
 from annotation.workforce.selectors import participation_of
-from core.exceptions import Conflict, NotFound
 from core.addresses import address_of
+from core.exceptions import Conflict, NotFound
 from frontend.pages import user_of
 
 from .join import WINDOW, without_referrer

@@ -11,6 +11,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from core.addresses import address_of
+from core.exceptions import TooManyRequests
 
 from .access_tokens import PREFIX
 from .models import AccessToken, User
@@ -44,8 +45,13 @@ def token_of(request: HttpRequest) -> AccessToken | None:
         TooManyRequests: unknown ones have come from this address again and again.
     """
     if not hasattr(request, _MEMO):
-        setattr(request, _MEMO, _looked_up(request))
-    found: AccessToken | None = getattr(request, _MEMO)
+        try:
+            setattr(request, _MEMO, _looked_up(request))
+        except (AuthenticationFailed, TooManyRequests) as error:
+            setattr(request, _MEMO, error)
+    found: AccessToken | Exception | None = getattr(request, _MEMO)
+    if isinstance(found, Exception):
+        raise found
     return found
 
 

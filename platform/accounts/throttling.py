@@ -32,18 +32,25 @@ def attempt(*, what: str, who: str, most: int, within: timedelta) -> None:
         TooManyRequests: there were `most` already in this window; `extra` holds `retry_after`
             in seconds.
     """
-    now = timezone.now()
-    with connection.cursor() as cursor:
-        cursor.execute(_COUNT, {"key": _key(what, who), "now": now, "ends": now + within})
-        count, ends_at = cursor.fetchone()
+    count, left = counted(what=what, who=who, within=within)
     if count <= most:
         return
-    left = max(1, round((ends_at - now).total_seconds()))
     minutes = max(1, round(left / 60))
     raise TooManyRequests(
         _("Too many attempts. Wait %(minutes)d min and try again.") % {"minutes": minutes},
         retry_after=left,
     )
+
+
+def counted(*, what: str, who: str, within: timedelta) -> tuple[int, int]:
+    """Count one more of `what` by `who`: how many there are in this window, and how many seconds
+    are left of it. One statement.
+    """
+    now = timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT, {"key": _key(what, who), "now": now, "ends": now + within})
+        count, ends_at = cursor.fetchone()
+    return count, max(1, round((ends_at - now).total_seconds()))
 
 
 def forgive(*, what: str, who: str) -> None:

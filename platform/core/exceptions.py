@@ -42,6 +42,11 @@ class Gone(ApplicationError):
     code = "gone"
 
 
+class TooLarge(ApplicationError):
+    status = 413
+    code = "too-large"
+
+
 class TooManyRequests(ApplicationError):
     """`extra` holds `retry_after`, in seconds."""
 

@@ -60,4 +60,6 @@ def problem_response(request: HttpRequest, error: ApplicationError) -> JsonRespo
     body = problem(
         error.status, error.message, code=error.code, instance=request.path, **error.extra
     )
-    return JsonResponse(body, status=error.status, content_type=CONTENT_TYPE)
+    seconds = error.extra.get("retry_after")
+    headers = {"Retry-After": str(seconds)} if seconds else None
+    return JsonResponse(body, status=error.status, headers=headers, content_type=CONTENT_TYPE)

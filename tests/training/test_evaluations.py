@@ -166,4 +166,4 @@ def test_outsiders_see_nothing() -> None:
     assert client.get(url(version, "evaluations/")).status_code == 404
     assert client.post(url(version, "promote"), {"stage": "archived"}).status_code == 404
     stranger = client_of(version.project, Role.ANNOTATOR)
-    assert stranger.get(url(version, "evaluations/")).status_code == 401
+    assert stranger.get(url(version, "evaluations/")).status_code == 403

@@ -94,7 +94,7 @@ def test_an_annotator_is_refused_and_an_outsider_sees_nothing() -> None:
     project = make_project()
     run = make_run(project)
     annotator, outsider = client_of(project, Role.ANNOTATOR), client_of(make_project())
-    for client, status in ((annotator, 403), (outsider, 404), (APIClient(), 403)):
+    for client, status in ((annotator, 403), (outsider, 404), (APIClient(), 401)):
         assert client.get(url(project)).status_code == status
         assert client.post(url(project), body(1), format="json").status_code == status
         assert client.get(url(project, f"{run.pk}/")).status_code == status

@@ -1,9 +1,8 @@
-"""REST: list instances, hand in a file for import."""
+"""REST: list instances, bring new ones."""
 
 from django.urls import URLPattern, path
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
-from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -12,9 +11,16 @@ from accounts.policies import Action, project_for
 from annotation.queue.models import Arm, Destination
 from core.paging import described, one_of, paged
 
+from .api_imports import (
+    INSTANCE_EXAMPLE,
+    ImportView,
+    InstancesBody,
+    PreviewView,
+    ReportSerializer,
+    import_instances,
+)
 from .models import Completion, Instance, InstanceState
 from .selectors import instances_where, progress
-from .uploads import start_import
 
 ROUTED = "For who may see the routing."
 
@@ -40,15 +46,6 @@ class InstanceSerializer(serializers.ModelSerializer[Instance]):
             "state",
             "completions",
         ]
-
-
-class ImportSerializer(serializers.Serializer[dict[str, object]]):
-    file = serializers.FileField()
-    reveal = serializers.BooleanField(default=True)
-
-
-class ImportStartedSerializer(serializers.Serializer[dict[str, object]]):
-    job = serializers.IntegerField()
 
 
 class InstanceList(APIView):
@@ -77,6 +74,11 @@ class InstanceList(APIView):
         )
         return paged(request, rows, InstanceSerializer)
 
+    @extend_schema(request=InstancesBody, responses=ReportSerializer, examples=[INSTANCE_EXAMPLE])
+    def post(self, request: Request, slug: str) -> Response:
+        """Import up to a thousand instances at once; the report says what became of each."""
+        return import_instances(request, slug)
+
 
 class ProgressView(APIView):
     @extend_schema(responses={200: dict})
@@ -85,28 +87,9 @@ class ProgressView(APIView):
         return Response(progress(project_for(request.user, slug, Action.SEE_ROUTING)))
 
 
-class ImportView(APIView):
-    parser_classes = [MultiPartParser]
-
-    @extend_schema(request=ImportSerializer, responses={202: ImportStartedSerializer})
-    def post(self, request: Request, slug: str) -> Response:
-        """Hand in a `.jsonl`, `.jsonl.gz` or `.zip` file; the job's result is the report."""
-        project = project_for(request.user, slug, Action.IMPORT)
-        given = ImportSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        file = given.validated_data["file"]
-        job = start_import(
-            project=project,
-            name=file.name,
-            chunks=file.chunks(),
-            reveal=given.validated_data["reveal"],
-            created_by=request.user if request.user.is_authenticated else None,
-        )
-        return Response({"job": job.pk}, status=202)
-
-
 urlpatterns: list[URLPattern] = [
     path("projects/<slug:slug>/instances/", InstanceList.as_view(), name="instance-list"),
     path("projects/<slug:slug>/progress/", ProgressView.as_view(), name="progress"),
     path("projects/<slug:slug>/imports/", ImportView.as_view(), name="import"),
+    path("projects/<slug:slug>/imports/preview", PreviewView.as_view(), name="import-preview"),
 ]

@@ -1,29 +1,29 @@
-"""Files handed in for import, kept below `VAR_DIR/uploads` until a job reads them."""
+"""What an import reads, from the moment it is handed in to the job that imports it.
+
+Kept files lie below `VAR_DIR/uploads` until a job has read them; files below the operator's folders
+are read where they lie, and those of other machines are fetched by the job that imports them.
+"""
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from django.conf import settings
 from django.core import signing
 from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
-from core.exceptions import ApplicationError, InvalidInput, NotFound
+from core.exceptions import InvalidInput
 from jobs.models import Job
 from jobs.services import submit
 
 from .archives import unpacked
-from .reading import read_records
-from .services import Preview, preview_records
+from .sources.given import Given, Source, glance, kept_path
+from .sources.keeping import SUFFIXES, folder, growing, plain_name, suffix_of
 
-SUFFIXES = (".jsonl", ".jsonl.gz", ".zip")
 IMPORT_KIND = "annotation.import"
-# A larger archive is not unpacked while a person waits for a page.
-PREVIEW_ZIP_BYTES = 64 * 2**20
 TICKET_SECONDS = 24 * 3600
 _SALT = "annotation.upload"
 
@@ -36,15 +36,66 @@ class Upload:
     name: str
 
 
+@dataclass(frozen=True)
+class Bundle:
+    """What one import reads: kept files, one after the other, or a source that its job reads.
+
+    `stem` names the files that a job fetches, so that a second job on them fetches nothing again.
+    """
+
+    name: str
+    files: tuple[Upload, ...] = ()
+    source: Mapping[str, str] | None = None
+    stem: str = ""
+
+    @classmethod
+    def of_upload(cls, upload: Upload) -> Self:
+        return cls(upload.name, (upload,))
+
+    @classmethod
+    def of_source(cls, source: Source) -> Self:
+        return cls(source.name, source=source.as_dict(), stem=uuid.uuid4().hex)
+
+    @classmethod
+    def of_job(cls, arguments: Mapping[str, Any]) -> Self:
+        """What a job read or would read, for another one."""
+        if source := arguments.get("source"):
+            return cls(str(arguments["name"]), source=source, stem=str(arguments["stem"]))
+        files = arguments.get("files") or [{"file": arguments["file"], "name": arguments["name"]}]
+        return cls(str(arguments["name"]), tuple(Upload(**each) for each in files))
+
+    def arguments(self) -> dict[str, Any]:
+        """The part of a job's arguments that says what it reads."""
+        if self.source is not None:
+            return {"source": dict(self.source), "stem": self.stem, "name": self.name}
+        if len(self.files) == 1:
+            return {**asdict(self.files[0]), "name": self.name}
+        return {"files": [asdict(each) for each in self.files], "name": self.name}
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How a bundle is imported; `adapter` "auto" lets the rows decide."""
+
+    adapter: str = "auto"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    reveal: bool = True
+    dry_run: bool = False
+    create_criteria: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "options": dict(self.options)}
+
+
 def start_import(
     *,
     project: Project,
     name: str,
     chunks: Iterable[bytes],
-    reveal: bool = True,
+    choices: Choices | None = None,
     created_by: User | None = None,
 ) -> Job:
-    """Keep the file and submit the job that imports it; `name` decides how it is read.
+    """Keep the file and submit the job that imports it; its content decides how it is read.
 
     The file stays where it is: a job that is picked up again reads it from the start, which
     changes nothing that is imported already.
@@ -54,40 +105,58 @@ def start_import(
         ApplicationError: the disk refuses the file; nothing is left of it.
     """
     upload = keep_upload(name=name, chunks=chunks)
-    return import_upload(project=project, upload=upload, reveal=reveal, created_by=created_by)
+    bundle = Bundle.of_upload(upload)
+    return import_bundle(project=project, bundle=bundle, choices=choices, created_by=created_by)
 
 
-def import_upload(
-    *, project: Project, upload: Upload, reveal: bool = True, created_by: User | None = None
+def import_bundle(
+    *,
+    project: Project,
+    bundle: Bundle,
+    choices: Choices | None = None,
+    created_by: User | None = None,
 ) -> Job:
-    """Submit the job that imports a kept file."""
-    arguments: dict[str, Any] = {**asdict(upload), "reveal": reveal}
+    """Submit the job that imports what was kept, or a source."""
+    arguments = bundle.arguments() | (choices or Choices()).as_dict()
     return submit(kind=IMPORT_KIND, project=project, arguments=arguments, created_by=created_by)
 
 
 def keep_upload(*, name: str, chunks: Iterable[bytes]) -> Upload:
     """Keep a file until it is imported; raises as `start_import`."""
-    suffix = next((each for each in reversed(SUFFIXES) if name.lower().endswith(each)), None)
-    if suffix is None:
+    suffix = suffix_of(name)
+    if not suffix:
         raise InvalidInput(
             _("%(name)s: hand in a file that ends in %(choices)s.")
-            % {"name": name[:80], "choices": " or ".join(SUFFIXES)}
+            % {"name": name[:80], "choices": ", ".join(SUFFIXES)}
         )
-    path = _folder() / f"{uuid.uuid4().hex}{suffix}"
-    try:
-        _keep(path, chunks)
-    except OSError as error:
-        raise ApplicationError(f"The file could not be kept: {error.strerror}.") from error
-    return Upload(path.name, name[:200])
+    path = folder() / f"{uuid.uuid4().hex}{suffix}"
+    with growing(path) as file:
+        for chunk in chunks:
+            file.write(chunk)
+    return Upload(path.name, plain_name(name))
 
 
-def ticket_of(upload: Upload, project: Project) -> str:
+def forget(bundle: Bundle) -> None:
+    """Remove kept files that nobody will import."""
+    names = [each.file for each in bundle.files]
+    names += [each.name for each in folder().glob(f"{bundle.stem}-*")] if bundle.stem else []
+    for name in names:
+        (folder() / Path(name).name).unlink(missing_ok=True)
+
+
+def first_of(bundle: Bundle) -> Given | None:
+    """The first file of a bundle; None where it is too large to wait for. Raises as `glance`."""
+    return glance(bundle.arguments())
+
+
+def ticket_of(bundle: Bundle, project: Project) -> str:
     """What a form carries from the preview to the import, signed for this project."""
-    return signing.dumps({**asdict(upload), "project": project.pk}, salt=_SALT)
+    values = {**bundle.arguments(), "project": project.pk}
+    return signing.dumps(values, salt=_SALT, compress=True)
 
 
-def upload_of(ticket: str, project: Project) -> Upload:
-    """The upload that a ticket stands for.
+def bundle_of(ticket: str, project: Project) -> Bundle:
+    """What a ticket stands for.
 
     Raises:
         InvalidInput: it was not written here for this project, or is a day old.
@@ -98,22 +167,7 @@ def upload_of(ticket: str, project: Project) -> Upload:
         raise InvalidInput(_("The preview is over: hand the file in again.")) from error
     if values.pop("project") != project.pk:
         raise InvalidInput(_("The preview was made in another project: hand the file in again."))
-    return Upload(**values)
-
-
-def preview_upload(*, project: Project, upload: Upload) -> Preview | None:
-    """What importing the file would do; None where it is too large to look into now.
-
-    Media of an archive are kept already, so that the preview can show them.
-
-    Raises:
-        InvalidInput: the archive is refused as a whole.
-    """
-    path = upload_path(upload.file)
-    if path.suffix == ".zip" and path.stat().st_size > PREVIEW_ZIP_BYTES:
-        return None
-    with lines_of(path, project, check=lambda: None) as (lines, refused):
-        return preview_records(project=project, lines=read_records(lines), refused_files=refused)
+    return Bundle.of_job(values)
 
 
 @contextmanager
@@ -129,33 +183,5 @@ def lines_of(
 
 
 def upload_path(file: str) -> Path:
-    """Where an upload lies.
-
-    Raises:
-        NotFound: there is none of this name.
-    """
-    path = _folder() / Path(file).name
-    if not path.is_file():
-        raise NotFound(_("The uploaded file is gone: hand it in again."))
-    return path
-
-
-def _folder() -> Path:
-    folder = Path(settings.VAR_DIR) / "uploads"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _keep(path: Path, chunks: Iterable[bytes]) -> None:
-    try:
-        with path.open("xb") as file:
-            for chunk in chunks:
-                file.write(chunk)
-                if file.tell() > settings.IMPORT_MAX_BYTES:
-                    most = settings.IMPORT_MAX_BYTES // 2**20
-                    raise InvalidInput(
-                        _("The file is larger than %(most)s MB: split it.") % {"most": most}
-                    )
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+    """Where an upload lies; raises NotFound where it is gone."""
+    return kept_path(file)

@@ -14,8 +14,9 @@ import pytest
 from pytest_django import Settings
 
 from annotation.instances.sources import Given, below, hub, parse_source
-from annotation.instances.sources.fetching import NotFetched, TooSlow
-from annotation.instances.sources.given import collect, gathered
+from annotation.instances.sources.fetching import NotFetched, TooSlow, Wish, fetch
+from annotation.instances.sources.given import collect, gathered, glance
+from annotation.instances.sources.keeping import growing
 from core.exceptions import ApplicationError, InvalidInput, NotFound
 from tests.annotation.file_server import FileServer, send, serving
 
@@ -42,6 +43,10 @@ def kept(tmp_path: Path) -> list[str]:
 def fetched(url: str, **options: Any) -> Given:
     (given,) = collect(parse_source({"kind": "url", "url": url}), stem="s", **options)
     return given
+
+
+def glanced(url: str) -> Given | None:
+    return glance({"source": {"kind": "url", "url": url}, "stem": "s", "name": "a"})
 
 
 # Folders of the operator
@@ -322,8 +327,26 @@ def test_a_server_that_drips_is_left(server: FileServer, tmp_path: Path) -> None
             time.sleep(0.02)
 
     server.answers["/a.jsonl"] = dripping
-    with pytest.raises(TooSlow, match="in time"):
-        fetched(server.url + "/a.jsonl", seconds=0.3)
+    path = tmp_path / "a"
+    wish = Wish(server.url + "/a.jsonl", seconds=0.3)
+    with pytest.raises(TooSlow, match="in time"), growing(path) as into:
+        fetch(wish, into, lambda: None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_waits_for_a_page_gets_small_files_only(
+    server: FileServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    url = server.gives("/a.jsonl", LINE)
+    small = glanced(url)
+    assert small is not None
+    assert (small.path.name, small.path.read_bytes()) == ("s-0.jsonl", LINE)
+    # The import goes on with what was looked at.
+    assert fetched(url) == small
+    assert len(server.asked) == 1
+    small.path.unlink()
+    monkeypatch.setattr("annotation.instances.sources.given.GLANCE_BYTES", len(LINE) - 1)
+    assert glanced(url) is None
     assert kept(tmp_path) == []
 
 
@@ -529,9 +552,10 @@ def test_a_source_that_is_none_is_refused(value: Any) -> None:
 
 
 def test_a_job_finds_its_files_again(server: FileServer, tmp_path: Path) -> None:
-    arguments = {"source": {"kind": "url", "url": server.gives("/a.jsonl", LINE)}}
+    source = {"kind": "url", "url": server.gives("/a.jsonl", LINE)}
+    arguments = {"source": source, "stem": "job", "name": "a.jsonl"}
     for _attempt in range(2):
-        (given,) = gathered(arguments, 7, lambda: None, lambda text: None)
-    assert (given.path.name, len(server.asked)) == ("job-7-0.jsonl", 1)
+        (given,) = gathered(arguments, lambda: None, lambda text: None)
+    assert (given.path.name, len(server.asked)) == ("job-0.jsonl", 1)
     with pytest.raises(NotFound):
-        gathered({"file": "../../x.jsonl", "name": "x"}, 8, lambda: None, lambda text: None)
+        gathered({"file": "../../x.jsonl", "name": "x"}, lambda: None, lambda text: None)

@@ -62,7 +62,11 @@ tags                GET     login      404       403        yes       yes       
 tags-ask            POST    login      404       403        403       yes         yes    yes
 upload              GET     login      404       403        403       yes         yes    yes
 upload-file         POST    login      404       403        403       yes         yes    yes
+upload-source       POST    login      404       403        403       yes         yes    yes
+upload-look         GET     login      404       403        403       yes         yes    yes
 upload-start        POST    login      404       403        403       yes         yes    yes
+upload-report       GET     login      404       403        403       404         404    404
+upload-errors       GET     login      404       403        403       404         404    404
 media               GET     login      404       yes        yes       yes         yes    yes
 send                POST    login      404       403        403       403         yes    yes
 project-settings    GET     login      404       403        403       403         yes    yes
@@ -90,6 +94,10 @@ gold-set            GET     login      404       403        403       403       
 gold-set            POST    login      404       403        403       403         yes    yes
 gold-promote        POST    login      404       403        403       403         yes    yes
 gold-retire         POST    login      404       403        403       403         yes    yes
+explain             GET     login      404       403        yes       yes         yes    yes
+explain-compute     POST    login      404       403        yes       yes         yes    yes
+explain-behind      GET     login      404       403        yes       yes         yes    yes
+explain-download    GET     login      404       403        yes       yes         yes    yes
 relabels            GET     login      404       403        yes       yes         yes    yes
 relabel             POST    login      404       403        yes       yes         yes    yes
 quality-pair        GET     login      404       403        yes       yes         yes    yes
@@ -240,8 +248,14 @@ api:job-list        GET     401        404       403        403       yes       
 api:job-detail      GET     401        404       403        403       yes         yes    yes
 api:job-cancel      POST    401        404       403        403       yes         yes    yes
 api:instance-list   GET     401        404       403        yes       yes         yes    yes
+api:instance-list   POST    401        404       403        403       yes         yes    yes
 api:progress        GET     401        404       403        403       yes         yes    yes
 api:import          POST    401        404       403        403       yes         yes    yes
+api:import-preview  POST    401        404       403        403       yes         yes    yes
+api:explanation-list   GET  401        404       403        yes       yes         yes    yes
+api:explanation-list   POST 401        404       403        yes       yes         yes    yes
+api:explanation-detail GET  401        404       403        yes       yes         yes    yes
+api:explanation-download GET 401       404       403        yes       yes         yes    yes
 api:runs            GET     401        404       403        403       yes         yes    yes
 api:runs            POST    401        404       403        403       yes         yes    yes
 api:run             GET     401        404       403        403       yes         yes    yes

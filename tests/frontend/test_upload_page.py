@@ -12,7 +12,7 @@ from pytest_django import Settings
 from accounts.models import Project, Role
 from annotation.instances.media import keep_media
 from annotation.instances.models import Instance, MediaFile
-from annotation.instances.uploads import keep_upload, ticket_of
+from annotation.instances.uploads import Bundle, keep_upload, ticket_of
 from jobs.models import Job
 from tests.factories import make_instance, make_member, make_project
 
@@ -47,7 +47,7 @@ def lines(*ids: str) -> bytes:
 
 def sent(client: Client, project: Project, *files: tuple[str, bytes]) -> Any:
     uploads = [SimpleUploadedFile(name, content) for name, content in files]
-    return client.post(f"/p/{project.slug}/upload/file/", {"files": uploads})
+    return client.post(f"/p/{project.slug}/upload/file/", {"files": uploads}, follow=True)
 
 
 def test_the_page_explains_the_format(researcher: Client, project: Project) -> None:
@@ -72,18 +72,27 @@ def test_a_file_is_shown_before_anything_is_imported(researcher: Client, project
 
 def test_what_was_looked_at_is_imported(researcher: Client, project: Project) -> None:
     upload = keep_upload(name="my.jsonl", chunks=[lines("q1")])
-    ticket = ticket_of(upload, project)
+    ticket = ticket_of(Bundle.of_upload(upload), project)
     response = researcher.post(f"/p/{project.slug}/upload/start/", {"ticket": ticket})
     job = Job.objects.get()
     assert response["Location"] == f"/p/{project.slug}/jobs/{job.pk}/"
-    assert job.arguments == {"file": upload.file, "name": "my.jsonl", "reveal": False}
+    assert job.arguments == {
+        "file": upload.file,
+        "name": "my.jsonl",
+        "adapter": "auto",
+        "options": {},
+        "reveal": False,
+        "dry_run": False,
+        "create_criteria": False,
+    }
     assert "my.jsonl" in researcher.get(f"/p/{project.slug}/upload/").content.decode()
 
 
 @pytest.mark.parametrize("of", ["forged", "other project"])
 def test_a_foreign_ticket_is_refused(researcher: Client, project: Project, of: str) -> None:
     upload = keep_upload(name="my.jsonl", chunks=[lines("q1")])
-    ticket = ticket_of(upload, make_project()) if of == "other project" else upload.file
+    there = ticket_of(Bundle.of_upload(upload), make_project())
+    ticket = there if of == "other project" else upload.file
     response = researcher.post(f"/p/{project.slug}/upload/start/", {"ticket": ticket})
     assert response.status_code == 422
     assert "hand the file in again" in response.content.decode()

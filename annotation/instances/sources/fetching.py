@@ -48,12 +48,20 @@ class NotFetched(ApplicationError):
 
 @dataclass(frozen=True)
 class Wish:
-    """A file to fetch. `secret` headers go to the first host only; `seconds` is for all of it."""
+    """A file to fetch. `secret` headers go to the first host only; `seconds` is for all of it.
+
+    `most` bytes, IMPORT_MAX_MB where it is None.
+    """
 
     url: str
     secret: Mapping[str, str] = field(default_factory=dict)
     seconds: float = WHOLE
+    most: int | None = None
     reach: Reach | None = None
+
+    @property
+    def limit(self) -> int:
+        return settings.IMPORT_MAX_BYTES if self.most is None else self.most
 
 
 def import_reach() -> Reach:
@@ -90,7 +98,8 @@ def fetch(wish: Wish, into: Growing, check: Callable[[], object]) -> str:
     `check` is called twice a second: what it raises ends the transfer.
 
     Raises:
-        InvalidInput: the address may not be asked, or the file is too large.
+        InvalidInput: the address may not be asked.
+        TooLarge: the file is larger than it may be.
         NotFetched: no file came, or it broke off.
         TooSlow: it took longer than it may.
     """
@@ -145,7 +154,7 @@ async def _stream(wish: Wish) -> AsyncGenerator[bytes | str]:
             secret = wish.secret if _origin(url) == _origin(wish.url) else {}
             async with lanes.send(_request(url, secret)) as response:
                 if response.status_code not in REDIRECTS:
-                    async for piece in _read(response, url):
+                    async for piece in _read(response, url, wish.limit):
                         yield piece
                     return
                 url = _next(url, response.headers.get("location", ""), reach)
@@ -174,15 +183,15 @@ def _next(url: str, location: str, reach: Reach) -> str:
     return following
 
 
-async def _read(response: httpx.Response, url: str) -> AsyncGenerator[bytes | str]:
+async def _read(response: httpx.Response, url: str, limit: int) -> AsyncGenerator[bytes | str]:
     if response.status_code != OK:
         raise NotFetched(
             _("%(host)s answers with status %(status)d instead of a file.")
             % {"host": _host(url), "status": response.status_code}
         )
     said = response.headers.get("content-length", "")
-    if said.isdecimal() and int(said) > settings.IMPORT_MAX_BYTES:
-        raise too_large(settings.IMPORT_MAX_BYTES)
+    if said.isdecimal() and int(said) > limit:
+        raise too_large(limit)
     hint = FILE_NAME.search(response.headers.get("content-disposition", ""))
     yield plain_name(hint.group(1)) if hint else name_of_url(url)
     async for piece in unpacked(response):

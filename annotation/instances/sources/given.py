@@ -1,6 +1,5 @@
 """A source as a form or a request gives it, and the files that it stands for."""
 
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from django.utils.translation import gettext as _
 from core.exceptions import InvalidInput, NotFound
 
 from . import below, fetching, hub
-from .keeping import folder, growing, plain_name, suffix_of
+from .keeping import TooLarge, folder, growing, plain_name, suffix_of
 
 FIELDS = {
     "path": {"path"},
@@ -20,6 +19,9 @@ FIELDS = {
 }
 REQUIRED = {"path": "path", "url": "url", "hub": "dataset"}
 MOST_TEXT = 8000
+# What is fetched while somebody waits for a page.
+GLANCE_BYTES = 64 * 2**20
+GLANCE_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -77,15 +79,13 @@ def collect(
     source: Source,
     *,
     stem: str,
-    seconds: float = fetching.WHOLE,
-    most: int | None = None,
     check: Callable[[], object] = lambda: None,
     note: Callable[[str], object] = lambda text: None,
 ) -> list[Given]:
     """The files of a source; those of other machines are fetched to `<stem>-<number>`.
 
     What was fetched under this stem before is not fetched again, so that a job that is picked up
-    goes on. `most` bytes for each file (IMPORT_MAX_MB), `seconds` for each.
+    goes on.
 
     Raises:
         ApplicationError: as `below`, `fetching` and `hub` say.
@@ -93,21 +93,33 @@ def collect(
     if source.kind == "path":
         path = below.file_below(source.values["path"])
         return [Given(path, path.name)]
-    if source.kind == "url":
-        wishes = [(fetching.Wish(source.values["url"]), source.name)]
-    else:
-        wishes = _of_hub(source, note)
     kept = []
-    for number, (wish, name) in enumerate(wishes):
+    for number, (wish, name) in enumerate(_wishes(source, note)):
         note(_("fetching %(name)s") % {"name": name})
-        timed = replace(wish, seconds=seconds)
-        kept.append(_fetched(timed, name, f"{stem}-{number}", most, check))
+        kept.append(_fetched(wish, name, f"{stem}-{number}", check))
     return kept
+
+
+def glance(arguments: Mapping[str, Any]) -> Given | None:
+    """The first file that an import's arguments name, if it can be had while somebody waits.
+
+    It is kept under the arguments' stem, where the import finds it again.
+
+    Raises:
+        ApplicationError: as `collect`; but a file that is too large or slow is None.
+    """
+    if "source" not in arguments or arguments["source"].get("kind") == "path":
+        return gathered(arguments, lambda: None, lambda text: None)[0]
+    wish, name = _wishes(parse_source(arguments["source"]), lambda text: None)[0]
+    small = replace(wish, seconds=GLANCE_SECONDS, most=GLANCE_BYTES)
+    try:
+        return _fetched(small, name, f"{_stem(arguments)}-0", lambda: None)
+    except (TooLarge, fetching.TooSlow):
+        return None
 
 
 def gathered(
     arguments: Mapping[str, Any],
-    job_id: int,
     check: Callable[[], object],
     note: Callable[[str], object],
 ) -> list[Given]:
@@ -119,7 +131,7 @@ def gathered(
     """
     if "source" in arguments:
         source = parse_source(arguments["source"])
-        return collect(source, stem=f"job-{job_id}", check=check, note=note)
+        return collect(source, stem=_stem(arguments), check=check, note=note)
     files = arguments.get("files") or [{"file": arguments["file"], "name": arguments["name"]}]
     return [Given(kept_path(each["file"]), str(each["name"])) for each in files]
 
@@ -136,13 +148,15 @@ def kept_path(file: str) -> Path:
     return path
 
 
-def fresh_stem() -> str:
-    """A name that no file here has."""
-    return uuid.uuid4().hex
+def _stem(arguments: Mapping[str, Any]) -> str:
+    return Path(str(arguments["stem"])).name
 
 
-def _of_hub(source: Source, note: Callable[[str], object]) -> list[tuple[fetching.Wish, str]]:
+def _wishes(source: Source, note: Callable[[str], object]) -> list[tuple[fetching.Wish, str]]:
+    """The files to fetch, each with its name."""
     values = source.values
+    if source.kind == "url":
+        return [(fetching.Wish(values["url"]), source.name)]
     found = hub.look_up(values["dataset"], values.get("revision", ""))
     files = hub.chosen(found, values.get("config", ""), values.get("split", ""))
     note(
@@ -152,12 +166,10 @@ def _of_hub(source: Source, note: Callable[[str], object]) -> list[tuple[fetchin
     return [(hub.wish_for(found, each), hub.name_of(each)) for each in files]
 
 
-def _fetched(
-    wish: fetching.Wish, name: str, stem: str, most: int | None, check: Callable[[], object]
-) -> Given:
+def _fetched(wish: fetching.Wish, name: str, stem: str, check: Callable[[], object]) -> Given:
     path = folder() / f"{stem}{suffix_of(name)}"
     if not path.exists():
-        with growing(path, most) as into:
+        with growing(path, wish.limit) as into:
             told = fetching.fetch(wish, into, check)
         if not suffix_of(name) and suffix_of(told):
             name = told

@@ -39,6 +39,10 @@ def plain_name(name: str) -> str:
     return "".join(each for each in last if each.isprintable())[-MOST_NAME:]
 
 
+class TooLarge(InvalidInput):
+    """A file of more bytes than are wanted."""
+
+
 class Growing:
     """A file that is being written, up to `most` bytes."""
 
@@ -50,7 +54,7 @@ class Growing:
         """Add a piece.
 
         Raises:
-            InvalidInput: the file would be larger than it may.
+            TooLarge: the file would be larger than it may.
         """
         self.size += len(chunk)
         if self.size > self._most:
@@ -58,9 +62,9 @@ class Growing:
         self._file.write(chunk)
 
 
-def too_large(most: int) -> InvalidInput:
+def too_large(most: int) -> TooLarge:
     """The error of a file of more than `most` bytes."""
-    return InvalidInput(
+    return TooLarge(
         _("The file is larger than %(most)s MB: split it.") % {"most": most // 2**20}
     )
 
@@ -72,7 +76,7 @@ def growing(path: Path, most: int | None = None) -> Iterator[Growing]:
     Whatever goes wrong in between, a full disk or a caller who is gone, leaves nothing.
 
     Raises:
-        InvalidInput: it grew beyond `most` bytes (IMPORT_MAX_MB).
+        TooLarge: it grew beyond `most` bytes (IMPORT_MAX_MB).
         ApplicationError: the disk refuses it.
     """
     unfinished = path.with_name(f"{uuid.uuid4().hex}{UNFINISHED}")

@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern
 
+from annotation.explaining import api as explaining
 from annotation.instances import api as instances
 from annotation.judges import api as judges
 from annotation.judges import api_connections as connections
@@ -13,6 +14,7 @@ urlpatterns: list[URLPattern] = [
     *projects.urlpatterns,
     *workforce.urlpatterns,
     *instances.urlpatterns,
+    *explaining.urlpatterns,
     *connections.urlpatterns,
     *judges.urlpatterns,
     *judge_runs.urlpatterns,

@@ -43,6 +43,7 @@ SECTIONS: tuple[tuple[Door, ...], ...] = (
     (
         (gettext_lazy("Quality"), "quality", Action.SEE_QUALITY),
         (gettext_lazy("Leaderboard"), "generators", Action.SEE_QUALITY),
+        (gettext_lazy("Explain"), "explain", Action.SEE_QUALITY),
         (gettext_lazy("Review"), "review", Action.REVIEW),
     ),
     (

@@ -11,7 +11,8 @@ from rest_framework.views import APIView
 from accounts.models import User
 from accounts.policies import Action, project_for
 from annotation.datasets.models import Snapshot
-from core.exceptions import InvalidInput, NotFound
+from core.bodies import LARGEST, Body, read_body
+from core.exceptions import NotFound
 from core.paging import described, paged
 
 from .downloads import download
@@ -32,9 +33,9 @@ class ExplanationDetailSerializer(serializers.ModelSerializer[Explanation]):
         fields = [*ExplanationSerializer.Meta.fields, "figures"]
 
 
-class ExplainSerializer(serializers.Serializer[dict[str, object]]):
+class ExplainBody(Body):
     snapshot = serializers.IntegerField(
-        required=False, allow_null=True, min_value=1, max_value=2**63 - 1
+        required=False, allow_null=True, min_value=1, max_value=LARGEST
     )
 
 
@@ -50,19 +51,15 @@ class ExplanationList(APIView):
         return paged(request, explanations_of(project), ExplanationSerializer)
 
     @extend_schema(
-        request=ExplainSerializer,
+        request=ExplainBody,
         responses={202: ExplainStartedSerializer},
         examples=[OpenApiExample("of a snapshot", {"snapshot": 3}, request_only=True)],
     )
     def post(self, request: Request, slug: str) -> Response:
         """Explain all labels as they stand, or those of a snapshot; the job's result names it."""
         project = project_for(request.user, slug, Action.REVIEW)
-        if unknown := sorted(set(request.data) - {"snapshot"}):
-            raise InvalidInput(f"Unknown: {', '.join(unknown)[:200]}.")
-        given = ExplainSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
         snapshot = None
-        if number := given.validated_data.get("snapshot"):
+        if number := read_body(request, ExplainBody).get("snapshot"):
             snapshot = Snapshot.objects.filter(project=project, pk=number).first()
             if snapshot is None:
                 raise NotFound("There is no such snapshot in this project.")

@@ -114,11 +114,13 @@ def _source_lines(name: str, source: Json) -> list[str]:
     lines = ["", f"### {_inline(name)}", ""]
     if source["refused"]:
         return [*lines, refusal(source["refused"])]
-    told = ", ".join(principle_sentences(source["principles"]["factors"])) or "nothing stands out"
+    told = ", ".join(principle_sentences(source["principles"]["factors"]))
+    foretold = source["foretells"]
     lines.append(
-        f"{source['labels']} labels, {source['prompts']} prompts. In short: {told}. These alone name "
-        f"{_percent(source['principles']['reconstructs'])} of held-out labels, all factors "
-        f"{_percent(source['foretells']['factors'])}, length {_percent(source['foretells']['length'])}."
+        f"{source['labels']} labels, {source['prompts']} prompts. "
+        f"In short: {told or 'nothing stands out'}. "
+        f"These alone name {_percent(source['principles']['reconstructs'])} of held-out labels, "
+        f"all factors {_percent(foretold['factors'])}, length {_percent(foretold['length'])}."
     )
     if length := source["length"]:
         lines.append(f"The longer completion wins {_percent(length['longer'])}.")

@@ -125,7 +125,7 @@ def behind(table: Table, key: str, value: float) -> Json:
     return {
         "with": listed(with_it)[:MOST_BEHIND],
         "against": listed(against)[:MOST_BEHIND],
-        "decided": int((lean != 0).sum()),
+        "decided_with": int((lean > 0).sum()),
         "decided_against": int((lean < 0).sum()),
     }
 

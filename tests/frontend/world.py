@@ -12,6 +12,8 @@ from accounts.models import AccessToken, Membership, Project, Role, User
 from accounts.services import add_member
 from annotation.arena.models import Arena, Battle, Contestant, Turn
 from annotation.datasets.models import Export, Snapshot
+from annotation.explaining.models import Explanation
+from annotation.explaining.services import explain
 from annotation.instances.media import keep_media
 from annotation.instances.models import Instance, MediaFile
 from annotation.judges.models import Connection, Judge, JudgeCall, JudgeRun, Mining
@@ -96,12 +98,18 @@ def _ids(project: Project) -> dict[str, int | str]:
         "other_id": make_annotator(project, kind="import").pk,
         "gold_id": make_known(project).pk,
         "allowance_id": make_allowance(project).pk,
+        "explanation_id": make_explanation(project).pk,
         "replay_id": make_replay(project).pk,
         "token_id": make_access_token(project).pk,
         "suffix": "json",
         "what": "report",
         **_judge_ids(project, instance),
     }
+
+
+def make_explanation(project: Project) -> Explanation:
+    """Of a project without labels."""
+    return explain(project=project)
 
 
 def make_version(run: Run) -> ModelVersion:

@@ -1,34 +1,44 @@
-"""Reading the labels of a snapshot: every label that stands, with all that was noted of it."""
+"""Which labels a snapshot holds, and what is noted of each."""
 
-from collections.abc import Iterator, Mapping
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db.models import Exists, Max, OuterRef, QuerySet
+from django.db.models import Exists, FilteredRelation, Max, OuterRef, Q, QuerySet
 
 from accounts.models import Project
 from annotation.consensus.groups import strongest
-from annotation.consensus.models import Scope
-from annotation.instances.models import Completion, Instance
-from annotation.labels.models import Annotation, Annotator, AnnotatorKind
+from annotation.instances.models import Instance
+from annotation.labels.models import Annotation
 from annotation.labels.selectors import current
 from annotation.projects.selectors import criteria_of, protocol_of
 from annotation.quality.models import Report
-from annotation.queue.models import Assignment
 from annotation.queue.purposes import Purpose
 from core.hashing import canonical_json
 
-WINDOW = 500
-MACHINES = (AnnotatorKind.JUDGE, AnnotatorKind.VERIFIER)
+from .digests import encoded
+from .filters import (
+    MACHINES,
+    Step,
+    annotators_where,
+    consensus_steps,
+    instance_steps,
+    narrows_labels,
+)
+from .queries import EVERY
+
 # Only these are data; the other purposes measure people.
 DATA = frozenset({Purpose.LABEL, Purpose.REVIEW})
-FILTER_FIELDS = {
-    "arms": "assignment__arm__in",
-    "destinations": "assignment__destination__in",
-    "external_ids": "external_id__in",
-}
+FIELDS = (
+    *("pk", "instance_id", "annotator_id", "criterion_id", "guideline_id", "decision_id"),
+    *("purpose", "ranking", "tie_kind", "strength", "confidence", "rationale", "reasons"),
+    *("attributes", "shown_order", "seconds", "unranked", "scores", "created_at"),
+)
+
+__all__ = ["DATA", "MACHINES", "Label", "Labels", "Row", "groups_of"]
 
 Row = dict[str, Any]
+# A label and its canonical JSON, which is hashed with its instance and with its row.
+Label = tuple[Row, bytes]
 
 
 class Labels:
@@ -39,24 +49,43 @@ class Labels:
 
     def __init__(self, project: Project, query: Mapping[str, Any]) -> None:
         self.project, self.query = project, query
-        annotators = Annotator.objects.filter(project=project)
-        if query["scope"] == Scope.HUMAN:
-            annotators = annotators.exclude(kind__in=MACHINES)
-        elif query["scope"] == Scope.JUDGE:
-            annotators = annotators.filter(kind__in=MACHINES)
-        self.annotators = annotators.in_bulk()
+        self.annotators = annotators_where(project, query).in_bulk()
         self.guidelines = dict(project.guidelines.values_list("pk", "version"))
         self.protocol, self.criteria = protocol_of(project), criteria_of(project)
-        self.by_pk = {criterion.pk: criterion for criterion in self.criteria}
-        self.groups = groups_of(project)
+        asked = {row.pk: str(row.asks(self.protocol)) for row in self.criteria}
+        self.of_criterion = {
+            row.pk: {"criterion": row.key, "asks": asked[row.pk]} for row in self.criteria
+        }
+        groups = groups_of(project)
+        self.of_annotator = {
+            pk: {
+                "annotator": row.pseudonym,
+                "kind": row.kind,
+                "simulated": row.simulated,
+                "cohort": row.cohort,
+                "group": groups.get(pk, (None, None))[0],
+                "group_p": groups.get(pk, (None, None))[1],
+                "excluded": row.excluded_at is not None,
+            }
+            for pk, row in self.annotators.items()
+        }
+        names = sorted({row.pseudonym for row in self.annotators.values()})
+        places = {name: place for place, name in enumerate(names)}
+        self._place = {pk: places[row.pseudonym] for pk, row in self.annotators.items()}
+        self._position = {row.pk: row.position for row in self.criteria}
         self.newest = self._standing(excluded=True).aggregate(newest=Max("pk"))["newest"] or 0
 
     def _standing(self, *, excluded: bool) -> QuerySet[Annotation]:
         return current(self.project, purposes=Purpose.values, excluded=excluded)
 
     def all(self) -> QuerySet[Annotation]:
-        """Every label of the moment in the scope, whatever its purpose and criterion."""
+        """Every label of the moment that the query takes, whatever its purpose and criterion."""
         rows = self._standing(excluded=self.query["include_excluded"])
+        dates = self.query.get("dates", {})
+        if "from" in dates:
+            rows = rows.filter(created_at__gte=dates["from"])
+        if "to" in dates:
+            rows = rows.filter(created_at__lt=dates["to"])
         return rows.filter(pk__lte=self.newest, annotator__in=list(self.annotators))
 
     def left_out(self) -> dict[str, int]:
@@ -65,68 +94,85 @@ class Labels:
             pk__lte=self.newest, annotator__excluded_at__isnull=False
         )
         people = rows.values("annotator").distinct().count()
-        return {"annotators": people, "labels": 0 if self.query["include_excluded"] else len(rows)}
+        left = 0 if self.query["include_excluded"] else rows.count()
+        return {"annotators": people, "labels": left}
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether labels are left out on which the stored consensus stands."""
+        return narrows_labels(self.query)
 
     def instances(self) -> QuerySet[Instance]:
-        """The labelled instances that the query's filters let in, by external id."""
-        labels = self.all().filter(instance=OuterRef("pk"))
-        rows = Instance.objects.filter(Exists(labels), project=self.project)
-        for name, values in self.query["instances"].items():
-            rows = rows.filter(**{FILTER_FIELDS[name]: values})
-        return rows.order_by("external_id")
+        """The labelled instances that the query lets in, in no order.
 
-    def of(self, external_ids: Mapping[int, str], criterion: str = "") -> dict[int, list[Row]]:
-        """Labels by instance, in the order of their annotators' pseudonyms.
-
-        With a criterion: the data on that one. Without: everything, in the order of the criteria.
+        `found` is the consensus asked for; one whose labels are gone is let in too.
         """
-        found: dict[int, list[Row]] = {pk: [] for pk in external_ids}
-        rows = self.all().filter(instance__in=list(external_ids)).order_by("pk")
-        if criterion:
-            rows = rows.filter(criterion__key=criterion, purpose__in=DATA)
-        assignments = Assignment.objects.filter(instance__in=list(external_ids))
-        by_instance = {row.instance_id: row for row in assignments}
-        for label in rows:
-            assignment = by_instance.get(label.instance_id)
-            name = external_ids[label.instance_id]
-            found[label.instance_id].append(self._row(label, name, assignment))
-        position = {criterion.key: criterion.position for criterion in self.criteria}
-        for labels in found.values():
-            labels.sort(key=lambda row: (str(row["annotator"]), position[row["criterion"]]))
+        labels = Exists(self.all().filter(instance=OuterRef("pk")))
+        rows = Instance.objects.filter(project=self.project)
+        for step in self.steps():
+            rows = rows.filter(step.condition)
+        if self.query["criterion"] == EVERY:
+            return rows.filter(labels)
+        asked = next(row for row in self.criteria if row.key == self.query["criterion"])
+        condition = Q(consensus__criterion=asked.pk, consensus__scope=self.query["scope"])
+        rows = rows.annotate(found=FilteredRelation("consensus", condition=condition))
+        return rows.filter(labels if self.narrowed else Q(labels) | Q(found__isnull=False))
+
+    def steps(self) -> list[Step]:
+        """The conditions on instances, those of consensus last."""
+        found = [*instance_steps(self.project, self.query)]
+        if self.query["criterion"] != EVERY:
+            found += consensus_steps(self.project, self.query)
         return found
 
-    def _row(self, label: Annotation, external_id: str, assignment: Assignment | None) -> Row:
-        annotator, criterion = self.annotators[label.annotator_id], self.by_pk[label.criterion_id]
-        group, group_p = self.groups.get(annotator.pk, (None, None))
-        decision = label.decision_id or (assignment.decision_id if assignment else None)
+    def of(self, found: Mapping[int, tuple[str, Any]]) -> dict[int, list[Label]]:
+        """Labels by instance, in the order of their annotators' pseudonyms and of the criteria.
+
+        Args:
+            found: by instance its external id, and (arm, propensity, decision) of its assignment.
+        """
+        labels: dict[int, list[tuple[Any, Label]]] = {pk: [] for pk in found}
+        rows = self.all().filter(instance__in=list(found)).order_by().values_list(*FIELDS)
+        for values in rows:
+            name, assignment = found[values[1]]
+            order = (self._place[values[2]], self._position[values[3]], values[0])
+            row = self._row(values, name, assignment)
+            labels[values[1]].append((order, (row, encoded(row))))
+        return {
+            pk: [label for _, label in sorted(each, key=lambda pair: pair[0])]
+            for pk, each in labels.items()
+        }
+
+    def _row(self, values: Sequence[Any], external_id: str, assignment: Any) -> Row:
+        (_, _, who, criterion, guideline, decision, purpose, ranking, tie_kind, strength) = values[
+            :10
+        ]
+        (confidence, rationale, reasons, attributes, shown, seconds, unranked, scores, at) = values[
+            10:
+        ]
+        arm, propensity, sent = assignment
+        decision = decision or sent
         return {
             "instance_id": external_id,
-            "criterion": criterion.key,
-            "annotator": annotator.pseudonym,
-            "kind": annotator.kind,
-            "simulated": annotator.simulated,
-            "ranking": label.ranking,
-            "tie_kind": label.tie_kind,
-            "strength": label.strength,
-            "confidence": label.confidence,
-            "rationale": label.rationale,
-            "reasons": label.reasons,
-            "attributes": canonical_json(label.attributes),
-            "shown_order": label.shown_order,
-            "seconds": label.seconds,
-            "guideline": self.guidelines.get(label.guideline_id or 0),
-            "asks": str(criterion.asks(self.protocol)),
-            "purpose": label.purpose,
-            "unranked": label.unranked,
-            "scores": label.scores,
-            "cohort": annotator.cohort,
-            "group": group,
-            "group_p": group_p,
-            "excluded": annotator.excluded_at is not None,
-            "created_at": label.created_at.isoformat(),
+            **self.of_criterion[criterion],
+            **self.of_annotator[who],
+            "ranking": ranking,
+            "tie_kind": tie_kind,
+            "strength": strength,
+            "confidence": confidence,
+            "rationale": rationale,
+            "reasons": reasons,
+            "attributes": canonical_json(attributes) if attributes else "{}",
+            "shown_order": shown,
+            "seconds": seconds,
+            "guideline": self.guidelines.get(guideline or 0),
+            "purpose": purpose,
+            "unranked": unranked,
+            "scores": scores,
+            "created_at": at.isoformat(),
             "decision_id": str(decision) if decision else None,
-            "arm": assignment.arm if assignment else "",
-            "propensity": assignment.propensity if assignment else None,
+            "arm": arm or "",
+            "propensity": propensity,
         }
 
 
@@ -137,37 +183,3 @@ def groups_of(project: Project) -> dict[int, tuple[int, float]]:
     if not found or len(found["shares"]) < 2:
         return {}
     return {int(pk): (strongest(chances), max(chances)) for pk, chances in found["members"].items()}
-
-
-def windows(labels: Labels, split_of: Mapping[str, str]) -> Iterator[list[tuple[Row, list[Row]]]]:
-    """Instances with all their labels, a window at a time.
-
-    An instance that no split names belongs to none: gold, and what only the labels know.
-    """
-    rows = labels.instances().prefetch_related("completions").iterator(chunk_size=WINDOW)
-    while window := list(islice(rows, WINDOW)):
-        found = labels.of({row.pk: row.external_id for row in window})
-        yield [(_instance(row, split_of), found[row.pk]) for row in window]
-
-
-def _instance(row: Instance, split_of: Mapping[str, str]) -> Row:
-    return {
-        "instance_id": row.external_id,
-        "split": split_of.get(row.prompt_hash, ""),
-        "prompt_hash": row.prompt_hash,
-        "messages": canonical_json(row.messages),
-        "context": canonical_json(row.context),
-        "completions": canonical_json([_completion(each) for each in row.completions.all()]),
-        "metadata": canonical_json(row.metadata),
-        "tags": row.tags,
-    }
-
-
-def _completion(row: Completion) -> Row:
-    return {
-        "text": row.text,
-        "parts": row.parts,
-        "messages": row.messages,
-        "generator": row.generator,
-        "licence": row.licence,
-    }

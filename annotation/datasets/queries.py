@@ -7,9 +7,12 @@ from annotation.consensus.models import Scope
 from annotation.queue.models import Arm, Destination
 from core.exceptions import InvalidInput
 
+from . import narrowing
 from .files import LABEL_FILES
 from .splits import TRAIN
 
+# In place of a criterion: the labels on all of them, and no rows for training.
+EVERY = "*"
 KEYS = (
     "criterion",
     "scope",
@@ -19,10 +22,12 @@ KEYS = (
     "include_excluded",
     "pairs_from_ratings",
     "band",
+    *narrowing.KEYS,
 )
 # What a band of pairs from ratings may say: the largest difference of the two mean scores, the
 # least mean score of the better one, and the least variance over the instance's completions.
 BAND = ("at_most", "least_score", "least_variance")
+OBJECTS = ("instances", "splits", "band")
 FILTERS: dict[str, tuple[str, ...] | None] = {
     "arms": tuple(Arm.values),
     "destinations": tuple(Destination.values),
@@ -37,6 +42,9 @@ def normalise(query: Mapping[str, Any], *, default_criterion: str) -> dict[str, 
         InvalidInput: an unknown key or value; says which are known.
     """
     _known("key", query, KEYS)
+    for name, value in query.items():
+        if name in OBJECTS and value is not None and not isinstance(value, Mapping):
+            raise InvalidInput(f"`{name}` must be an object.")
     scope = query.get("scope", Scope.MIXED)
     _known("scope", [scope], Scope.values)
     gap = _gap(query.get("pairs_from_ratings"))
@@ -49,9 +57,21 @@ def normalise(query: Mapping[str, Any], *, default_criterion: str) -> dict[str, 
         "include_excluded": bool(query.get("include_excluded", False)),
         "pairs_from_ratings": gap,
     }
-    # Named only where it is asked for: queries of before keep their hash.
+    # Named only where they are asked for: queries of before keep their hash.
     band = _band(query.get("band") or {}, gap)
-    return checked | ({"band": band} if band else {})
+    checked |= ({"band": band} if band else {}) | narrowing.checked(query)
+    if checked["criterion"] == EVERY:
+        _every(checked)
+    return checked
+
+
+def _every(query: Mapping[str, Any]) -> None:
+    """Without a criterion there is no consensus to choose by."""
+    for name in (*narrowing.OF_CONSENSUS, "band"):
+        if name in query:
+            raise InvalidInput(f"`{name}` needs one criterion: name it in place of {EVERY}.")
+    if query["pairs_from_ratings"] is not None:
+        raise InvalidInput(f"Pairs from ratings need one criterion: name it in place of {EVERY}.")
 
 
 def _gap(value: Any) -> float | None:
@@ -78,6 +98,8 @@ def _band(given: Mapping[str, Any], gap: float | None) -> dict[str, float]:
 def _filters(filters: Mapping[str, Any]) -> dict[str, list[str]]:
     _known("instance filter", filters, FILTERS)
     for name, values in filters.items():
+        if not isinstance(values, (list, tuple, set)):
+            raise InvalidInput(f"`{name}` is a list.")
         if (known := FILTERS[name]) is not None:
             _known(name, values, known)
     return {name: sorted({str(value) for value in values}) for name, values in filters.items()}
@@ -86,10 +108,15 @@ def _filters(filters: Mapping[str, Any]) -> dict[str, list[str]]:
 def _splits(splits: Mapping[str, Any]) -> dict[str, Any]:
     if "assigned" in splits:
         _known("key beside assigned", [key for key in splits if key != "assigned"], [])
-        assigned = dict(splits["assigned"])
+        if not isinstance(splits["assigned"], Mapping):
+            raise InvalidInput("`assigned` is an object: the split by prompt hash.")
+        assigned = {str(prompt): str(name) for prompt, name in splits["assigned"].items()}
         _check_names(set(assigned.values()))
         return {"assigned": assigned}
     _check_names(set(splits))
+    for name, share in splits.items():
+        if isinstance(share, bool) or not isinstance(share, (int, float)):
+            raise InvalidInput(f"The share of the split {name} must be a number.")
     return {name: float(share) for name, share in splits.items()}
 
 

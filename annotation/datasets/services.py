@@ -16,15 +16,14 @@ from core.exceptions import InvalidInput
 from core.files import sync
 
 from . import files, selectors
-from .labels import DATA, WINDOW, Labels
-from .labels import windows as label_windows
+from .labels import Labels
 from .models import Snapshot
-from .queries import normalise, split_names
+from .queries import EVERY, normalise, split_names
 from .splits import TRAIN, split_prompts
 from .tally import Tally
+from .windows import Case, windows
 
 Progress = Callable[[int, int], object]
-Window = list[tuple[dict[str, Any], list[dict[str, Any]]]]
 
 
 def build_snapshot(
@@ -63,34 +62,23 @@ def build_snapshot(
 def _checked(project: Project, query: Mapping[str, Any]) -> dict[str, Any]:
     keys = list(Criterion.objects.filter(project=project).values_list("key", flat=True))
     checked = normalise(query, default_criterion=keys[0] if keys else "overall")
-    if checked["criterion"] not in keys:
+    if checked["criterion"] not in (*keys, EVERY):
         raise InvalidInput(
             f"The project has no criterion {checked['criterion']!r}: use {', '.join(keys)}."
         )
     return checked
 
 
-def _split_of(
-    project: Project, query: Mapping[str, Any], labels: Labels, scored: bool
-) -> dict[str, str]:
+def _split_of(labels: Labels, scored: bool) -> dict[str, str]:
     """Split by prompt hash; a prompt that is missing here is left out of the snapshot's rows."""
+    query = labels.query
     if "assigned" in query["splits"]:
         return dict(query["splits"]["assigned"])
-    hashes = _prompts(project, query, labels, scored)
+    hashes = selectors.prompts(labels, scored=scored).iterator()
     if not query["splits"]:
         return dict.fromkeys(hashes, TRAIN)
-    salt = Protocol.objects.values_list("salt", flat=True).get(project=project)
+    salt = Protocol.objects.values_list("salt", flat=True).get(project=labels.project)
     return split_prompts(hashes, salt=salt, shares=query["splits"])
-
-
-def _prompts(project: Project, query: Mapping[str, Any], labels: Labels, scored: bool) -> set[str]:
-    """The prompts that are drawn: those of consensus rows, or of scores, which have none."""
-    if not scored:
-        rows = selectors.chosen(project, query).order_by()
-        return set(rows.values_list("instance__prompt_hash", flat=True))
-    answers = labels.all().filter(criterion__key=query["criterion"], purpose__in=DATA)
-    rated = labels.instances().filter(pk__in=answers.values("instance")).order_by()
-    return set(rated.values_list("prompt_hash", flat=True))
 
 
 def _write(
@@ -98,21 +86,16 @@ def _write(
 ) -> dict[str, Any]:
     """Fill the folder; returns the manifest."""
     labels = Labels(project, query)
-    criterion = next(row for row in labels.criteria if row.key == query["criterion"])
-    scored = criterion.asks(labels.protocol) in SCORED
-    if query["pairs_from_ratings"] and not scored:
-        raise InvalidInput(f"{criterion.name} is not scored: leave pairs_from_ratings out.")
-    split_of = _split_of(project, query, labels, scored)
-    total = 2 * labels.instances().count()
-    step = _steps(progress, total)
+    scored = _is_scored(labels)
+    split_of = _split_of(labels, scored)
+    total = labels.instances().count()
     tally = Tally()
-    _write_rows(_windows(project, query, split_of, labels, scored), query, folder, tally, step)
-    _write_labels(label_windows(labels, split_of), folder, tally, step)
-    if not (tally.rows or (scored and tally.data_labels)):
+    _write_files(windows(labels, split_of, scored=scored), query, folder, tally, progress, total)
+    if not (tally.rows or ((scored or query["criterion"] == EVERY) and tally.data_labels)):
         raise InvalidInput(
             "Nothing matches this query: label instances or update the consensus first."
         )
-    manifest = tally.manifest(query, _methods(project, query))
+    manifest = tally.manifest(query, _methods(labels))
     manifest |= {"criteria": _criteria(labels), "excluded": labels.left_out()}
     text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False)
     (folder / "manifest.json").write_text(f"{text}\n", encoding="utf-8")
@@ -120,69 +103,46 @@ def _write(
     return manifest
 
 
-def _windows(
-    project: Project,
-    query: Mapping[str, Any],
-    split_of: Mapping[str, str],
-    labels: Labels,
-    scored: bool,
-) -> Iterable[Window]:
-    if not scored:
-        return selectors.windows(project, query, split_of, labels)
-    if query["pairs_from_ratings"] is None:
-        return ()
-    return selectors.rated_windows(project, query, split_of, labels)
+def _is_scored(labels: Labels) -> bool:
+    query = labels.query
+    if query["criterion"] == EVERY:
+        return False
+    criterion = next(row for row in labels.criteria if row.key == query["criterion"])
+    scored = criterion.asks(labels.protocol) in SCORED
+    if query["pairs_from_ratings"] and not scored:
+        raise InvalidInput(f"{criterion.name} is not scored: leave pairs_from_ratings out.")
+    return scored
 
 
-def _steps(progress: Progress | None, total: int) -> Callable[[], None]:
-    """Counts a window each time it is called."""
-    done = 0
-
-    def step() -> None:
-        nonlocal done
-        done = min(total, done + WINDOW)
-        if progress is not None:
-            progress(done, total)
-
-    return step
-
-
-def _write_rows(
-    windows: Iterable[Window],
+def _write_files(  # noqa: PLR0917 - private, one call
+    walk: Iterable[tuple[int, list[Case]]],
     query: Mapping[str, Any],
     folder: Path,
     tally: Tally,
-    step: Callable[[], None],
+    progress: Progress | None,
+    total: int,
 ) -> None:
-    """What training reads: one file per split."""
-    writers = {
+    """What training reads, a file per split; every label, and the instances they are about."""
+    rows = {
         split: files.ParquetFile(folder / f"{split}.parquet", files.ROWS)
         for split in split_names(query["splits"])
     }
-    for window in windows:
-        for row, labels in window:
-            tally.add(row, labels)
-        for split, writer in writers.items():
-            writer.write([row for row, _ in window if row["split"] == split])
-        step()
-    for writer in writers.values():
-        writer.close()
-
-
-def _write_labels(
-    windows: Iterable[Window], folder: Path, tally: Tally, step: Callable[[], None]
-) -> None:
-    """Every label on every criterion, and the instances they are about, in one order."""
     labels = files.ParquetFile(folder / "annotations.parquet", files.LABELS)
     instances = files.ParquetFile(folder / "instances.parquet", files.INSTANCES)
-    for window in windows:
-        for instance, found in window:
-            tally.add_labels(instance, found)
-        instances.write([instance for instance, _ in window])
-        labels.write([label for _, found in window for label in found])
-        step()
-    for writer in (labels, instances):
-        writer.close()
+    done = 0
+    for read, cases in walk:
+        for case in cases:
+            tally.add(case)
+        made = [row for case in cases for row, _ in case.rows]
+        for split, writer in rows.items():
+            writer.write([row for row in made if row["split"] == split])
+        instances.write([case.instance for case in cases if case.instance is not None])
+        labels.write([row for case in cases for row, _ in case.labels])
+        done = min(total, done + read)
+        if progress is not None:
+            progress(done, total)
+    for file in (*rows.values(), labels, instances):
+        file.close()
 
 
 def _criteria(labels: Labels) -> list[dict[str, Any]]:
@@ -194,9 +154,13 @@ def _criteria(labels: Labels) -> list[dict[str, Any]]:
     ]
 
 
-def _methods(project: Project, query: Mapping[str, Any]) -> list[str]:
-    rows = selectors.chosen(project, query).order_by()
-    return sorted(set(rows.values_list("method", flat=True)))
+def _methods(labels: Labels) -> list[str]:
+    if labels.query["criterion"] == EVERY:
+        return []
+    if labels.narrowed:
+        return ["majority of these labels"]
+    rows = selectors.chosen(labels).order_by()
+    return sorted(rows.values_list("method", flat=True).distinct())
 
 
 def _register(

@@ -1,72 +1,83 @@
 """What a snapshot holds, counted while it is written: its manifest and its hash."""
 
-import hashlib
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
 from annotation.labels.models import AnnotatorKind
-from annotation.quality.agreement import krippendorff_interval, units_of
-from core.hashing import canonical_json, content_hash
 
+from .clusters import Agreement, Clusters
+from .described import Described
+from .digests import Digests, encoded
 from .files import ROWS
-from .labels import DATA, Row
+from .labels import DATA, Label, Row
+from .windows import Case
 
 
 class Tally:
     """Counts for the manifest and the digests for the hash, gathered while rows are written."""
 
     def __init__(self) -> None:
-        self.digests: list[str] = []
+        self.digests = Digests()
+        self.clusters = Clusters()
+        self.agreement = Agreement()
+        self.described = Described(self.clusters)
         self.rows: Counter[str] = Counter()
-        self.prompts: dict[str, set[str]] = defaultdict(set)
+        # Prompts as 64-bit numbers: a million of them are 60 MB, as texts twice that.
+        self.prompts: dict[str, set[int]] = defaultdict(set)
         self.sources: Counter[str] = Counter()
         self.arms: Counter[str] = Counter()
         self.licences: Counter[str] = Counter()
         self.simulated = 0
         self.labels: Counter[str] = Counter()
-        self.prompt_of: dict[str, str] = {}
-        self.rankings: dict[str, list[tuple[int, ...]]] = defaultdict(list)
         self.instances = 0
         self.all_labels: Counter[tuple[str, str]] = Counter()
 
-    def add(self, row: Row, labels: list[Row]) -> None:
-        self.digests.append(content_hash([row, labels]))
+    def add(self, case: Case) -> None:
+        """One instance: its rows for training, and every label on it."""
+        for row, labels in case.rows:
+            texts = b"[" + b",".join([text for _, text in labels]) + b"]"
+            self.digests.add(encoded(row), texts)
+            self._add_row(row, labels)
+        if case.rows:
+            self._add_agreement(*case.rows[0])
+        if case.instance is not None:
+            texts = b"[" + b",".join([text for _, text in case.labels]) + b"]"
+            self.digests.add(encoded(case.instance), texts)
+            self.instances += 1
+            for label, _ in case.labels:
+                self.all_labels[label["purpose"], label["criterion"]] += 1
+        self.described.add(case)
+
+    def _add_row(self, row: Row, labels: list[Label]) -> None:
         self.rows[row["split"]] += 1
-        self.prompts[row["split"]].add(row["prompt_hash"])
+        self.prompts[row["split"]].add(hash(row["prompt_hash"]))
         self.sources[row["source"]] += 1
         self.arms[row["arm"] or "unassigned"] += 1
-        self.licences.update(licence or "unstated" for licence in row["licences"])
+        for licence in row["licences"]:
+            self.licences[licence or "unstated"] += 1
         self.simulated += row["simulated"]
-        self.prompt_of[row["instance_id"]] = row["prompt_hash"]
-        for label in labels:
+        for label, _ in labels:
             self.labels[label["kind"]] += 1
-            if label["ranking"] and label["kind"] != AnnotatorKind.JUDGE:
-                self.rankings[row["instance_id"]].append(tuple(label["ranking"]))
 
-    def add_labels(self, instance: Row, labels: list[Row]) -> None:
-        """One instance with every label on it, of any criterion and purpose."""
-        self.digests.append(content_hash([instance, labels]))
-        self.instances += 1
-        self.all_labels.update((label["purpose"], label["criterion"]) for label in labels)
+    def _add_agreement(self, row: Row, labels: list[Label]) -> None:
+        rankings = [
+            label["ranking"]
+            for label, _ in labels
+            if label["ranking"] and label["kind"] != AnnotatorKind.JUDGE
+        ]
+        self.agreement.add(self.clusters.of(row["prompt_hash"]), rankings)
 
     @property
     def data_labels(self) -> int:
         """Labels that are data: gold and repeats measure people."""
         return sum(count for (purpose, _), count in self.all_labels.items() if purpose in DATA)
 
-    def content_hash(self, query: Mapping[str, Any]) -> str:
-        """Over the query and the rows, whatever their order."""
-        digest = hashlib.sha256(canonical_json(query).encode())
-        for row in sorted(self.digests):
-            digest.update(row.encode())
-        return digest.hexdigest()
-
     def manifest(self, query: Mapping[str, Any], methods: list[str]) -> dict[str, Any]:
         total = sum(self.rows.values())
         return {
-            "content_hash": self.content_hash(query),
+            "content_hash": self.digests.over(query),
             "query": dict(query),
             "consensus_methods": methods,
             "rows": dict(sorted(self.rows.items())),
@@ -81,6 +92,7 @@ class Tally:
             "instances": self.instances,
             "labels_by_purpose": self._count_labels(0),
             "labels_by_criterion": self._count_labels(1),
+            "described": self.described.figures(),
         }
 
     def _count_labels(self, part: int) -> dict[str, int]:
@@ -91,10 +103,7 @@ class Tally:
 
     def _agreement(self) -> dict[str, Any]:
         """Agreement of people with a 95 % interval over prompts; null where nothing is shared."""
-        found = units_of(self.rankings)
-        estimate = krippendorff_interval(
-            [codes for _, codes in found], [self.prompt_of[instance] for instance, _ in found]
-        )
+        estimate = self.agreement.estimate()
         figures = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
         return {
             "measure": "Krippendorff's alpha, nominal, labels of people",

@@ -1,0 +1,64 @@
+"""Canonical JSON as `core.hashing` writes it, faster, and the hash of what a snapshot holds. Pure.
+
+orjson writes the same bytes but for numbers: small ones and exponents (1e-05 is its 0.00001, 1e-07
+its 1e-7) and whole numbers of more than 64 bits. Where one could stand, the standard library
+writes the text.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from core.hashing import canonical_json
+
+# Where a value begins, and rarely, without harm, within a text.
+ODD = re.compile(rb"(?:^|[\[:,])-?(?:0\.0000|[0-9.]+e)")
+WIDTH = 32
+
+
+def encoded(value: Any) -> bytes:
+    """`canonical_json(value)` in UTF-8."""
+    try:
+        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return canonical_json(value).encode()
+    return canonical_json(value).encode() if ODD.search(text) or _bare(value, text) else text
+
+
+def _bare(value: Any, text: bytes) -> bool:
+    """Whether orjson wrote null for a number that is none."""
+    return isinstance(value, float) and text == b"null"
+
+
+def recoded(text: str) -> str:
+    """The canonical JSON of a JSON text, as PostgreSQL gives it."""
+    if text in {"{}", "[]", "null"}:
+        return text
+    try:
+        found = orjson.dumps(orjson.loads(text), option=orjson.OPT_SORT_KEYS)
+    except (TypeError, orjson.JSONDecodeError):
+        return canonical_json(json.loads(text))
+    return canonical_json(json.loads(text)) if ODD.search(found) else found.decode()
+
+
+class Digests:
+    """Hashes of parts, 32 bytes each, and one hash over them whatever their order."""
+
+    def __init__(self) -> None:
+        self._parts = bytearray()
+
+    def add(self, *texts: bytes) -> None:
+        """One part: the JSON list of values that are canonical JSON already."""
+        self._parts += hashlib.sha256(b"[" + b",".join(texts) + b"]").digest()
+
+    def over(self, query: Mapping[str, Any]) -> str:
+        """Hex sha256 of the query and the parts."""
+        digest = hashlib.sha256(canonical_json(query).encode())
+        parts = bytes(self._parts)
+        for part in sorted(parts[at : at + WIDTH] for at in range(0, len(parts), WIDTH)):
+            digest.update(part.hex().encode())
+        return digest.hexdigest()

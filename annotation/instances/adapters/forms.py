@@ -23,9 +23,10 @@ COMPLETION = re.compile(
 # Questions whose answer is the preference as a whole: the project's first criterion.
 OVERALL = {
     *("overall", "preference", "overallpreference", "comparison", "pairwise", "ranking", "rank"),
-    *("ranker", "winner", "better", "best", "choice", "choices", "label", "rating", "score"),
-    *("quality", "overallquality", "overallrating", "preferred", "verdict"),
+    *("ranker", "winner", "better", "best", "choice", "choices", "label", "preferred", "verdict"),
 }
+# And those whose score is, where there is nothing to compare.
+OVERALL_SCORE = OVERALL | {"rating", "score", "quality", "overallquality", "overallrating"}
 REASONS = ("rationale", "reason", "comment", "explan", "feedback", "justif", "why")
 
 
@@ -64,7 +65,8 @@ def shown(fields: Row, options: Options) -> Shown:
     completions: list[dict[str, Any]] = []
     used = {asked}
     for column in columns:
-        if not isinstance(column, str) or not (given or COMPLETION.fullmatch(column.lower())):
+        named = isinstance(column, str) and COMPLETION.fullmatch(column.lower())
+        if not named and not given and not _is_listed(fields.get(column)):
             continue
         found = _completions(column, fields.get(column))
         names += [each for each, _ in found]
@@ -89,6 +91,12 @@ def _prompt_field(fields: Row, options: Options) -> str:
             if plain(column) == plain(each) and (isinstance(value, str) or is_conversation(value)):
                 return column
     raise Unfit("no field is a prompt: name it in the option prompt")
+
+
+def _is_listed(value: Any) -> bool:
+    """Whether a field holds a list of objects, as a ranker shows them."""
+    objects = isinstance(value, list) and all(isinstance(each, Mapping) for each in value)
+    return objects and not is_conversation(value)
 
 
 def _completions(column: str, value: Any) -> list[tuple[str, dict[str, Any]]]:
@@ -140,13 +148,13 @@ class Answers:
     def _about(self, question: str) -> tuple[int | None, str]:
         """The completion that a question asks of, if only one, and its criterion."""
         if len(self.seen.names) == 1:
-            return 0, _criterion(question)
+            return 0, _criterion(question, OVERALL_SCORE)
         asked = plain(question)
         for place, each in enumerate(self.seen.names):
             other = plain(each)
             if other and (asked.endswith(other) or asked.startswith(other)) and asked != other:
-                return place, _criterion(asked.removesuffix(other).removeprefix(other))
-        return None, _criterion(question)
+                return place, _criterion(asked.removesuffix(other).removeprefix(other), set())
+        return None, _criterion(question, OVERALL)
 
     def _ranked(self, value: Any) -> dict[str, Any] | None:
         """A list of completions with ranks, or of all of them from the best to the worst."""
@@ -186,9 +194,10 @@ class Answers:
         ]
 
 
-def _criterion(question: str) -> str:
+def _criterion(question: str, overall: set[str]) -> str:
+    """The key of a question's criterion; empty for the preference as a whole."""
     words = re.sub(r"[^a-z0-9]+", "_", question.lower()).strip("_")
-    return "" if plain(question) in OVERALL or not words else words
+    return "" if plain(question) in overall else words
 
 
 def _score(value: Any) -> float | None:

@@ -14,11 +14,15 @@ from typing import Any
 from core.hashing import canonical_json
 
 from .base import Adapter, Instance, Options, Row, Unfit
-from .building import completion, instance, leaning, said
+from .building import completion, instance, leaning, own_id, said
 from .values import Turn, has, is_conversation, is_whole, name, number, objects, rest, text, turns
 
 SCORED = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 MOST = 3
+BESIDE = {
+    *("three_most_similar_preferences", "instance_id", "model1", "model2", "criterion"),
+    *("prompt_hash", "snapshot", "simulated"),
+}
 NEITHER = -100
 # How multi-turn prompts are written in one text.
 MARK = re.compile(r"\n?<extra_id_1>(User|Assistant)\n?")
@@ -59,7 +63,7 @@ def _scores(value: Any, key: str) -> list[float]:
     known = [each for each in given if each is not None]
     if len(known) != len(given) or not given:
         raise Unfit(f"{key} must be a number or a list of numbers")
-    return [int(each) if each == int(each) else each for each in known]
+    return known
 
 
 def _who(place: int, count: int) -> str:
@@ -98,15 +102,22 @@ def preferences(row: Row, options: Options) -> Iterator[Instance]:
     given = objects(row[each], each) if row.get(each) else []
     single = [{"score": row[overall], "reasoning": _joined(row)}]
     yield instance(
+        id=own_id("helpsteer", row, "instance_id"),
         prompt=_prompt(row.get(asked), asked),
-        completions=[completion(text(row, one)), completion(text(row, other))],
+        # Names are in our own exports of this form only.
+        completions=[
+            completion(text(row, one), name(row, "model1")),
+            completion(text(row, other), name(row, "model2")),
+        ],
         human=[
-            {"annotator": _who(place, len(given or single))} | label
+            {"annotator": name(said_by, "annotator") or _who(place, len(given or single))}
+            | label
+            | said(criterion=name(row, "criterion"))
             for place, said_by in enumerate(given or single)
             if (label := _label(said_by))
         ],
         # The published value is made of the single ones; it is no label beside them.
-        meta=rest(row, {asked, one, other, each, "three_most_similar_preferences"}),
+        meta=rest(row, {asked, one, other, each} | BESIDE),
     )
 
 

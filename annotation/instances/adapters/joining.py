@@ -84,7 +84,8 @@ def merge(whole: Instance, part: Instance) -> bool:
     for side in ("human", "ai"):
         for label in part.get(side, []):
             _add(whole.setdefault(side, []), label)
-    whole["meta"] = {**part.get("meta", {}), **whole.get("meta", {})}
+    if meta := {**part.get("meta", {}), **whole.get("meta", {})}:
+        whole["meta"] = meta
     return True
 
 

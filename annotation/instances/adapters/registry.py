@@ -6,6 +6,7 @@ from . import (
     argilla,
     benchmarks,
     columns,
+    exported,
     helpsteer,
     hh,
     interchange,
@@ -21,6 +22,7 @@ from .base import Adapter
 
 _ALL = (
     interchange.ADAPTER,
+    exported.ADAPTER,
     trl.ADAPTER,
     hh.ADAPTER,
     multipref.ADAPTER,

@@ -15,6 +15,9 @@ from .building import completion, instance, own_id, without_order
 from .values import Turn, asked, has, name, rest, text, texts
 
 KEY = "rewardbench-key"
+# Our own exports of this form say whether they are simulated.
+CONSENSUS = "consensus"
+OURS = {"instance_id", "prompt_hash", "snapshot", "simulated", "annotators"}
 
 
 def fits(row: Row) -> bool:
@@ -27,18 +30,20 @@ def instances(row: Row, options: Options) -> Iterator[Instance]:
         completion(text(row, side), name(row, f"{side}_model")) for side in ("chosen", "rejected")
     )
     completions, ranking = without_order(best, other)
-    used = {"id", "prompt", "chosen", "rejected", "chosen_model", "rejected_model"}
+    used = {"id", "prompt", "chosen", "rejected", "chosen_model", "rejected_model"} | OURS
     yield instance(
         id=_id("rewardbench", row),
         prompt=_prompt(row),
         completions=completions,
-        human=[{"annotator": KEY, "ranking": ranking}],
+        human=[{"annotator": CONSENSUS if "simulated" in row else KEY, "ranking": ranking}],
         meta=rest(row, used),
     )
 
 
 def _id(bench: str, row: Row) -> str:
     """Numbers are counted anew in some subsets."""
+    if "simulated" in row:
+        return name(row, "id")
     found = own_id(bench, row, "id")
     subset = name(row, "subset")
     return f"{found}-{subset}"[:190] if found.startswith(bench) and subset else found

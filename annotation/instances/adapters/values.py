@@ -68,7 +68,7 @@ def is_number(value: Any) -> bool:
 
 
 def number(value: Any) -> float | None:
-    """A finite number, also one written as text; None for everything else."""
+    """A finite number, also one written as text; None for everything else. Whole ones are int."""
     if isinstance(value, str):
         try:
             value = float(value)
@@ -80,19 +80,9 @@ def number(value: Any) -> float | None:
         value = float(value)
     except OverflowError:
         return None
-    return value if math.isfinite(value) else None
-
-
-def needed_number(row: Row, key: str) -> float:
-    """The number under a key.
-
-    Raises:
-        Unfit: there is none.
-    """
-    value = number(row.get(key))
-    if value is None:
-        raise Unfit(f"{key} must be a number")
-    return value
+    if not math.isfinite(value):
+        return None
+    return int(value) if value.is_integer() else value
 
 
 def objects(value: Any, what: str) -> list[dict[str, Any]]:

@@ -1,8 +1,8 @@
 """One transaction's worth of an import: compare with what is there, then write in bulk."""
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,13 @@ from annotation.tagging.services import imported
 from jobs.models import Job
 
 from .content import InstanceContent, LabelContent
+from .copying import copy_in
 from .models import Completion, Instance, RecordedLabel, Signal
+
+_LABEL = tuple(field.name for field in fields(LabelContent))
+_KEY = ("origin", "annotator", "criterion", "ordinal")
+# What is compared; the rest of a label is its key.
+_SAID = tuple(name for name in _LABEL if name not in _KEY)
 
 
 @dataclass(frozen=True)
@@ -31,19 +37,43 @@ class Entry:
         return self.content.content_hash()
 
 
+@dataclass(frozen=True)
+class Change:
+    """What an import does with one instance, and with which of its fields."""
+
+    id: str
+    what: str
+    fields: list[str]
+
+
 class Batch:
-    """Call `write` once, inside a transaction that holds the project's import lock."""
+    """Call `compare`, then `write`, in one transaction that holds the project's import lock.
+
+    `compare` alone writes nothing and locks nothing: a dry run. `taken` are the contents
+    (hash → id) that earlier batches of a dry run would have created.
+    """
 
     def __init__(
-        self, project: Project, protocol: Protocol, job: Job | None, entries: list[Entry]
+        self,
+        project: Project,
+        protocol: Protocol,
+        job: Job | None,
+        entries: list[Entry],
+        *,
+        dry_run: bool = False,
+        taken: Mapping[str, str] | None = None,
     ) -> None:
         self.project, self.protocol, self.job, self.entries = project, protocol, job, entries
-        self.created: list[Entry] = []
+        self.dry_run, self.taken = dry_run, taken or {}
+        self.created: list[tuple[Instance, Entry]] = []
         self.replaced: list[tuple[Instance, Entry]] = []
         self.known: list[tuple[Instance, Entry]] = []
         self.described: list[Instance] = []
         self.duplicates: list[Entry] = []
         self.refused: list[tuple[Entry, str]] = []
+        # New labels of known instances.
+        self.added: list[tuple[Instance, list[LabelContent]]] = []
+        self.changes: list[Change] = []
         self.recorded: list[RecordedLabel] = []
 
     def counts(self) -> dict[str, int]:
@@ -53,88 +83,152 @@ class Batch:
             "updated": len(updated),
             "unchanged": len(self.known) - len(self.described),
             "duplicates": len(self.duplicates),
-            "labels": len(self.recorded),
+            "labels": sum(len(labels) for _, labels in self._new_labels()),
         }
 
-    def write(self) -> None:
+    def compare(self) -> None:
+        """Put every entry where the table of `services` says it belongs."""
         self._sort_out()
         self._sort_out_labels()
+        self._sort_out_descriptions()
+
+    def write(self) -> None:
+        """Write what `compare` found."""
         self._describe()
         self._replace()
         self._create()
-        self.recorded = RecordedLabel.objects.bulk_create(self.recorded, batch_size=1000)
+        self.recorded = [
+            RecordedLabel(
+                instance=instance,
+                imported_by=self.job,
+                **{name: getattr(label, name) for name in _LABEL},
+            )
+            for instance, labels in self._new_labels()
+            for label in labels
+        ]
+        copy_in(RecordedLabel, self.recorded)
+
+    def _new_labels(self) -> Iterator[tuple[Instance, list[LabelContent]]]:
+        yield from self.added
+        for instance, entry in (*self.replaced, *self.created):
+            yield instance, entry.content.labels
 
     def _sort_out(self) -> None:
-        """Put every entry where the table of `services` says it belongs, labels aside."""
-        ids = [entry.content.external_id for entry in self.entries]
-        there = Instance.objects.filter(project=self.project).select_for_update()
-        by_id = {
-            each.external_id: each for each in there.filter(external_id__in=ids).order_by("pk")
-        }
-        hashes = [entry.hash for entry in self.entries]
-        taken = dict(
-            Instance.objects.filter(project=self.project, content_hash__in=hashes).values_list(
-                "content_hash", "external_id"
-            )
-        )
+        by_id, taken = self._there(), self._holders()
         changed = [
             each.pk
             for entry in self.entries
             if (each := by_id.get(entry.content.external_id)) and each.content_hash != entry.hash
         ]
-        busy = _busy(changed)
+        busy = self._busy(changed)
         for entry in self.entries:
-            instance = by_id.get(entry.content.external_id)
-            holder = taken.setdefault(entry.hash, entry.content.external_id)
-            if holder != entry.content.external_id:
+            external_id = entry.content.external_id
+            instance = by_id.get(external_id)
+            holder = taken.setdefault(entry.hash, external_id)
+            if holder != external_id:
                 self.duplicates.append(entry)
             elif instance is None:
-                self.created.append(entry)
+                self.created.append((self._new(entry), entry))
+                self._change(entry, "created", [])
             elif instance.content_hash == entry.hash:
                 self.known.append((instance, entry))
             elif instance.pk in busy:
-                self.refused.append(
-                    (entry, "the content changed, but it is labelled already: use a new id")
-                )
+                self._refuse(entry, "the content changed, but it is labelled already: use a new id")
             else:
                 self.replaced.append((instance, entry))
+                self._change(entry, "updated", _differing(instance, entry))
+
+    def _there(self) -> dict[str, Instance]:
+        """The instances of these ids; locked, unless nothing will be written."""
+        ids = [entry.content.external_id for entry in self.entries]
+        rows = Instance.objects.filter(project=self.project, external_id__in=ids).order_by("pk")
+        rows = rows if self.dry_run else rows.select_for_update()
+        return {each.external_id: each for each in rows}
+
+    def _holders(self) -> dict[str, str]:
+        """The ids that hold these contents already."""
+        hashes = [entry.hash for entry in self.entries]
+        rows = Instance.objects.filter(project=self.project, content_hash__in=hashes)
+        earlier = {each: self.taken[each] for each in hashes if each in self.taken}
+        return earlier | dict(rows.values_list("content_hash", "external_id"))
+
+    def _busy(self, instances: list[int]) -> set[int]:
+        """Those that carry an annotation or a judge call, or that somebody has in hand.
+
+        Locks their slots, so that nobody claims one until the new content is there.
+        """
+        if not instances:
+            return set()
+        held = [SlotState.LEASED, SlotState.SUBMITTED]
+        slots = Slot.objects.filter(instance__in=instances)
+        slots = slots if self.dry_run else slots.select_for_update()
+        in_hand = {slot.instance_id for slot in slots if slot.state in held}
+        used = Instance.objects.filter(
+            Q(annotations__isnull=False) | Q(judge_calls__isnull=False), pk__in=instances
+        )
+        return in_hand | set(used.values_list("pk", flat=True))
+
+    def _new(self, entry: Entry) -> Instance:
+        instance = Instance(
+            project=self.project,
+            external_id=entry.content.external_id,
+            imported_by=self.job,
+        )
+        return _fill(instance, entry)
 
     def _sort_out_labels(self) -> None:
-        """Add the new labels of known instances; refuse an entry whose old labels changed."""
+        """Find the new labels of known instances; refuse an entry whose old labels changed."""
+        if not self.known:
+            return
         old: dict[int, dict[tuple[Any, ...], tuple[Any, ...]]] = defaultdict(dict)
         instances = [instance.pk for instance, _ in self.known]
         for row in RecordedLabel.objects.filter(instance__in=instances):
-            old[row.instance_id][row.origin, row.annotator, row.ordinal] = _said(row)
+            old[row.instance_id][_values(row, _KEY)] = _values(row, _SAID)
         agreeing = []
         for instance, entry in self.known:
             there = old[instance.pk]
-            labels = {
-                (each.origin, each.annotator, each.ordinal): each for each in entry.content.labels
-            }
+            labels = {_values(each, _KEY): each for each in entry.content.labels}
             differing = [
-                key for key, label in labels.items() if there.get(key, _said(label)) != _said(label)
+                label
+                for key, label in labels.items()
+                if key in there and there[key] != _values(label, _SAID)
             ]
             if differing:
-                self.refused.append(
-                    (entry, f"the label of {differing[0][1]} changed: labels are never edited")
-                )
+                reason = f"the label of {differing[0].annotator} changed: labels are never edited"
+                self._refuse(entry, reason)
                 continue
             agreeing.append((instance, entry))
-            self._record(instance, [label for key, label in labels.items() if key not in there])
+            if fresh := [label for key, label in labels.items() if key not in there]:
+                self.added.append((instance, fresh))
+                self._change(entry, "label added", sorted({label.origin for label in fresh}))
         self.known = agreeing
 
-    def _describe(self) -> None:
-        """Take over other metadata and tags: no label depends on them."""
+    def _sort_out_descriptions(self) -> None:
+        """Find other metadata and tags: no label depends on them."""
         for instance, entry in self.known:
-            wanted = (entry.content.metadata, entry.content.tags)
-            if (instance.metadata, instance.tags) != wanted:
-                instance.metadata, instance.tags = wanted
+            wanted = {"meta": entry.content.metadata, "tags": entry.content.tags}
+            there = {"meta": instance.metadata, "tags": instance.tags}
+            if other := [name for name, value in wanted.items() if there[name] != value]:
+                instance.metadata, instance.tags = wanted["meta"], wanted["tags"]
                 self.described.append(instance)
-        Instance.objects.bulk_update(self.described, ["metadata", "tags"])
-        imported(project=self.project, ids=[each.pk for each in self.described])
+                self._change(entry, "updated", other)
+
+    def _refuse(self, entry: Entry, reason: str) -> None:
+        self.refused.append((entry, reason))
+        self._change(entry, "refused", [])
+
+    def _change(self, entry: Entry, what: str, names: list[str]) -> None:
+        self.changes.append(Change(entry.content.external_id, what, names))
+
+    def _describe(self) -> None:
+        if self.described:
+            Instance.objects.bulk_update(self.described, ["metadata", "tags"])
+            imported(project=self.project, ids=[each.pk for each in self.described])
 
     def _replace(self) -> None:
         """Give instances nobody has worked on their new content; what stood on the old one goes."""
+        if not self.replaced:
+            return
         pks = [instance.pk for instance, _ in self.replaced]
         for model in (Completion, RecordedLabel, Signal, InstanceTag):
             model._default_manager.filter(instance__in=pks).delete()
@@ -144,42 +238,23 @@ class Batch:
             [instance for instance, _ in self.replaced],
             ["content_hash", "prompt_hash", "messages", "context", "metadata", "tags"],
         )
-        self._add_parts(self.replaced)
 
     def _create(self) -> None:
-        instances = [
-            _fill(
-                Instance(
-                    project=self.project,
-                    external_id=entry.content.external_id,
-                    imported_by=self.job,
-                ),
-                entry,
+        copy_in(Instance, [instance for instance, _ in self.created])
+        completions = [
+            Completion(
+                instance_id=instance.pk,
+                position=position,
+                text=each.text,
+                parts=each.parts,
+                messages=each.messages,
+                generator=each.generator,
+                licence=each.licence or self.protocol.licence,
             )
-            for entry in self.created
+            for instance, entry in (*self.replaced, *self.created)
+            for position, each in enumerate(entry.content.completions)
         ]
-        self._add_parts(zip(Instance.objects.bulk_create(instances), self.created, strict=True))
-
-    def _add_parts(self, pairs: Iterable[tuple[Instance, Entry]]) -> None:
-        completions = []
-        for instance, entry in pairs:
-            self._record(instance, entry.content.labels)
-            completions += [
-                Completion(
-                    instance=instance,
-                    position=position,
-                    text=each.text,
-                    parts=each.parts,
-                    messages=each.messages,
-                    generator=each.generator,
-                    licence=each.licence or self.protocol.licence,
-                )
-                for position, each in enumerate(entry.content.completions)
-            ]
-        Completion.objects.bulk_create(completions, batch_size=1000)
-
-    def _record(self, instance: Instance, labels: list[LabelContent]) -> None:
-        self.recorded += [RecordedLabel(instance=instance, **vars(label)) for label in labels]
+        copy_in(Completion, completions)
 
 
 def _fill(instance: Instance, entry: Entry) -> Instance:
@@ -192,26 +267,15 @@ def _fill(instance: Instance, entry: Entry) -> Instance:
     return instance
 
 
-def _said(label: RecordedLabel | LabelContent) -> tuple[Any, ...]:
-    return (
-        label.ranking,
-        label.shown_order,
-        label.strength,
-        label.attributes,
-        label.rationale,
-        label.simulated,
-    )
+def _differing(instance: Instance, entry: Entry) -> list[str]:
+    """Which fields of the interchange format an instance's new content changes."""
+    content = entry.content
+    there = {
+        "prompt": instance.messages != content.messages,
+        "context": instance.context != content.context,
+    }
+    return [name for name, differs in there.items() if differs] or ["responses"]
 
 
-def _busy(instances: list[int]) -> set[int]:
-    """Those that carry an annotation or a judge call, or that somebody has in hand or answered.
-
-    Locks their slots, so that nobody claims one until the new content is there.
-    """
-    held = [SlotState.LEASED, SlotState.SUBMITTED]
-    slots = Slot.objects.filter(instance__in=instances).select_for_update()
-    in_hand = {slot.instance_id for slot in slots if slot.state in held}
-    used = Instance.objects.filter(
-        Q(annotations__isnull=False) | Q(judge_calls__isnull=False), pk__in=instances
-    )
-    return in_hand | set(used.values_list("pk", flat=True))
+def _values(label: RecordedLabel | LabelContent, names: tuple[str, ...]) -> tuple[Any, ...]:
+    return tuple(getattr(label, name) for name in names)

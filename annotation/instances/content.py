@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from core.hashing import canonical_json, content_hash
@@ -79,9 +80,13 @@ class CompletionContent:
         return len(self.text) + size_of(self.parts) + size_of(self.messages)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LabelContent:
-    """One recorded label; `ranking` has competition ranks by canonical position."""
+    """One recorded label; its fields are those of the row.
+
+    `ranking` has competition ranks by canonical position, `scores` a score or null by position;
+    `criterion` is a key, blank for the project's first.
+    """
 
     origin: str
     annotator: str
@@ -91,8 +96,18 @@ class LabelContent:
     attributes: dict[str, Any] = field(default_factory=dict)
     rationale: str = ""
     simulated: bool = False
-    # Counts the labels of one annotator on the instance.
+    # Counts the labels of one annotator on a criterion of the instance.
     ordinal: int = 0
+    criterion: str = ""
+    scores: list[Any] = field(default_factory=list)
+    tie_kind: str = ""
+    unranked: list[int] = field(default_factory=list)
+    probability: float | None = None
+    confidence: int | None = None
+    reasons: list[str] = field(default_factory=list)
+    seconds: float | None = None
+    said_at: datetime | None = None
+    purpose: str = "label"
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,15 @@
 | empty completion text                      | accepted: models do fail that way                  |
 | identical completions                      | accepted                                           |
 | completion up to `MAX_COMPLETION_BYTES`    | accepted (a megabyte fits); longer is refused      |
-| ranking of another length, or not of whole | refused, with all of the line's labels: an         |
-| numbers ≥ 1                                | instance is never half-written                     |
-| dense ranks (`[1, 1, 2]`)                  | accepted, kept as competition ranks (`[1, 1, 3]`)  |
+| a label that breaks a rule of              | refused, with all of the line: an instance is      |
+| `label_parsing`                            | never half-written                                 |
 | pairs of over `MAX_PAIRS_CHARACTERS`       | refused                                            |
 | unknown keys                               | ignored, counted in the notes                      |
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from math import comb
 from typing import Any
@@ -32,13 +31,11 @@ from core.hashing import canonical_json
 from .content import (
     CompletionContent,
     InstanceContent,
-    LabelContent,
     Message,
-    competition_ranks,
     size_of,
     text_of,
 )
-from .models import Origin
+from .label_parsing import MAX_NAME_CHARACTERS, Questions, label_of_pair, read_labels
 from .parts import Media, read_context, read_parts
 
 # UTF-8 bytes of one completion, and of all turns of a prompt together.
@@ -49,40 +46,28 @@ MAX_COMPLETIONS = 64
 MAX_PAIRS_CHARACTERS = 32_000_000
 # Leaves room for the `#12-34` of a pair below the 200 characters of the column.
 MAX_ID_CHARACTERS = 190
-MAX_NAME_CHARACTERS = 100
 ROLES = frozenset({"system", "user", "assistant"})
 
 _KNOWN = {
     "": frozenset({"id", "prompt", "responses", "human", "ai", "meta", "tags", "context"}),
     "prompt[]": frozenset({"role", "content"}),
     "responses[]": frozenset({"text", "parts", "prompt", "model", "licence"}),
-    "human[]": frozenset(
-        {"annotator", "ranking", "strength", "attributes", "rationale", "order", "simulated"}
-    ),
-    "ai[]": frozenset(
-        {
-            "judge",
-            "ranking",
-            "scores",
-            "strength",
-            "attributes",
-            "rationale",
-            "rationales",
-            "order",
-            "simulated",
-        }
-    ),
 }
 _BESIDE = ("human", "ai", "meta", "tags", "context")
 Notes = Counter[str]
 
 
 def parse_instances(
-    value: Mapping[str, Any], kind: str, notes: Notes, media: Media | None = None
+    value: Mapping[str, Any],
+    kind: str,
+    notes: Notes,
+    media: Media | None = None,
+    questions: Questions = None,
 ) -> list[InstanceContent]:
     """The instances of one line; unknown keys are counted in `notes`.
 
-    `media` are the files that parts may name: name → (sha256, content type).
+    `media` are the files that parts may name: name → (sha256, content type). `questions` are the
+    project's criteria; None: labels may name any.
 
     In a pairwise project K > 2 completions become K(K − 1)/2 pairs named `<id>#<i>-<j>`, each with
     the labels restricted to its two completions.
@@ -97,7 +82,7 @@ def parse_instances(
         external_id=_external_id(value.get("id")),
         messages=_prompt(value.get("prompt"), completions, reader),
         completions=completions,
-        labels=_labels(value, len(completions), notes),
+        labels=read_labels(value, len(completions), questions, notes),
         metadata=(metadata := _typed(value.get("meta"), dict, "meta")),
         tags=recognised(metadata, _tags(value.get("tags"))),
         context=reader.documents,
@@ -233,108 +218,16 @@ def _tags(value: Any) -> list[str]:
     return sorted({_name(tag, "a tag", 80) for tag in tags} - {""})
 
 
-def _labels(value: Mapping[str, Any], count: int, notes: Notes) -> list[LabelContent]:
-    """People's labels, then judges'; `ordinal` counts those of one annotator."""
-    seen: Counter[tuple[str, str]] = Counter()
-    labels = []
-    for origin, place in ((Origin.HUMAN, "human"), (Origin.JUDGE, "ai")):
-        for given in _typed(value.get(place), list, place):
-            label = _label(origin, given, count)
-            _note_unknown(f"{place}[]", given, notes)
-            labels.append(replace(label, ordinal=seen[origin, label.annotator]))
-            seen[origin, label.annotator] += 1
-    return labels
-
-
-def _label(origin: Origin, value: Any, count: int) -> LabelContent:
-    who = "annotator" if origin == Origin.HUMAN else "judge"
-    if not isinstance(value, dict) or not isinstance(value.get(who), str) or not value[who].strip():
-        raise InvalidInput(f"a {origin} label names no {who}")
-    name = _name(value[who], who)
-    extras = {key: value[key] for key in ("scores", "rationales") if value.get(key) is not None}
-    return LabelContent(
-        origin=origin,
-        annotator=name,
-        ranking=_ranking(value.get("ranking"), count, name),
-        shown_order=_shown_order(value.get("order"), count, name),
-        strength=_strength(value.get("strength"), name),
-        attributes=_typed(value.get("attributes"), dict, f"attributes of {name}") | extras,
-        rationale=_typed_text(value.get("rationale"), f"rationale of {name}"),
-        simulated=value.get("simulated") is True,
-    )
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _ranking(value: Any, count: int, name: str) -> list[int]:
-    if not isinstance(value, list) or not all(_is_whole(rank) and rank >= 1 for rank in value):
-        raise InvalidInput(f"the ranking of {name} must be a list of whole numbers from 1")
-    if len(value) != count:
-        raise InvalidInput(f"the ranking of {name} has {len(value)} ranks for {count} completions")
-    return competition_ranks(value)
-
-
-def _shown_order(value: Any, count: int, name: str) -> list[int] | None:
-    if value is None:
-        return None
-    if not isinstance(value, list) or not all(map(_is_whole, value)):
-        raise InvalidInput(f"the order of {name} must be a list of positions")
-    if sorted(value) != list(range(count)):
-        raise InvalidInput(f"the order of {name} must name each of the {count} positions once")
-    return value
-
-
-def _strength(value: Any, name: str) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise InvalidInput(f"the strength of {name} must be a number from 0 to 1")
-    return float(value)
-
-
-def _typed_text(value: Any, what: str) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise InvalidInput(f"the {what} must be a text")
-    return value
-
-
 def _pair(whole: InstanceContent, pair: tuple[int, int]) -> InstanceContent:
     return InstanceContent(
         external_id=f"{whole.external_id}#{pair[0]}-{pair[1]}",
         messages=whole.messages,
         completions=[whole.completions[position] for position in pair],
-        labels=[_label_of_pair(label, pair) for label in whole.labels],
+        labels=[
+            found for label in whole.labels if (found := label_of_pair(label, pair)) is not None
+        ],
         metadata=whole.metadata | {"source_id": whole.external_id, "source_pair": list(pair)},
         tags=whole.tags,
         context=whole.context,
         beside=whole.beside,
     )
-
-
-def _label_of_pair(label: LabelContent, pair: tuple[int, int]) -> LabelContent:
-    """The label as far as it speaks of the pair; a strength spoke of the whole ranking."""
-    shown = label.shown_order
-    return LabelContent(
-        origin=label.origin,
-        annotator=label.annotator,
-        ranking=competition_ranks([label.ranking[position] for position in pair]),
-        shown_order=[pair.index(each) for each in shown if each in pair] if shown else None,
-        strength=None,
-        attributes={
-            key: [values[position] for position in pair]
-            if _per_completion(values, label)
-            else values
-            for key, values in label.attributes.items()
-        },
-        rationale=label.rationale,
-        simulated=label.simulated,
-        ordinal=label.ordinal,
-    )
-
-
-def _per_completion(values: Any, label: LabelContent) -> bool:
-    return isinstance(values, list) and len(values) == len(label.ranking)

@@ -10,9 +10,10 @@ from django.db.models import QuerySet
 
 from accounts.models import Project
 from annotation.instances.content import competition_ranks
+from annotation.instances.copying import copy_in
 from annotation.instances.models import Instance, Origin, RecordedLabel
-from annotation.projects.models import TieKind
-from annotation.projects.selectors import main_criterion, protocol_of
+from annotation.projects.models import Criterion, TieKind
+from annotation.projects.selectors import criteria_of, main_criterion, protocol_of
 from annotation.queue.filling import fill_open_slots
 from annotation.queue.services import settle_instances
 from core.exceptions import InvalidInput
@@ -48,9 +49,30 @@ class Vote:
         return uuid.uuid5(NAMESPACE, f"recorded label {self.first.pk}")
 
     def ranking(self) -> list[int]:
-        """Ranks by the mean rank over the orders: a pair whose verdict flipped becomes a tie."""
-        columns = zip(*(label.ranking for label in self.labels), strict=True)
-        return competition_ranks([sum(column) for column in columns])
+        """Ranks by the mean rank over the orders: a pair whose verdict flipped becomes a tie.
+
+        Empty where nothing was ranked.
+        """
+        rankings = [label.ranking for label in self.labels if label.ranking]
+        if len(rankings) == 1:
+            return rankings[0]
+        return competition_ranks([sum(column) for column in zip(*rankings, strict=True)])
+
+    def scores(self) -> list[int | None]:
+        """The mean score of each completion over the orders, rounded; empty without any."""
+        columns = zip(*(label.scores for label in self.labels if label.scores), strict=True)
+        given = [[score for score in column if score is not None] for column in columns]
+        return [round(sum(each) / len(each)) if each else None for each in given]
+
+    def tie_kind(self, ranking: Sequence[int]) -> str:
+        """What was said, or that all ranks are one."""
+        tied = len(ranking) > 1 and set(ranking) == {1} and not self.first.unranked
+        if len(self.labels) == 1 and self.first.tie_kind:
+            return self.first.tie_kind
+        if tied:
+            return TieKind.TIE
+        said_nothing = not ranking and not self.scores()
+        return TieKind.CANNOT_JUDGE if said_nothing else ""
 
 
 def reveal(
@@ -101,11 +123,15 @@ def reveal_recorded(
     if not votes:
         return 0
     annotators = annotators_named(project=project, salt=salt, names=[vote.who for vote in votes])
-    votes = _unrevealed(votes, annotators)
+    criteria = {each.key: each for each in criteria_of(project)} | {"": main_criterion(project)}
+    votes = _unrevealed(votes, annotators, criteria)
     decisions = decision_of or {}
-    rows = _annotations(project, votes, annotators, decisions)
+    rows = [
+        _annotation(vote, annotators[vote.who], criteria[vote.first.criterion], decisions)
+        for vote in votes
+    ]
     fill_open_slots([row for row in rows if row.annotator.kind == AnnotatorKind.IMPORT])
-    Annotation.objects.bulk_create(rows, batch_size=1000)
+    copy_in(Annotation, rows)
     settle_instances({row.instance_id for row in rows})
     announce(rows)
     return len(rows)
@@ -114,64 +140,73 @@ def reveal_recorded(
 def _votes(
     recorded: Iterable[RecordedLabel], salt: str, limit: int | None, names: ImportedNames
 ) -> Iterator[Vote]:
-    people: dict[int, list[RecordedLabel]] = defaultdict(list)
-    judges: dict[tuple[int, str], list[RecordedLabel]] = defaultdict(list)
+    people: dict[tuple[int, str], list[RecordedLabel]] = defaultdict(list)
+    judges: dict[tuple[int, str, str], list[RecordedLabel]] = defaultdict(list)
     for label in recorded:
         if label.origin == Origin.JUDGE:
-            judges[label.instance_id, label.annotator].append(label)
+            judges[label.instance_id, label.annotator, label.criterion].append(label)
         else:
-            people[label.instance_id].append(label)
+            people[label.instance_id, label.criterion].append(label)
     for labels in people.values():
         labels.sort(key=lambda label: unit_interval(salt, "vote", label.pk))
         yield from (Vote([label], label.annotator) for label in labels[:limit])
-    for (_, given), labels in judges.items():
+    for (_, given, _), labels in judges.items():
         yield Vote(sorted(labels, key=lambda label: label.ordinal), names(given))
 
 
-def _unrevealed(votes: list[Vote], annotators: Mapping[Name, Annotator]) -> list[Vote]:
+def _unrevealed(
+    votes: list[Vote], annotators: Mapping[Name, Annotator], criteria: Mapping[str, Criterion]
+) -> list[Vote]:
     """Without the votes that are annotations already, and judges that have spoken already."""
-    people = Annotation.objects.filter(client_id__in=[vote.client_id for vote in votes])
-    known = set(people.values_list("client_id", flat=True))
-    judges = Annotation.objects.filter(
-        instance__in={vote.first.instance_id for vote in votes},
-        annotator__in=[row for row in annotators.values() if row.kind == AnnotatorKind.JUDGE],
-    )
-    spoken = set(judges.values_list("instance_id", "annotator_id"))
+    # By instance, which has an index: client ids are looked for among few rows then.
+    there = Annotation.objects.filter(instance__in={vote.first.instance_id for vote in votes})
+    known = set(there.values_list("client_id", flat=True))
+    judges = there.filter(annotator__kind=AnnotatorKind.JUDGE)
+    spoken = set(judges.values_list("instance_id", "annotator_id", "criterion_id"))
     return [
         vote
         for vote in votes
         if vote.client_id not in known
-        and (vote.first.instance_id, annotators[vote.who].pk) not in spoken
+        and (
+            vote.first.instance_id,
+            annotators[vote.who].pk,
+            criteria[vote.first.criterion].pk,
+        )
+        not in spoken
     ]
 
 
-def _annotations(
-    project: Project,
-    votes: list[Vote],
-    annotators: Mapping[Name, Annotator],
+def _annotation(
+    vote: Vote,
+    annotator: Annotator,
+    criterion: Criterion,
     decisions: Mapping[int, uuid.UUID],
-) -> list[Annotation]:
-    criterion = main_criterion(project)
-    rows = []
-    for vote in votes:
-        label, ranking = vote.first, vote.ranking()
-        tied = len(ranking) > 1 and set(ranking) == {1}
-        rows.append(
-            Annotation(
-                project=project,
-                instance_id=label.instance_id,
-                annotator=annotators[vote.who],
-                criterion=criterion,
-                ranking=ranking,
-                tie_kind=TieKind.TIE if tied else "",
-                strength=None if tied else label.strength,
-                rationale=label.rationale,
-                attributes=label.attributes,
-                # Of several orders none was the one shown.
-                shown_order=label.shown_order if len(vote.labels) == 1 else None,
-                client_id=vote.client_id,
-                payload_hash=content_hash([ranking, label.strength, label.rationale]),
-                decision_id=decisions.get(label.instance_id),
-            )
-        )
-    return rows
+) -> Annotation:
+    label, ranking, scores = vote.first, vote.ranking(), vote.scores()
+    tie = vote.tie_kind(ranking)
+    attributes = label.attributes
+    if label.probability is not None:
+        attributes = {**attributes, "probability": label.probability}
+    return Annotation(
+        project_id=annotator.project_id,
+        instance_id=label.instance_id,
+        annotator=annotator,
+        criterion=criterion,
+        purpose=label.purpose,
+        ranking=ranking,
+        unranked=label.unranked,
+        scores=scores,
+        tie_kind=tie,
+        strength=None if tie else label.strength,
+        confidence=label.confidence,
+        rationale=label.rationale,
+        reasons=label.reasons,
+        attributes=attributes,
+        # Of several orders none was the one shown.
+        shown_order=label.shown_order if len(vote.labels) == 1 else None,
+        seconds=label.seconds,
+        created_at=label.said_at,
+        client_id=vote.client_id,
+        payload_hash=content_hash([ranking, scores, label.strength, label.rationale]),
+        decision_id=decisions.get(label.instance_id),
+    )

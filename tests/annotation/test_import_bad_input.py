@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from annotation.instances import services
+from annotation.instances import importing
 from annotation.instances.models import Completion, Instance, RecordedLabel
 from annotation.instances.parsing import MAX_COMPLETION_BYTES
 from annotation.instances.readers import Line, read_rows
@@ -144,10 +144,10 @@ def test_unknown_keys_are_ignored_and_counted() -> None:
 
 
 def test_keys_without_end_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "MOST_NOTES", 3)
+    monkeypatch.setattr(importing, "MOST_NOTES", 3)
     report = import_beside(record("many", **{f"key{number}": 1 for number in range(10)}))
     assert len(report.notes) == 4
-    assert report.notes[services.OTHER_NOTES] == 7
+    assert report.notes[importing.OTHER_NOTES] == 7
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_line_whose_pairs_would_fill_the_disk_is_refused(
 
 
 def test_metadata_makes_batches_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "BATCH_CHARACTERS", 2_000)
+    monkeypatch.setattr(importing, "BATCH_CHARACTERS", 2_000)
     written: list[int] = []
     lines = [Line(n, record(f"r{n}", meta={"x": "y" * 3_000})) for n in range(1, 4)]
     import_records(project=make_project(), lines=lines, reveal=False, progress=written.append)
@@ -180,7 +180,7 @@ def test_a_cancel_gets_through_a_file_of_nothing_but_errors() -> None:
 
 
 def test_a_file_of_errors_lists_the_first_and_counts_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "MOST_ERRORS_LISTED", 2)
+    monkeypatch.setattr(importing, "MOST_ERRORS_LISTED", 2)
     lines = [Line(number, None, "broken") for number in range(1, 6)]
     report = import_records(project=make_project(), lines=lines, reveal=False)
     assert (report.refused, [error["line"] for error in report.errors]) == (5, [1, 2])

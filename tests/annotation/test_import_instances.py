@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from accounts.models import Project
-from annotation.instances.models import Completion, Instance, Origin, RecordedLabel
 from annotation.instances.lines import Line
+from annotation.instances.models import Completion, Instance, Origin, RecordedLabel
 from annotation.instances.services import ImportReport, import_records
 from annotation.labels.models import Annotation, Annotator
 from annotation.labels.selectors import current
@@ -210,7 +210,7 @@ def test_a_listwise_project_keeps_them_together() -> None:
 def test_progress_is_told_between_batches_and_may_stop_the_import(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("annotation.instances.services.BATCH", 5)
+    monkeypatch.setattr("annotation.instances.importing.BATCH", 5)
     project = make_project()
 
     class Stop(Exception):

@@ -72,7 +72,10 @@ SECTIONS: tuple[tuple[Door, ...], ...] = (
     ),
     ((gettext_lazy("Data"), "data", Action.EXPORT),),
     ((gettext_lazy("People"), "people", Action.SEE_PEOPLE),),
-    ((gettext_lazy("Settings"), "project-settings", Action.MANAGE_PROJECT),),
+    (
+        (gettext_lazy("Settings"), "project-settings", Action.MANAGE_PROJECT),
+        (gettext_lazy("Webhooks"), "webhooks", Action.MANAGE_PROJECT),
+    ),
     (
         (gettext_lazy("Compare"), "label", Action.LABEL),
         (gettext_lazy("Arena"), "arena", Action.LABEL),

@@ -6,6 +6,7 @@ from django.views.decorators.http import require_POST
 from django.views.i18n import set_language
 
 from .views import (
+    api_docs,
     arena,
     arena_settings,
     dashboard,
@@ -55,8 +56,10 @@ from .views import (
     sending,
     settings,
     tags,
+    tokens,
     trials,
     upload,
+    webhooks,
     workbench,
     workforce,
 )
@@ -76,6 +79,9 @@ urlpatterns: list[URLPattern] = [
     path("s/complete/", participation.study_complete, name="study-complete"),
     path("s/stop/", participation.study_stop, name="study-stop"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    path("tokens/", tokens.tokens, name="tokens"),
+    path("tokens/<int:token_id>/revoke/", tokens.token_revoke, name="token-revoke"),
+    path("api/docs/", api_docs.api_docs, name="api-docs"),
     path("health/", home.system, name="health"),
     path("new/", projects.project_new, name="project-new"),
     path("new/preview/", projects.project_preview, name="project-preview"),
@@ -211,6 +217,11 @@ urlpatterns: list[URLPattern] = [
         P + "judges/<int:judge_id>/report/behind/", judge_report.judge_behind, name="judge-behind"
     ),
     path(P + "judges/new/", judges_new.judge_new, name="judge-new"),
+    path(P + "webhooks/", webhooks.webhook_list, name="webhooks"),
+    path(P + "webhooks/<int:webhook_id>/", webhooks.webhook, name="webhook"),
+    path(P + "webhooks/<int:webhook_id>/change/", webhooks.webhook_change, name="webhook-change"),
+    path(P + "webhooks/<int:webhook_id>/act/", webhooks.webhook_act, name="webhook-act"),
+    path(P + "webhooks/<int:webhook_id>/replay/", webhooks.webhook_replay, name="webhook-replay"),
     path(P + "judges/connections/", judges_connections.connection_list, name="connections"),
     path(P + "judges/connections/new/", judges_connections.connection_new, name="connection-new"),
     path(

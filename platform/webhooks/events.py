@@ -1,6 +1,9 @@
-"""What projects tell other systems of. Pure."""
+"""What projects tell other systems of."""
 
 from collections.abc import Mapping
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 TEST = "webhook.test"
 LABEL = "label.submitted"
@@ -11,11 +14,11 @@ ROUND = "round.finished"
 JOB = "job.finished"
 
 # By name what it means; a webhook may listen to each of these.
-EVENTS: Mapping[str, str] = {
-    LABEL: "Labels were submitted, changed or taken back, by people or judges.",
-    CONSENSUS: "What the labels say together was computed anew.",
-    BUDGET: "A budget has passed 50, 80 or 100 per cent.",
-    RUN: "A training run succeeded, failed or was cancelled.",
-    ROUND: "A round was measured and is over.",
-    JOB: "Any other job ended: an import, a snapshot, an export, a judge run, …",
+EVENTS: Mapping[str, str | Promise] = {
+    LABEL: _("Labels were submitted, changed or taken back, by people or judges."),
+    CONSENSUS: _("What the labels say together was computed anew."),
+    BUDGET: _("A budget has passed 50, 80 or 100 per cent."),
+    RUN: _("A training run succeeded, failed or was cancelled."),
+    ROUND: _("A round was measured and is over."),
+    JOB: _("Any other job ended: an import, a snapshot, an export, a judge run, …"),
 }

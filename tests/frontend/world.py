@@ -37,6 +37,8 @@ from routing.rounds.models import Round
 from tests.factories import make_annotator, make_instance, make_project, make_slot, make_user
 from training.registry.models import Evaluation, ModelVersion
 from training.runs.models import Run
+from webhooks.models import Delivery, Webhook
+from webhooks.services import send_test
 
 ROLES = ("annotator", "reviewer", "researcher", "admin", "owner")
 
@@ -101,6 +103,8 @@ def _ids(project: Project) -> dict[str, int | str]:
         "explanation_id": make_explanation(project).pk,
         "replay_id": make_replay(project).pk,
         "token_id": make_access_token(project).pk,
+        "webhook_id": (delivery := make_delivery(project)).webhook_id,
+        "delivery_id": delivery.pk,
         "suffix": "json",
         "what": "report",
         **_judge_ids(project, instance),
@@ -125,6 +129,12 @@ def make_version(run: Run) -> ModelVersion:
         base_model="random weights",
         folder=f"runs/{run.pk}/model",
     )
+
+
+def make_delivery(project: Project) -> Delivery:
+    """A message that a webhook has been sent."""
+    webhook = Webhook.objects.create(project=project, url="https://example.org/", events=["x"])
+    return send_test(webhook=webhook)
 
 
 def make_comparison(version: ModelVersion) -> Evaluation:

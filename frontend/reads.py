@@ -1,11 +1,10 @@
 """Reads that only a page needs, across the rooms below."""
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Count, Exists, F, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.models import Project
@@ -18,7 +17,6 @@ from annotation.instances.selectors import instances_of
 from annotation.judges.models import CallPurpose, JudgeCall
 from annotation.labels.models import Annotation, Annotator, AnnotatorKind
 from annotation.labels.selectors import current
-from annotation.ledger.models import Budget
 from annotation.queue.models import Arm, Destination, Slot
 from annotation.queue.purposes import Purpose
 from core.exceptions import NotFound
@@ -32,19 +30,6 @@ FILTERS = {
     "destination": ("assignment__destination", list(Destination.values)),
     "arm": ("assignment__arm", list(Arm.values)),
 }
-
-
-def slot_for(annotator: Annotator, key: uuid.UUID) -> Slot:
-    """A slot of the annotator's project.
-
-    Raises:
-        NotFound: there is none with this key in the project.
-    """
-    query = "SELECT * FROM annotation_slot WHERE key = %s AND project_id = %s"
-    slot = next(iter(Slot.objects.raw(query, [key, annotator.project_id])), None)
-    if slot is None:
-        raise NotFound(_("There is no such instance for you: ask for the next one."))
-    return slot
 
 
 def is_stuck(job: Job | None) -> bool:
@@ -63,16 +48,6 @@ def has_simulated(project: Project) -> bool:
     """Some label here, revealed or recorded, was given by nobody."""
     rows = RecordedLabel.objects.filter(instance__project=project, simulated=True)
     return Annotator.objects.filter(project=project, simulated=True).exists() or rows.exists()
-
-
-def budgets_of(project: Project) -> QuerySet[Budget]:
-    """The project's budgets, newest round first; `left` can still be set aside.
-
-    Without the windows of allowances and the purses paid out of them: nobody picks those by hand.
-    """
-    left = F("limit") - F("settled") - F("reserved") - F("unknown") - F("debt")
-    rows = Budget.objects.filter(project=project, allowance_window__isnull=True, purse__isnull=True)
-    return rows.annotate(left=left).order_by("-pk")
 
 
 # Filters that pages link to: by a tag, and by the labels that stand on an instance.

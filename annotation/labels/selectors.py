@@ -7,6 +7,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.utils.translation import gettext as _
 
 from accounts.models import Project
 from annotation.instances.models import Completion
@@ -15,6 +16,7 @@ from annotation.projects.terms import Terms, terms_of
 from annotation.queue.models import Slot, SlotState
 from annotation.queue.purposes import Purpose
 from annotation.queue.selectors import left_for
+from core.exceptions import NotFound
 
 from .asking import asked_of
 from .models import Annotation, Annotator, Draft
@@ -131,6 +133,31 @@ def label_view(slot: Slot, terms: Terms | None = None, *, with_guideline: bool =
         rationale_drawn=asked.rationale_drawn,
         groups=asked.groups,
     )
+
+
+def own_slot(annotator: Annotator, key: uuid.UUID) -> Slot:
+    """A slot of the annotator's project.
+
+    Raises:
+        NotFound: there is none with this key in the project.
+    """
+    query = "SELECT * FROM annotation_slot WHERE key = %s AND project_id = %s"
+    slot = next(iter(Slot.objects.raw(query, [key, annotator.project_id])), None)
+    if slot is None:
+        raise NotFound(_("There is no such instance for you: ask for the next one."))
+    return slot
+
+
+def held_slot(annotator: Annotator, key: uuid.UUID) -> Slot:
+    """A slot that the annotator holds or has filled.
+
+    Raises:
+        NotFound: there is no such slot of theirs.
+    """
+    slot = own_slot(annotator, key)
+    if slot.annotator_id != annotator.pk or slot.shown_order is None:
+        raise NotFound(_("There is no such instance for you: ask for the next one."))
+    return slot
 
 
 DRAFT = "SELECT * FROM annotation_draft WHERE slot_id = %s AND annotator_id = %s"

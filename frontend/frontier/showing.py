@@ -13,7 +13,7 @@ from accounts.models import Project
 from frontend.numbers import local
 from routing.decisions.models import Router
 from routing.frontier.curve import Line
-from routing.frontier.plan import Plan, Spending, plan
+from routing.frontier.plan import Plan, Spending, first_limit, plan
 from routing.frontier.selectors import Payer, payers_of, sheet_of, spending_of
 from routing.frontier.sheet import MODEL, Sheet
 from routing.live.models import LiveRouting
@@ -146,7 +146,7 @@ def show(
     money = spending_of(sheet, payer, live)
     saved = payer.allowance.limit if payer else None
     unit = unit_of(payer)
-    limit = wished(wish, unit, otherwise=_start(money, saved))
+    limit = wished(wish, unit, otherwise=first_limit(money, saved))
     allowance = payer.allowance if payer else None
     seen = plan(sheet, money, limit)
     before = None if saved is None else plan(sheet, money, saved)
@@ -184,13 +184,6 @@ def _groups(seen: Plan, before: Plan | None) -> list[tuple[str, list[GroupRow]]]
             )
         )
     return found
-
-
-def _start(money: Spending, saved: int | None) -> int:
-    """The saved limit; without one, what sends a quarter to people."""
-    if saved is not None:
-        return saved
-    return int(money.needed[max(money.audit, len(money.needed) // 4)])
 
 
 def _sentence(sheet: Sheet, seen: Plan, limit: str) -> str:

@@ -15,7 +15,7 @@ from accounts.policies import Action, project_for
 from annotation.labels.models import Annotator
 from annotation.labels.people import annotator_for
 from annotation.labels.revising import check_revisable, revise
-from annotation.labels.selectors import history_of, label_view, progress_of
+from annotation.labels.selectors import history_of, label_view, own_slot, progress_of
 from annotation.labels.services import as_payload, standing
 from annotation.projects.selectors import criteria_of, protocol_of
 from annotation.quality.reviewing import remarks_for
@@ -24,7 +24,6 @@ from core.exceptions import InvalidInput
 from frontend.labelling import SlotForm, key_rows, read_submit, shown_to, slot_form
 from frontend.pages import project_page, user_of
 from frontend.paging import page_of
-from frontend.reads import slot_for
 
 
 def _enter(request: HttpRequest, slug: str) -> tuple[Project, Annotator]:
@@ -49,7 +48,7 @@ def history(request: HttpRequest, slug: str) -> HttpResponse:
 def label_revise(request: HttpRequest, slug: str, key: uuid.UUID) -> HttpResponse:
     """An instance labelled before with what was answered; what is sent takes its place."""
     project, annotator = _enter(request, slug)
-    slot = slot_for(annotator, key)
+    slot = own_slot(annotator, key)
     if request.method != "POST":
         check_revisable(slot, annotator)
         return _page(request, project, _filled(slot, annotator))

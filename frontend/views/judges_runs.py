@@ -6,7 +6,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -16,16 +15,16 @@ from accounts.models import Project, User
 from accounts.policies import Action, can, project_for
 from annotation.judges import selectors
 from annotation.judges.models import Judge, JudgeCall, JudgeRun, RunState
-from annotation.judges.runs import costs, run_progress, start_run
+from annotation.judges.runs import NewBudget, ask, costs, run_progress
 from annotation.ledger.selectors import state
-from annotation.ledger.services import create_budget
 from annotation.projects.selectors import criteria_of
-from core.exceptions import ApplicationError, Conflict, Forbidden
+from core.exceptions import ApplicationError, Conflict
 from frontend.judges.asking import SELECTIONS, Wish, forecast_of, wish_of
 from frontend.pages import project_page, user_of
-from frontend.reads import budgets_of, is_stuck
+from frontend.reads import is_stuck
 from jobs.models import ACTIVE
 from jobs.services import cancel
+from routing.budgets.selectors import payable
 
 GOING = (RunState.WAITING, RunState.RUNNING)
 
@@ -53,38 +52,25 @@ def judge_ask(request: HttpRequest, slug: str, judge_id: int) -> HttpResponse:
     return redirect("judge-run", slug, run.pk)
 
 
-@transaction.atomic
 def _start(user: User, judge: Judge, wish: Wish) -> JudgeRun:
-    """Start, out of a new budget where one was named: both, or neither.
-
-    Whoever sends the same form again waits here, and finds the run of the first one.
-    """
-    Judge.objects.select_for_update().get(pk=judge.pk)
-    if selectors.runs_of(judge).filter(job__state__in=ACTIVE).exists():
-        raise Conflict(_("This judge is being asked already."))
-    budget = wish.budget
-    if wish.limit_micros:
-        if not can(user, Action.ROUTE, judge.project):
-            raise Forbidden(_("Owners and admins make budgets: choose one that is there."))
-        budget = create_budget(
-            project=judge.project, name=wish.name, limit_micros=wish.limit_micros
-        )
-    return start_run(
+    new = NewBudget(wish.name, wish.limit_micros) if wish.limit_micros else None
+    return ask(
         judge=judge,
+        by=user,
+        budget=wish.budget,
+        new_budget=new,
         criteria=[criterion.key for criterion in wish.criteria],
         selection=wish.selection,
-        budget=budget,
         trial=wish.trial,
         retry_unknown=wish.retry_unknown,
         batch=wish.batch,
-        by=user,
     )
 
 
 def ask_form(judge: Judge, sent: Any) -> dict[str, Any]:
     """What the form that asks a judge offers, filled with what was sent."""
     criteria = criteria_of(judge.project)
-    budgets = list(budgets_of(judge.project))
+    budgets = list(payable(judge.project))
     chosen = sent.getlist("criterion") or [each.key for each in criteria]
     return {
         "judge": judge,

@@ -16,7 +16,7 @@ from accounts.models import Project
 from accounts.policies import Action, project_for
 from annotation.labels import services as labels
 from annotation.labels.models import Annotator
-from annotation.labels.selectors import label_view, progress_of
+from annotation.labels.selectors import label_view, own_slot, progress_of
 from annotation.projects.selectors import criteria_of, guideline_of
 from annotation.projects.terms import Terms, terms_of
 from annotation.queue import services as queue
@@ -38,7 +38,6 @@ from frontend.labelling import (
 )
 from frontend.pages import project_page, user_of
 from frontend.qualifying import qualification_of
-from frontend.reads import slot_for
 
 
 def _enter(request: HttpRequest, slug: str) -> tuple[Project, Annotator]:
@@ -125,7 +124,7 @@ def _submit(data: QueryDict, annotator: Annotator, terms: Terms) -> None:
     order = data.get("order", "")
     if protocol.post_edit or protocol.best_worst:
         # What was sent can be read only beside what was shown.
-        slot = slot_for(annotator, key)
+        slot = own_slot(annotator, key)
         shown = shown_to(annotator, slot, protocol, criteria, order)
     else:
         shown = Shown(read_order(order), [], [])
@@ -158,7 +157,7 @@ def label_undo(request: HttpRequest, slug: str) -> HttpResponse:
 @login_required
 def label_skip(request: HttpRequest, slug: str) -> HttpResponse:
     project, annotator = _enter(request, slug)
-    slot = slot_for(annotator, read_key(request.POST.get("slot", "")))
+    slot = own_slot(annotator, read_key(request.POST.get("slot", "")))
     kind, note = request.POST.get("kind", "pass"), request.POST.get("note", "")
     queue.skip(slot=slot, annotator=annotator, kind=kind, note=note)
     if _partial(request):
@@ -177,7 +176,7 @@ def label_draft(request: HttpRequest, slug: str) -> HttpResponse:
     key = read_key(request.POST.get("slot", ""))
     payload = read_draft(request.POST)
     labels.save_draft(slot_key=key, annotator=annotator, payload=payload, revision=int(revision))
-    queue.renew(slot=slot_for(annotator, key), annotator=annotator)
+    queue.renew(slot=own_slot(annotator, key), annotator=annotator)
     return HttpResponse(status=204)
 
 

@@ -18,9 +18,9 @@ from annotation.judges.workbench.mining import mine, mining_in, minings_of
 from annotation.judges.workbench.trials import bases_of
 from annotation.projects.selectors import criteria_of
 from frontend.pages import project_page, user_of
-from frontend.reads import budgets_of
 from frontend.workbench.fields import number
 from frontend.workbench.wishes import CANDIDATES, PAIRS, order_of, told
+from routing.budgets.selectors import payable
 
 from .workbench import prompt_in, seen, used
 
@@ -48,7 +48,7 @@ def mining(request: HttpRequest, slug: str) -> HttpResponse:
         "mining",
         minings=minings_of(project)[:SHOWN],
         bases=bases_of(project).filter(stage=Stage.ACTIVE),
-        budgets=budgets_of(project),
+        budgets=payable(project),
         criteria=criteria_of(project),
         drift=agreement_by_guideline(project),
         pairs=PAIRS,

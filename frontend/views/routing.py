@@ -11,7 +11,8 @@ from frontend.comparison import arm_in_use, comparison_chart, comparison_of
 from frontend.frontier.doors import rooms
 from frontend.frontier.showing import shown
 from frontend.pages import project_page, user_of
-from frontend.reads import budgets_of, has_simulated
+from frontend.reads import has_simulated
+from routing.budgets.selectors import payable
 from routing.decisions.models import Router
 from routing.decisions.selectors import split_by_domain
 from routing.frontier.explanation import ACCURACY, Effect, effects_of, unit_of
@@ -31,7 +32,7 @@ def routing(request: HttpRequest, slug: str) -> HttpResponse:
     row, router = latest_round(project), router_in_use(project)
     live = LiveRouting.objects.filter(project=project).first()
     comparison = comparison_of(row)
-    budgets = list(budgets_of(project)[:3])[::-1]
+    budgets = list(payable(project)[:3])[::-1]
     return project_page(
         request,
         "routing/page.html",

@@ -17,14 +17,14 @@ from accounts.models import Project
 from accounts.policies import Action, project_for
 from annotation.judges.models import Judge
 from annotation.ledger.models import Unit
-from core.exceptions import ApplicationError, InvalidInput, NotFound
+from core.exceptions import ApplicationError, InvalidInput
 from frontend.budget_charts import spending_chart
 from frontend.budget_words import PERIODS, SPENDERS, UNITS, unit_word
 from frontend.pages import project_page, user_of
 from frontend.reading import micros, whole
 from routing.budgets import alerts, services
-from routing.budgets.models import Allowance, Period, Spender
-from routing.budgets.selectors import Spending, main_unit, outlines, spent
+from routing.budgets.models import Period, Spender
+from routing.budgets.selectors import Spending, allowance_in, main_unit, outlines, spent
 from routing.live.minimum import check_audit_arm
 
 MOST_JUDGES = 200
@@ -136,7 +136,7 @@ def budget_change(request: HttpRequest, slug: str, allowance_id: int) -> HttpRes
     """Another limit. Who saves what somebody else has changed meanwhile is shown the new state."""
     user, form = user_of(request), request.POST
     project = project_for(user, slug, Action.MANAGE_BUDGETS)
-    allowance = _allowance(project, allowance_id)
+    allowance = allowance_in(project, allowance_id)
     try:
         with transaction.atomic():
             changed = services.change_limit(
@@ -157,7 +157,7 @@ def budget_change(request: HttpRequest, slug: str, allowance_id: int) -> HttpRes
 def budget_end(request: HttpRequest, slug: str, allowance_id: int) -> HttpResponse:
     user = user_of(request)
     project = project_for(user, slug, Action.MANAGE_BUDGETS)
-    allowance = _allowance(project, allowance_id)
+    allowance = allowance_in(project, allowance_id)
     try:
         version = whole(request.POST, "version", _("Version"))
         services.end_allowance(allowance=allowance, version=version, by=user)
@@ -173,10 +173,3 @@ def budget_alerts_seen(request: HttpRequest, slug: str) -> HttpResponse:
     project = project_for(user_of(request), slug, Action.MANAGE_BUDGETS)
     alerts.put_away(project)
     return redirect("budgets", slug)
-
-
-def _allowance(project: Project, allowance_id: int) -> Allowance:
-    found = Allowance.objects.filter(project=project, pk=allowance_id).first()
-    if found is None:
-        raise NotFound(_("There is no such budget in this project."))
-    return found

@@ -5,12 +5,9 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from accounts.models import Project
 from accounts.policies import Action, project_for
-from core.exceptions import NotFound
 from frontend.frontier.effects import (
     MOST_EFFECTS,
     curve_chart,
@@ -24,6 +21,7 @@ from frontend.frontier.effects import (
 from frontend.pages import project_page, user_of
 from frontend.paging import page_of
 from routing.decisions.models import Router
+from routing.decisions.selectors import router_in
 from routing.frontier import explanation
 from routing.frontier.behind import MOST, behind, columns_of, decision_counts
 from routing.frontier.selectors import router_in_use
@@ -56,7 +54,7 @@ def router(request: HttpRequest, slug: str) -> HttpResponse:
 @login_required
 def router_version(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     project = project_for(user_of(request), slug, Action.SEE_ROUTING)
-    row = _router(project, version)
+    row = router_in(project, version)
     before = (
         Router.objects.filter(project=project, version__lt=version).order_by("-version").first()
     )
@@ -88,7 +86,7 @@ def router_version(request: HttpRequest, slug: str, version: int) -> HttpRespons
 def router_behind(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     """The dual-labelled instances that have a column, with both labels."""
     project = project_for(user_of(request), slug, Action.SEE_ROUTING)
-    row = _router(project, version)
+    row = router_in(project, version)
     column = request.GET.get("column", "")
     if not column:
         return redirect("router-version", slug, version)
@@ -105,14 +103,6 @@ def router_behind(request: HttpRequest, slug: str, version: int) -> HttpResponse
         most=MOST,
         agreeing=sum(each.agree for each in found),
     )
-
-
-def _router(project: Project, version: int) -> Router:
-    rows = Router.objects.filter(project=project, version=version)
-    row = rows.select_related("judge", "criterion", "job").first()
-    if row is None:
-        raise NotFound(_("This project has no router of that version."))
-    return row
 
 
 def _decided(counts: dict[str, int]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from accounts.policies import Action, project_for
 from annotation.tagging.runs import ALL, UNTAGGED, start_tagging, taggers_of
 from annotation.tagging.services import tag_by_person
 from frontend.pages import project_page, user_of
-from frontend.reads import budgets_of
 from frontend.tagging import (
     cost_of,
     coverage_rows,
@@ -19,6 +18,7 @@ from frontend.tagging import (
     read_tags,
     wish_of,
 )
+from routing.budgets.selectors import payable
 
 
 @require_safe
@@ -29,7 +29,7 @@ def tags(request: HttpRequest, slug: str) -> HttpResponse:
     if request.headers.get("HX-Request"):
         cost = cost_of(project, request.GET)
         return render(request, "tags/_cost.html", {"cost": cost, "project": project})
-    budgets = list(budgets_of(project))
+    budgets = list(payable(project))
     # As the form offers it first.
     offered = {"budget": str(budgets[0].pk)} if budgets else {}
     return project_page(

@@ -18,12 +18,12 @@ from annotation.judges.workbench.promoting import consequences_of, promote
 from annotation.judges.workbench.results import disagreements, trial_result
 from annotation.judges.workbench.trials import trial_in, trials_of, try_prompt
 from frontend.pages import project_page, user_of
-from frontend.reads import budgets_of
 from frontend.workbench import rows
 from frontend.workbench.comparison import comparison_of
 from frontend.workbench.fields import number
 from frontend.workbench.injection import injection_of
 from frontend.workbench.wishes import budget_of, criterion_in, trial_of
+from routing.budgets.selectors import payable
 
 from .workbench import prompt_in, seen, used
 
@@ -69,7 +69,7 @@ def trial(request: HttpRequest, slug: str, trial_id: int) -> HttpResponse:
         project,
         "prompts",
         others=others[:MOST_OTHERS],
-        budgets=budgets_of(project),
+        budgets=payable(project),
         **context,
     )
 

@@ -20,11 +20,11 @@ from annotation.judges.workbench.trials import bases_of, trials_of
 from annotation.projects.selectors import criteria_of
 from core.exceptions import InvalidInput, NotFound
 from frontend.pages import project_page, user_of
-from frontend.reads import budgets_of
 from frontend.workbench import rows
 from frontend.workbench.fields import number, read_prompt, values_of
 from frontend.workbench.preview import preview_of
 from frontend.workbench.wishes import TRIED, criterion_in, told, trial_of
+from routing.budgets.selectors import payable
 
 
 def seen(request: HttpRequest, slug: str) -> Project:
@@ -92,7 +92,7 @@ def prompt(request: HttpRequest, slug: str, prompt_id: int) -> HttpResponse:
         versions=Prompt.objects.filter(project=project, name=chosen.name).order_by("-version"),
         trials=trials,
         bases=bases_of(project),
-        budgets=budgets_of(project),
+        budgets=payable(project),
         criteria=criteria_of(project),
         labelled=labelled_count(criterion),
         count=TRIED,

@@ -16,7 +16,7 @@ from annotation.ledger.models import Budget
 from annotation.projects.models import Criterion
 from annotation.projects.selectors import criteria_of
 from core.exceptions import ApplicationError, InvalidInput, NotFound
-from frontend.reads import budgets_of
+from routing.budgets.selectors import payable
 
 from .fields import number
 
@@ -73,7 +73,7 @@ def told(project: Project, wish: Callable[[], Wish], forecast: Callable[[Wish], 
     """What a wish will cost, in words where it cannot be had."""
     try:
         found = wish()
-        budget = found.budget or budgets_of(project).first()
+        budget = found.budget or payable(project).first()
         return Told(forecast(found), budget.currency if budget else "")
     except ApplicationError as error:
         return Told(None, problem=error.message)
@@ -96,7 +96,7 @@ def budget_of(project: Project, typed: str) -> Budget | None:
     """The budget chosen; none where none was."""
     if not typed:
         return None
-    budget = budgets_of(project).filter(pk=number(typed, 0)).first()
+    budget = payable(project).filter(pk=number(typed, 0)).first()
     if budget is None:
         raise NotFound(_("There is no such budget in this project."))
     return budget

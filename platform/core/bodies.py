@@ -50,6 +50,15 @@ def unstorable(value: Any) -> Iterator[str]:
         yield _("A whole number is too large.")
 
 
+def finite(value: Any) -> Any:
+    """A JSON value in which numbers that are none, or without end, are null."""
+    if isinstance(value, Mapping):
+        return {key: finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def read_body(request: Request, body: type[Body], *, partial: bool = False) -> dict[str, Any]:
     """The checked values of a body; with `partial` only of the fields that were sent.
 

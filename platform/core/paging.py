@@ -6,10 +6,12 @@ Nothing is counted and nothing skipped: a page begins after the last row of the 
 import base64
 import binascii
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any
+from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -49,6 +51,25 @@ def paged(
     # One more than asked for tells whether a page follows.
     page = list(rows[: limit + 1])
     following = cursor_after(page[limit - 1].pk) if len(page) > limit else None
+    return Response({"results": serializer(page[:limit], many=True).data, "next": following})
+
+
+def paged_by_time(
+    request: Request, rows: QuerySet[Any], serializer: type[serializers.BaseSerializer[Any]]
+) -> Response:
+    """`paged` for rows whose keys have no order: by `created_at`, newest first.
+
+    `rows` must be ordered by `-created_at, -pk`.
+
+    Raises:
+        InvalidInput: as `paged`.
+    """
+    limit = _limit(request.query_params.get("limit"))
+    if cursor := request.query_params.get("cursor"):
+        moment, key = _moment(cursor)
+        rows = rows.filter(Q(created_at__lt=moment) | Q(created_at=moment, pk__lt=key))
+    page = list(rows[: limit + 1])
+    following = _cursor_at(page[limit - 1]) if len(page) > limit else None
     return Response({"results": serializer(page[:limit], many=True).data, "next": following})
 
 
@@ -118,6 +139,26 @@ def _place(cursor: str) -> int:
             "`cursor` is none of ours: pass `next` of the page before.", parameter="cursor"
         )
     return min(int(digits), _LARGEST)
+
+
+def _cursor_at(row: Any) -> str:
+    text = f"t{row.created_at.isoformat()}/{row.pk}"
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _moment(cursor: str) -> tuple[datetime, UUID]:
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        text = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
+        at, _slash, key = text.removeprefix("t").partition("/")
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is None:
+            raise ValueError
+        return moment, UUID(key)
+    except (UnicodeError, binascii.Error, ValueError):
+        raise InvalidInput(
+            "`cursor` is none of ours: pass `next` of the page before.", parameter="cursor"
+        ) from None
 
 
 def _limit(given: str | None) -> int:

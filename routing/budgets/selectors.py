@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from django.db import connection
+from django.db.models import F, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.models import Project
-from annotation.ledger.models import Unit
+from annotation.ledger.models import Budget, Unit
+from core.exceptions import NotFound
 
 from .forecasting import Forecast, Spent, forecast
 from .models import Allowance, Window
@@ -105,6 +108,40 @@ def outlines(project: Project) -> list[Outline]:
         Outline(window.allowance, window, left_in(window), _forecast(window, spending, now))
         for window in windows
     ]
+
+
+def allowance_in(project: Project, allowance_id: int) -> Allowance:
+    """One allowance of the project, also one that was ended.
+
+    Raises:
+        NotFound: there is no such allowance in this project.
+    """
+    found = Allowance.objects.filter(project=project, pk=allowance_id).first()
+    if found is None:
+        raise NotFound(_("There is no such budget in this project."))
+    return found
+
+
+def outline_in(project: Project, allowance_id: int) -> Outline:
+    """One allowance that counts now.
+
+    Raises:
+        NotFound: there is none of that number, or it was ended.
+    """
+    found = next((row for row in outlines(project) if row.allowance.pk == allowance_id), None)
+    if found is None:
+        raise NotFound(_("There is no such budget in this project."))
+    return found
+
+
+def payable(project: Project) -> QuerySet[Budget]:
+    """The project's budgets, newest round first; `left` can still be set aside.
+
+    Without the windows of allowances and the purses paid out of them: nobody picks those by hand.
+    """
+    left = F("limit") - F("settled") - F("reserved") - F("unknown") - F("debt")
+    rows = Budget.objects.filter(project=project, allowance_window__isnull=True, purse__isnull=True)
+    return rows.annotate(left=left).order_by("-pk")
 
 
 def forecast_of(window: Window) -> Forecast:

@@ -5,8 +5,10 @@ from typing import Any
 from django.db.models import Count, Exists, Func, OuterRef, QuerySet, TextField
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext as _
 
 from accounts.models import Project
+from core.exceptions import NotFound
 
 from .models import Decision, Router
 
@@ -63,3 +65,16 @@ def decisions_of(project: Project) -> QuerySet[Decision]:
     return Decision.objects.filter(project=project).select_related(
         "instance", "router", "criterion"
     )
+
+
+def router_in(project: Project, version: int) -> Router:
+    """One router of the project.
+
+    Raises:
+        NotFound: the project has no router of that version.
+    """
+    rows = Router.objects.filter(project=project, version=version)
+    row = rows.select_related("project", "judge", "criterion", "job").first()
+    if row is None:
+        raise NotFound(_("This project has no router of that version."))
+    return row

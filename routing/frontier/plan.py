@@ -88,6 +88,13 @@ def spending(sheet: Sheet, terms: Terms) -> Spending:
     return Spending(np.asarray(terms.taken + people + judged, dtype=np.int64), sheet.audit)
 
 
+def first_limit(money: Spending, saved: int | None) -> int:
+    """The limit looked at first: the saved one; without one, what sends a quarter to people."""
+    if saved is not None:
+        return saved
+    return int(money.needed[max(money.audit, len(money.needed) // 4)])
+
+
 def plan(sheet: Sheet, money: Spending, limit: int) -> Plan:
     """What the limit buys, what it leads to, and whose instances go to people."""
     first = money.bought(limit)

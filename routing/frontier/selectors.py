@@ -1,6 +1,7 @@
 """Reads about the frontier: the sheet of the router in use, and the terms of an allowance."""
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -8,16 +9,18 @@ from zipfile import BadZipFile
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.models import Project
 from annotation.ledger.models import Unit
+from core.exceptions import NotFound
 from routing.budgets.models import Allowance, Spender, Window
 from routing.decisions.models import Router
 from routing.decisions.selectors import latest_router
 from routing.live.models import LiveRouting
 
 from .labelled import candidates
-from .plan import Spending, Terms, spending
+from .plan import Plan, Spending, Terms, first_limit, plan, spending
 from .sheet import Sheet, load
 
 MICROS = 1_000_000
@@ -98,6 +101,48 @@ def spending_of(sheet: Sheet, payer: Payer | None, live: LiveRouting | None) -> 
         judge = int(sheet.facts["judge_price"])
         judged = {Unit.MONEY: judge, Unit.LABELS: MICROS, Unit.MINUTES: 0}[Unit(allowance.unit)]
     return spending(sheet, Terms(payer.taken, per_label, judged))
+
+
+def payer_in(payers: Sequence[Payer], allowance_id: int) -> Payer:
+    """The payer of that allowance.
+
+    Raises:
+        NotFound: no allowance of this project that pays for people has that number.
+    """
+    found = next((payer for payer in payers if payer.allowance.pk == allowance_id), None)
+    if found is None:
+        raise NotFound(_("There is no such budget in this project."))
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """The frontier under one limit: what it buys beside the saved one."""
+
+    sheet: Sheet
+    payer: Payer | None
+    money: Spending
+    plan: Plan
+    saved: Plan | None
+
+
+def look(project: Project, allowance: int | None = None, limit: int | None = None) -> Look:
+    """What a limit (millionths) of an allowance buys; without them the first one, and its limit.
+
+    Raises:
+        NotFound: no such allowance, or the frontier was not prepared yet.
+    """
+    router = router_in_use(project)
+    sheet = sheet_of(router) if router else None
+    if sheet is None:
+        raise NotFound(_("The frontier was not prepared yet."))
+    payers = payers_of(project)
+    payer = next(iter(payers), None) if allowance is None else payer_in(payers, allowance)
+    money = spending_of(sheet, payer, LiveRouting.objects.filter(project=project).first())
+    saved = payer.allowance.limit if payer else None
+    wanted = first_limit(money, saved) if limit is None else limit
+    before = None if saved is None else plan(sheet, money, saved)
+    return Look(sheet, payer, money, plan(sheet, money, wanted), before)
 
 
 def arrived_since(project: Project, sheet: Sheet) -> int:

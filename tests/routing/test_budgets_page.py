@@ -10,9 +10,9 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Project, Role
 from annotation.ledger.services import create_budget, settle_subject
-from frontend.reads import budgets_of
 from routing.budgets.alerts import raise_alerts
 from routing.budgets.models import Allowance
+from routing.budgets.selectors import payable
 from routing.budgets.services import change_limit
 from routing.budgets.spending import purse, reserve_purchases
 from tests.factories import make_member, make_project
@@ -184,4 +184,4 @@ def test_windows_and_purses_are_no_budgets_to_pick_by_hand(project: Project) -> 
     plain = create_budget(project=project, name="plain", limit_micros=1)
     allow(project, "all", 10)
     purse(project=project, name="run", amount=ONE, judge=free_judge(project))
-    assert list(budgets_of(project)) == [plain]
+    assert list(payable(project)) == [plain]

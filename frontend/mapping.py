@@ -73,10 +73,10 @@ def suggested(columns: Sequence[Column]) -> list[str]:
     for column in columns:
         name = column.name.strip().lower().replace(" ", "_")
         role = next((each for each, names in USUAL.items() if name in names), "")
-        if role in taken and not ROLES[role][1]:
-            role = ""
-        taken.add(role)
-        roles.append(role)
+        again = role in taken and not ROLES[role][1]
+        roles.append("" if again else role)
+        if role:
+            taken.add(role)
     return roles
 
 

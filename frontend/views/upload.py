@@ -22,7 +22,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.models import Project
 from accounts.policies import Action, project_for
 from annotation.instances import uploads
-from annotation.instances.adapters import ADAPTERS
+from annotation.instances.adapters import ADAPTERS, Adapter
 from annotation.instances.media import ALLOWED, keep_media
 from annotation.instances.models import InstanceState
 from annotation.instances.receiving import is_too_large
@@ -40,6 +40,8 @@ from jobs.selectors import job_in, jobs_of
 RECENT = 5
 MOST_ERRORS = 50
 MOST_OPTIONS = 20_000
+# A guess below says only that it is a table.
+LEAST_SHOWN = 0.1
 PLACES = {
     "file": gettext_lazy("Upload"),
     "path": gettext_lazy("Folder of the server"),
@@ -183,7 +185,7 @@ def _look_page(
         "name": bundle.name,
         "ticket": ticket,
         "look": look,
-        "guess": look.guesses[0] if look.guesses else None,
+        "guesses": _titled(look),
         "tried": ADAPTERS.get(look.adapter),
         "adapters": _adapters(look),
         "mapper": lines,
@@ -197,11 +199,19 @@ def _look_page(
     return project_page(request, "upload/look.html", project, "instances", **context)
 
 
-def _adapters(look: Look) -> list[dict[str, Any]]:
+def _titled(look: Look) -> list[dict[str, Any]]:
+    """The guesses that are more than none, as people read them."""
+    return [
+        {"title": ADAPTERS[each.adapter].title, "why": each.why, "confidence": each.confidence}
+        for each in look.guesses
+        if each.confidence >= LEAST_SHOWN
+    ]
+
+
+def _adapters(look: Look) -> list[Adapter]:
     """All formats to choose from: the guesses first."""
     sure = {guess.adapter: guess.confidence for guess in look.guesses}
-    ordered = sorted(ADAPTERS.values(), key=lambda each: -sure.get(each.name, 0.0))
-    return [{"adapter": each, "confidence": sure.get(each.name)} for each in ordered]
+    return sorted(ADAPTERS.values(), key=lambda each: -sure.get(each.name, 0.0))
 
 
 def _choices(given: Mapping[str, str]) -> uploads.Choices:

@@ -1,9 +1,20 @@
 """Which labels a snapshot holds, and what is noted of each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from django.db.models import Exists, FilteredRelation, Max, OuterRef, Q, QuerySet
+from django.db.models import (
+    Exists,
+    FilteredRelation,
+    Func,
+    Max,
+    OuterRef,
+    Q,
+    QuerySet,
+    TextField,
+)
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Cast
 
 from accounts.models import Project
 from annotation.consensus.groups import strongest
@@ -13,9 +24,8 @@ from annotation.labels.selectors import current
 from annotation.projects.selectors import criteria_of, protocol_of
 from annotation.quality.models import Report
 from annotation.queue.purposes import Purpose
-from core.hashing import canonical_json
 
-from .digests import encoded
+from .digests import encoded_row, recoded
 from .filters import (
     MACHINES,
     Step,
@@ -31,12 +41,19 @@ DATA = frozenset({Purpose.LABEL, Purpose.REVIEW})
 FIELDS = (
     *("pk", "instance_id", "annotator_id", "criterion_id", "guideline_id", "decision_id"),
     *("purpose", "ranking", "tie_kind", "strength", "confidence", "rationale", "reasons"),
-    *("attributes", "shown_order", "seconds", "unranked", "scores", "created_at"),
+    *("shown_order", "seconds", "unranked", "scores"),
 )
 
 __all__ = ["DATA", "MACHINES", "Label", "Labels", "Row", "groups_of"]
 
 Row = dict[str, Any]
+# As texts: a driver's objects of them would only be written again.
+ATTRIBUTES = Cast("attributes", TextField())
+CREATED = Func(
+    "created_at",
+    template="to_char(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US')",
+    output_field=TextField(),
+)
 # A label and its canonical JSON, which is hashed with its instance and with its row.
 Label = tuple[Row, bytes]
 
@@ -108,15 +125,20 @@ class Labels:
         `found` is the consensus asked for; one whose labels are gone is let in too.
         """
         labels = Exists(self.all().filter(instance=OuterRef("pk")))
-        rows = Instance.objects.filter(project=self.project)
+        every = self.query["criterion"] == EVERY
+        rows = Instance.objects.all() if every else self.with_consensus()
+        rows = rows.filter(project=self.project)
         for step in self.steps():
             rows = rows.filter(step.condition)
-        if self.query["criterion"] == EVERY:
+        if every:
             return rows.filter(labels)
+        return rows.filter(labels if self.narrowed else Q(labels) | Q(found__isnull=False))
+
+    def with_consensus(self) -> QuerySet[Instance]:
+        """All instances, each with the consensus asked for as `found`."""
         asked = next(row for row in self.criteria if row.key == self.query["criterion"])
         condition = Q(consensus__criterion=asked.pk, consensus__scope=self.query["scope"])
-        rows = rows.annotate(found=FilteredRelation("consensus", condition=condition))
-        return rows.filter(labels if self.narrowed else Q(labels) | Q(found__isnull=False))
+        return Instance.objects.annotate(found=FilteredRelation("consensus", condition=condition))
 
     def steps(self) -> list[Step]:
         """The conditions on instances, those of consensus last."""
@@ -132,24 +154,23 @@ class Labels:
             found: by instance its external id, and (arm, propensity, decision) of its assignment.
         """
         labels: dict[int, list[tuple[Any, Label]]] = {pk: [] for pk in found}
-        rows = self.all().filter(instance__in=list(found)).order_by().values_list(*FIELDS)
-        for values in rows:
+        rows = self.all().filter(instance__in=one_of(found)).order_by()
+        for values in rows.values_list(*FIELDS, ATTRIBUTES, CREATED):
             name, assignment = found[values[1]]
             order = (self._place[values[2]], self._position[values[3]], values[0])
             row = self._row(values, name, assignment)
-            labels[values[1]].append((order, (row, encoded(row))))
+            floats = (row["strength"], row["seconds"], row["group_p"], row["propensity"])
+            labels[values[1]].append((order, (row, encoded_row(row, floats))))
         return {
             pk: [label for _, label in sorted(each, key=lambda pair: pair[0])]
             for pk, each in labels.items()
         }
 
     def _row(self, values: Sequence[Any], external_id: str, assignment: Any) -> Row:
-        (_, _, who, criterion, guideline, decision, purpose, ranking, tie_kind, strength) = values[
-            :10
-        ]
-        (confidence, rationale, reasons, attributes, shown, seconds, unranked, scores, at) = values[
-            10:
-        ]
+        _, _, who, criterion, guideline, decision, purpose, ranking, tie_kind, strength, *rest = (
+            values
+        )
+        confidence, rationale, reasons, shown, seconds, unranked, scores, attributes, at = rest
         arm, propensity, sent = assignment
         decision = decision or sent
         return {
@@ -162,18 +183,28 @@ class Labels:
             "confidence": confidence,
             "rationale": rationale,
             "reasons": reasons,
-            "attributes": canonical_json(attributes) if attributes else "{}",
+            "attributes": recoded(attributes),
             "shown_order": shown,
             "seconds": seconds,
             "guideline": self.guidelines.get(guideline or 0),
             "purpose": purpose,
             "unranked": unranked,
             "scores": scores,
-            "created_at": at.isoformat(),
+            "created_at": moment(at),
             "decision_id": str(decision) if decision else None,
             "arm": arm or "",
             "propensity": propensity,
         }
+
+
+def moment(text: str) -> str:
+    """A moment as Python writes it in ISO 8601, which leaves out microseconds that are none."""
+    return f"{text.removesuffix('.000000')}+00:00"
+
+
+def one_of(ids: Iterable[int]) -> RawSQL:
+    """Ids for `__in` as one parameter, however many they are."""
+    return RawSQL("SELECT unnest(%s::bigint[])", [list(ids)])
 
 
 def groups_of(project: Project) -> dict[int, tuple[int, float]]:

@@ -18,11 +18,11 @@ from annotation.instances.content import EVEN, text_of
 from annotation.instances.models import Completion, Instance
 
 from .digests import encoded, recoded
-from .labels import DATA, MACHINES, Label, Labels, Row
+from .labels import DATA, MACHINES, Label, Labels, Row, one_of
 from .queries import EVERY
 from .ratings import deciding, means, pairs
 
-WINDOW = 2000
+WINDOW = 1000
 
 
 class Case(NamedTuple):
@@ -91,12 +91,12 @@ def windows(
 def _whole(labels: Labels, ids: Sequence[int], *, with_consensus: bool) -> dict[int, Whole]:
     completions: dict[int, list[dict[str, Any]]] = defaultdict(list)
     names = ("instance_id", "text", "parts", "messages", "generator", "licence")
-    rows = Completion.objects.filter(instance__in=ids).order_by("instance", "position")
+    rows = Completion.objects.filter(instance__in=one_of(ids)).order_by("instance", "position")
     for instance, *values in rows.values_list(*names):
         completions[instance].append(dict(zip(names[1:], values, strict=True)))
     fields = FIELDS | ({name: F(path) for name, path in FOUND.items()} if with_consensus else {})
-    base = labels.instances() if with_consensus else Instance.objects.all()
-    found = base.filter(pk__in=ids).order_by().values_list(*PLAIN, *fields.values())
+    base = labels.with_consensus() if with_consensus else Instance.objects.all()
+    found = base.filter(pk__in=one_of(ids)).order_by().values_list(*PLAIN, *fields.values())
     keys = (*PLAIN, *fields)
     whole = [Whole(dict(zip(keys, values, strict=True)), []) for values in found]
     return {each["pk"]: Whole(each.fields, completions[each["pk"]]) for each in whole}

@@ -15,7 +15,7 @@ class AnnotationConfig(AppConfig):
             run_consensus,
             run_generators,
         )
-        from annotation.datasets.tasks import run_export, run_snapshot
+        from annotation.datasets.tasks import run_export, run_push, run_snapshot
         from annotation.explaining.tasks import KIND as EXPLAIN
         from annotation.explaining.tasks import run_explain
         from annotation.instances.tasks import run_import
@@ -46,6 +46,7 @@ class AnnotationConfig(AppConfig):
         registry.register(INJECTION, run_injection)
         registry.register("annotation.snapshot", run_snapshot)
         registry.register("annotation.export", run_export)
+        registry.register("annotation.push", run_push)
         registry.register("annotation.arena", run_turn)
         registry.register(KIND, run_consensus)
         registry.register(GENERATORS, run_generators)

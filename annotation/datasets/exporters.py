@@ -1,10 +1,12 @@
 """Files made from a snapshot, streamed in batches, in one of many shapes and formats."""
 
+import errno
 import hashlib
 import json
 from array import array
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core import artifacts
-from core.exceptions import InvalidInput
+from core.exceptions import ApplicationError, InvalidInput
 from core.files import sha256_of, sync
 from core.hashing import content_hash
 from jobs.models import Job
@@ -38,6 +40,26 @@ NO_ROWS = (
 )
 NAMES = tuple(SHAPES)
 MANIFEST = "export.json"
+
+
+class DiskFull(ApplicationError):
+    """There is no room for the files; nothing of them is left."""
+
+    status = 507
+    code = "disk-full"
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Name the error of a disk, a quota or a limit that is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise
+        raise DiskFull(
+            "The disk is full: nothing was written. Make room, or choose a packed format."
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -139,7 +161,7 @@ def export(
     if made := _made(asked):
         return made
     target = artifacts.local_path(asked.folder)
-    with files.temporary_folder(target) as folder:
+    with full_disk(), stored.tidy_memory(), files.temporary_folder(target) as folder:
         written = _write(asked, folder, progress)
         if not written.rows:
             # No reader of data sets opens an empty file.
@@ -190,11 +212,9 @@ def _write(asked: Plan, folder: Path, progress: Progress | None) -> Written:
         for read, table, splits in stored.tables(
             asked.snapshot, asked.made_of, asked.schema, release
         ):
-            if order is not None:
-                places = order[written.rows : written.rows + len(table)]
-                table = _with_order(table, places)
             if len(table):
-                sink.write(table.select(asked.columns.names), splits)
+                whole = _with_order(table, order, written.rows)
+                sink.write(whole.select(asked.columns.names), splits)
             _count(written, table, splits)
             done += read
             if progress is not None:
@@ -231,7 +251,10 @@ def _order(asked: Plan, release: Release) -> Any:
     return places
 
 
-def _with_order(table: pa.Table, places: Any) -> pa.Table:
+def _with_order(table: pa.Table, order: Any, start: int) -> pa.Table:
+    if order is None:
+        return table
+    places = order[start : start + len(table)]
     at = table.schema.get_field_index("order")
     return table.set_column(at, table.schema.field("order"), pa.array(places, pa.int64()))
 

@@ -18,7 +18,7 @@ from .shapes import Shape, Source
 from .shapes.cases import Labelled
 
 # Rows that are read at once: few where they hold texts, many where they are short.
-BATCH, LONG_BATCH = 256, 16_384
+BATCH, LONG_BATCH = 256, 8_192
 
 Row = dict[str, Any]
 # (stored rows read, rows made of them, the split of each or None)

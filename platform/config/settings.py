@@ -34,6 +34,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "rest_framework",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
     "core",
     "accounts",
     "jobs",
@@ -124,6 +125,8 @@ IMPORT_PRIVATE_HOSTS = env_list("IMPORT_PRIVATE_HOSTS")
 # Where data sets of the hub are, and a key that reads them for everybody who may import.
 HF_ENDPOINT = env_str("HF_ENDPOINT", "https://huggingface.co")
 IMPORT_HUB_TOKEN = env_secret("IMPORT_HUB_TOKEN", default="")
+# Exports go to the Hub with this token where a request gives none.
+HUB_PUSH_TOKEN = env_secret("HF_TOKEN", default="")
 FILE_UPLOAD_HANDLERS = [
     "annotation.instances.receiving.BoundedUpload",
     "django.core.files.uploadhandler.MemoryFileUploadHandler",
@@ -153,11 +156,21 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "config.schema.Schema",
     "EXCEPTION_HANDLER": "core.problems.exception_handler",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
 }
-SPECTACULAR_SETTINGS = {"TITLE": "Tandem", "VERSION": "0.1.0", "OAS_VERSION": "3.1.0"}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Tandem",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "DESCRIPTION": "People and judges compare completions; rewards are trained on what they say.",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": ["config.schema.finish"],
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+}
 
 CELERY_BROKER_URL = env_str("BROKER_URL", "redis://localhost:6379/0")
 CELERY_TASK_DEFAULT_QUEUE = "default"

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 from core.files import sync
 
 # A row group is held in memory while it is written: so many rows at most, and so many bytes.
-GROUP_ROWS = 131_072
-GROUP_BYTES = 32 * 2**20
+GROUP_ROWS = 32_768
+GROUP_BYTES = 16 * 2**20
 # The split of rows that belong to none: gold, and what only the labels know.
 NO_SPLIT = "unsplit"
 

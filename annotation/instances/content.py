@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
+
+import orjson
 
 from core.hashing import canonical_json, content_hash
 
@@ -126,13 +129,25 @@ class InstanceContent:
 
     def content_hash(self) -> str:
         """What is judged and by whom it was written; ids, metadata and labels do not count."""
-        return content_hash(
+        return self._hash(
             [self.messages, self.context, [each.identity() for each in self.completions]]
         )
 
     def prompt_hash(self) -> str:
         own = [each.messages for each in self.completions]
-        return content_hash([self.messages, own] if any(own) else self.messages)
+        return self._hash([self.messages, own] if any(own) else self.messages)
+
+    def _hash(self, value: Any) -> str:
+        """`content_hash`, by orjson where there are only texts: the two write numbers otherwise."""
+        if not self._is_text():
+            return content_hash(value)
+        return sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+    def _is_text(self) -> bool:
+        plain = all(isinstance(turn["content"], str) for turn in self.messages)
+        return plain and not (
+            self.context or any(each.parts or each.messages for each in self.completions)
+        )
 
     def characters(self) -> int:
         """About how much it holds: what bounds a batch."""

@@ -26,7 +26,6 @@ from typing import Any
 from annotation.projects.models import Kind
 from annotation.tagging.importing import recognised
 from core.exceptions import InvalidInput
-from core.hashing import canonical_json
 
 from .content import (
     CompletionContent,
@@ -86,7 +85,7 @@ def parse_instances(
         metadata=(metadata := _typed(value.get("meta"), dict, "meta")),
         tags=recognised(metadata, _tags(value.get("tags"))),
         context=reader.documents,
-        beside=len(canonical_json([value.get(key) for key in _BESIDE])),
+        beside=sum(size_of(value.get(key)) for key in _BESIDE),
     )
     if kind != Kind.PAIRWISE or len(completions) == 2:
         return [whole]

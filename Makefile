@@ -1,6 +1,6 @@
 # `make help` lists what can be asked for.
 .DEFAULT_GOAL := help
-.PHONY: help demo stop install test lint format messages bench bench-labelling bench-judges bench-routing bench-training \
+.PHONY: help demo stop install test lint schema format messages bench bench-labelling bench-judges bench-routing bench-training \
 	lock clean
 
 PORT ?= 8000
@@ -55,6 +55,10 @@ messages: install ## Bring the catalogues of texts up to date and compile them (
 	$(VENV) -m embedded run -- $(VENV) manage.py makemessages -l de -l ar -i .venv -i tests -i var -i docs \
 		--no-wrap --no-obsolete --add-location file
 	$(VENV) -m embedded run -- $(VENV) manage.py compilemessages -l de -l ar -i .venv
+
+schema: install ## Write docs/openapi.yaml anew: the description of the interface
+	$(VENV) -m embedded run -- $(VENV) manage.py spectacular --validate --fail-on-warn \
+		--file docs/openapi.yaml
 
 format: install ## Rewrite sources and templates in the common style
 	$(VENV) -m ruff check --fix .

@@ -53,7 +53,7 @@ class NewTokenOutput(AccessTokenOutput):
         fields = [*AccessTokenOutput.Meta.fields, "token"]
 
 
-class NewToken(Body):
+class NewTokenBody(Body):
     name = serializers.CharField(max_length=80)
     scopes = serializers.ListField(
         child=serializers.ChoiceField(choices=Scope.choices), min_length=1, max_length=20
@@ -114,12 +114,12 @@ class TokenList(APIView):
         require(user, Scope.MANAGE)
         return paged(request, access_tokens.tokens_of(user), AccessTokenOutput)
 
-    @extend_schema(request=NewToken, responses={201: NewTokenOutput}, examples=[NEW])
+    @extend_schema(request=NewTokenBody, responses={201: NewTokenOutput}, examples=[NEW])
     def post(self, request: Request) -> Response:
         """Make a token; a token makes none with more scopes, more projects or more time."""
         user = person_of(request)
         require(user, Scope.MANAGE)
-        values = read_body(request, NewToken)
+        values = read_body(request, NewTokenBody)
         slug = values.pop("project", None)
         project = project_of_member(user, slug) if slug else None
         if slug and project is None:

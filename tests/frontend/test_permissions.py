@@ -365,6 +365,15 @@ api:frontier-prepare POST    401        404       403        403       yes      
 api:features-compute POST    401        404       403        403       yes         yes    yes
 api:replays         POST    401        404       403        403       yes         yes    yes
 api:router-behind   GET     401        404       403        403       yes         yes    yes
+api:label-next      POST    401        404       yes        yes       yes         yes    yes
+api:label-undo      POST    401        404       yes        yes       yes         yes    yes
+api:label-history   GET     401        404       yes        yes       yes         yes    yes
+api:label-progress  GET     401        404       yes        yes       yes         yes    yes
+api:label-submit    POST    401        404       yes        yes       yes         yes    yes
+api:label-revise    POST    401        404       yes        yes       yes         yes    yes
+api:label-skip      POST    401        404       yes        yes       yes         yes    yes
+api:label-slot      GET     401        404       404        404       404         404    404
+api:label-draft     PUT     401        404       404        404       404         404    404
 """
 ROWS = [line.split() for line in MATRIX.strip().splitlines()[1:]]
 

@@ -123,11 +123,11 @@ class Release:
 
     def _renamed(self, table: pa.Table) -> pa.Array:
         coded = table["annotator"].combine_chunks().dictionary_encode()
-        kinds = dict(zip(table["annotator"].to_pylist(), table["kind"].to_pylist(), strict=True))
-        names = [
-            self._names.get(name) or self._salted(name, kinds[name])
-            for name in coded.dictionary.to_pylist()
-        ]
+        for row in table.group_by(["annotator", "kind"]).aggregate([]).to_pylist():
+            name = row["annotator"]
+            if name not in self._names:
+                self._names[name] = self._salted(name, row["kind"])
+        names = [self._names[name] for name in coded.dictionary.to_pylist()]
         return pa.array(names, pa.string()).take(coded.indices)
 
     def _salted(self, name: str, kind: str) -> str:

@@ -20,6 +20,7 @@ from .shapes.cases import Labelled
 
 # Rows that are read at once: few where they hold texts, many where they are short.
 BATCH, LONG_BATCH = 256, 8_192
+READ_BYTES = 256 * 1024
 
 Row = dict[str, Any]
 # (stored rows read, rows made of them, the split of each or None)
@@ -129,5 +130,7 @@ def _of_cases(
 
 
 def _tables(path: Path, rows: int) -> Iterator[pa.Table]:
-    for batch in pq.ParquetFile(path).iter_batches(batch_size=rows):
+    # Read ahead, a row group would lie in memory whole.
+    file = pq.ParquetFile(path, pre_buffer=False, buffer_size=READ_BYTES)
+    for batch in file.iter_batches(batch_size=rows, use_threads=False):
         yield pa.Table.from_batches([batch])

@@ -37,7 +37,7 @@ def fits(row: Row) -> bool:
     if not has(row, model_a=str, model_b=str):
         return False
     if is_conversation(row.get("conversation_a")) and is_conversation(row.get("conversation_b")):
-        return row.get("winner") in WINNERS
+        return name(row, "winner") in WINNERS
     return has(row, response_a=str, response_b=str) and all(flag in row for flag in FLAGS)
 
 

@@ -31,7 +31,8 @@ class Adapter:
     `confidence` is how sure that makes, less where other formats look alike. `instances` raises
     Unfit. `joins` gives the key of instances of consecutive rows that belong together: their
     completions and labels become one instance. `gathers` gives the key of rows that belong together
-    before that: `instances` gets consecutive ones at once, as {"rows": [...]}.
+    before that: `instances` gets consecutive ones at once, as {"rows": [...]}. With `names` an
+    instance without an id gets one made of its content.
     """
 
     name: str
@@ -44,3 +45,4 @@ class Adapter:
     licence: str = ""
     joins: Callable[[Instance], Hashable] | None = None
     gathers: Callable[[Row], Hashable] | None = None
+    names: bool = True

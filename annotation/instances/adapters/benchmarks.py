@@ -63,9 +63,9 @@ def _judgments(row: Row) -> Iterator[dict[str, Any]]:
         return
     kept = [each for each in given if each is not None] if isinstance(given, list) else given
     for place, each in enumerate(objects(kept, "judgments")):
-        if each.get("decision") not in DECISIONS:
+        if (decision := name(each, "decision")) not in DECISIONS:
             continue
-        ranking = _decided(each["decision"], "decision")
+        ranking = DECISIONS[decision]
         asked = each.get("judgment")
         told = asked if isinstance(asked, dict) else {}
         judge = "/".join(filter(None, (name(row, "judge_name"), name(told, "judge_model"))))

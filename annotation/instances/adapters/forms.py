@@ -60,12 +60,14 @@ def shown(fields: Row, options: Options) -> Shown:
     """
     asked = _prompt_field(fields, options)
     given = options.get("completions")
-    columns = given if isinstance(given, list) else [each for each in fields if each != asked]
+    columns = [each for each in fields if each != asked]
+    if isinstance(given, list):
+        columns = [each for each in given if isinstance(each, str)]
     names: list[str] = []
     completions: list[dict[str, Any]] = []
     used = {asked}
     for column in columns:
-        named = isinstance(column, str) and COMPLETION.fullmatch(column.lower())
+        named = COMPLETION.fullmatch(column.lower())
         if not named and not given and not _is_listed(fields.get(column)):
             continue
         found = _completions(column, fields.get(column))

@@ -50,4 +50,5 @@ ADAPTER = Adapter(
     fits=fits,
     confidence=1.0,
     instances=instances,
+    names=False,
 )

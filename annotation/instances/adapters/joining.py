@@ -60,9 +60,13 @@ class Joined:
     def flush(self) -> Iterator[Line]:
         """What has been collected."""
         if self.whole is not None:
-            own = self.whole.get("id") or id_of_content(self.adapter.name, self.whole)
-            yield Line(self.number, {"id": own} | self.whole | {"id": own})
+            yield Line(self.number, self._named(self.whole))
         self.key = self.whole = None
+
+    def _named(self, whole: Instance) -> Instance:
+        if not self.adapter.names or whole.get("id"):
+            return whole
+        return {"id": id_of_content(self.adapter.name, whole)} | whole
 
 
 def merge(whole: Instance, part: Instance) -> bool:

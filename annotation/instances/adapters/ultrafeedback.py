@@ -73,7 +73,8 @@ def binarised(row: Row, options: Options) -> Iterator[Instance]:
     # `messages` is the chosen side once more.
     scored.pop("messages", None)
     models = [scored.pop(f"{side}-model", None) for side in ("chosen", "rejected")]
-    found = preference(scored, {"judge": JUDGE, **options}, "ultrafeedback")
+    judge = name(options, "judge") or JUDGE
+    found = preference(scored, {**options, "judge": judge}, "ultrafeedback")
     ranking = found["ai"][0]["ranking"]
     for rank, each in zip(ranking, found["responses"], strict=True):
         each.update(said(model=name({"model": models[rank - 1]}, "model")))

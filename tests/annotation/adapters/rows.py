@@ -406,7 +406,10 @@ LABEL_STUDIO: Rows = [
             ],
         },
         "annotations": [
-            {"completed_by": 5, "result": [_result("rank", "ranker", {"ranker": ["x3", "x1", "x2"]})]},
+            {
+                "completed_by": 5,
+                "result": [_result("rank", "ranker", {"ranker": ["x3", "x1", "x2"]})],
+            },
             {
                 "completed_by": 6,
                 "result": [_result("rank", "ranker", {"ranker": {"_": ["x2", "x1", "x3"]}})],

@@ -43,9 +43,9 @@ def edits(rows: Rows, options: Options) -> Instance:
 
 def rationales(rows: Rows, options: Options) -> Instance:
     row = rows[0]
-    if any({each.get("chosen"), each.get("rejected")} != _both(row) for each in rows):
+    if any(_both(each) != _both(row) for each in rows):
         raise Unfit("reasons on more than two completions cannot be put together again")
-    places = {row["chosen"]: 0, row["rejected"]: 1} if isinstance(row["chosen"], str) else {}
+    places = {text(row, "chosen"): 0, text(row, "rejected"): 1}
     if name(row, "chosen_position") == "1":
         places = {key: 1 - place for key, place in places.items()}
     models = {text(row, side): name(row, f"generator_{side}") for side in ("chosen", "rejected")}
@@ -73,7 +73,9 @@ def _both(row: Row) -> set[Any]:
 
 def maker(row: Row) -> tuple[str, dict[str, str]]:
     who = name(row, "annotator") or "unnamed"
-    return ("ai", {"judge": who}) if row.get("kind") in MACHINES else ("human", {"annotator": who})
+    return (
+        ("ai", {"judge": who}) if name(row, "kind") in MACHINES else ("human", {"annotator": who})
+    )
 
 
 def all_labels(rows: Rows, options: Options) -> Instance:

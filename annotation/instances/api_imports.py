@@ -189,6 +189,7 @@ def import_instances(request: Request, slug: str) -> Response:
         instances=values["instances"],
         reveal=values["reveal"],
         create_criteria=values["create_criteria"],
+        by=request.user if request.user.is_authenticated else None,
     )
     return Response(report.as_dict())
 

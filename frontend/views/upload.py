@@ -289,6 +289,7 @@ def _page(
         "listing": below.listing(folder) if place == "path" else None,
         "endpoint": settings.HF_ENDPOINT,
         "protocol": protocol_of(project),
+        "formats": ADAPTERS.values(),
         "suffixes": ", ".join(each for each in SUFFIXES if each.count(".") == 1),
         "allowed": ALLOWED,
         "most": settings.IMPORT_MAX_BYTES // 2**20,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.http import UnreadablePostError
 from django.test import Client
 from pytest_django import Settings
 
@@ -84,6 +85,17 @@ def test_a_name_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:
     start_import(project=make_project(), name="../../evil.jsonl", chunks=[b""])
     (upload,) = (tmp_path / "uploads").iterdir()
     assert upload.suffix == ".jsonl"
+
+
+def test_who_leaves_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b"half"
+        raise UnreadablePostError("request data read error")
+
+    with pytest.raises(ApplicationError, match="could not be kept"):
+        start_import(project=make_project(), name="a.jsonl", chunks=chunks())
+    assert not list((tmp_path / "uploads").iterdir())
+    assert not Job.objects.exists()
 
 
 def logged_in(project: Project, role: Role) -> Client:

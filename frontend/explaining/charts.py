@@ -37,7 +37,7 @@ def forest(sources: Sequence[tuple[str, Sequence[Json]]], *, label: str) -> Char
         color=alt.Color(
             "source:N",
             scale=alt.Scale(domain=names, range=[colour for colour, _shape in looks]),
-            legend=alt.Legend(title=None, orient="top", columns=2, labelLimit=250),
+            legend=alt.Legend(title=None, orient="top", columns=2, labelLimit=250, offset=14),
         ),
     )
     axis = alt.Axis(tickCount=6)

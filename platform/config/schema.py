@@ -94,7 +94,7 @@ class Schema(AutoSchema):
         *rooms, _module = kind.__module__.split(".")
         for room in ("", *reversed(rooms)):
             longer = f"{room.title()}{name}"
-            if NAMES.setdefault(longer, identity) == identity:
+            if NAMES.setdefault((direction, longer), identity) == identity:
                 return longer
         raise ValueError(f"{identity} has a name that others have: rename it.")
 
@@ -118,8 +118,9 @@ class Schema(AutoSchema):
         return page and self.method == "GET"
 
 
-# Which class has which name: the first one that is met, and paths are walked in order.
-NAMES: dict[str, str] = {}
+# Which class has which name in requests and in responses: the first one that is met, and paths are
+# walked in order.
+NAMES: dict[tuple[str, str], str] = {}
 
 
 def _word(part: str) -> str:

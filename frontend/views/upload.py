@@ -40,6 +40,13 @@ from jobs.selectors import job_in, jobs_of
 RECENT = 5
 MOST_ERRORS = 50
 MOST_OPTIONS = 20_000
+# What a dry run or an import says of an instance: in words, and as what it is coloured.
+OUTCOMES = {
+    "created": (gettext_lazy("new"), "good"),
+    "updated": (gettext_lazy("changed"), "accent"),
+    "label added": (gettext_lazy("labels added"), "accent"),
+    "refused": (gettext_lazy("refused"), "bad"),
+}
 # A guess below says only that it is a table.
 LEAST_SHOWN = 0.1
 PLACES = {
@@ -138,6 +145,7 @@ def upload_report(request: HttpRequest, slug: str, job_id: int) -> HttpResponse:
         "ticket": uploads.ticket_of(uploads.Bundle.of_job(arguments), project),
         "choices": arguments,
         "options": json.dumps(arguments.get("options", {})),
+        "outcomes": OUTCOMES,
         "most_errors": f":{MOST_ERRORS}",
     }
     return project_page(request, "upload/report.html", project, "instances", **context)

@@ -14,14 +14,17 @@ class RoutingConfig(AppConfig):
     def ready(self) -> None:
         from django.db.models.signals import post_save
 
+        from annotation.datasets import filters
         from annotation.instances.signals import instances_arrived
         from annotation.ledger import renewal
         from jobs import registry
 
         from .budgets.models import Allowance
         from .budgets.purchases import renew
+        from .decisions.chosen import decided
 
         renewal.register(renew)
+        filters.register(decided)
         registry.register("routing.round", _round)
         registry.register("routing.generate", _generate, queue="gpu")
         registry.register("routing.measure", _measure, queue="gpu")

@@ -67,6 +67,12 @@ class Labels:
     def __init__(self, project: Project, query: Mapping[str, Any]) -> None:
         self.project, self.query = project, query
         self.annotators = annotators_where(project, query).in_bulk()
+        # Not a join for every label: annotators are few.
+        self._counted = [
+            pk
+            for pk, row in self.annotators.items()
+            if query["include_excluded"] or row.excluded_at is None
+        ]
         self.guidelines = dict(project.guidelines.values_list("pk", "version"))
         self.protocol, self.criteria = protocol_of(project), criteria_of(project)
         asked = {row.pk: str(row.asks(self.protocol)) for row in self.criteria}
@@ -90,20 +96,21 @@ class Labels:
         places = {name: place for place, name in enumerate(names)}
         self._place = {pk: places[row.pseudonym] for pk, row in self.annotators.items()}
         self._position = {row.pk: row.position for row in self.criteria}
-        self.newest = self._standing(excluded=True).aggregate(newest=Max("pk"))["newest"] or 0
+        written = Annotation.objects.filter(project=project)
+        self.newest = written.aggregate(newest=Max("pk"))["newest"] or 0
 
     def _standing(self, *, excluded: bool) -> QuerySet[Annotation]:
         return current(self.project, purposes=Purpose.values, excluded=excluded)
 
     def all(self) -> QuerySet[Annotation]:
         """Every label of the moment that the query takes, whatever its purpose and criterion."""
-        rows = self._standing(excluded=self.query["include_excluded"])
+        rows = self._standing(excluded=True)
         dates = self.query.get("dates", {})
         if "from" in dates:
             rows = rows.filter(created_at__gte=dates["from"])
         if "to" in dates:
             rows = rows.filter(created_at__lt=dates["to"])
-        return rows.filter(pk__lte=self.newest, annotator__in=list(self.annotators))
+        return rows.filter(pk__lte=self.newest, annotator__in=self._counted)
 
     def left_out(self) -> dict[str, int]:
         """How many annotators are excluded, and how many of their labels that leaves out."""

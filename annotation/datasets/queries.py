@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from accounts.models import Project
 from annotation.consensus.models import Scope
+from annotation.projects.models import Criterion
 from annotation.queue.models import Arm, Destination
 from core.exceptions import InvalidInput
 
@@ -134,6 +136,21 @@ def _known(what: str, values: Any, known: Any) -> None:
         raise InvalidInput(
             f"Unknown {what} {unknown[0]!r} in the query: use {', '.join(known) or 'none'}."
         )
+
+
+def checked_for(project: Project, query: Mapping[str, Any]) -> dict[str, Any]:
+    """The normal form of a query on a project's data.
+
+    Raises:
+        InvalidInput: the query is wrong, or asks for a criterion that the project has not.
+    """
+    keys = list(Criterion.objects.filter(project=project).values_list("key", flat=True))
+    checked = normalise(query, default_criterion=keys[0] if keys else "overall")
+    if checked["criterion"] not in (*keys, EVERY):
+        raise InvalidInput(
+            f"The project has no criterion {checked['criterion']!r}: use {', '.join(keys)}."
+        )
+    return checked
 
 
 def split_names(splits: Mapping[str, Any]) -> list[str]:

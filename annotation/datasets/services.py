@@ -10,15 +10,15 @@ from django.db import IntegrityError, transaction
 
 from accounts.models import Project, User
 from annotation.labels.answers import SCORED
-from annotation.projects.models import Criterion, Protocol
+from annotation.projects.models import Protocol
 from core import artifacts
 from core.exceptions import InvalidInput
 from core.files import sync
 
-from . import files, selectors
+from . import cards, files, selectors
 from .labels import Labels
 from .models import Snapshot
-from .queries import EVERY, normalise, split_names
+from .queries import EVERY, checked_for, split_names
 from .splits import TRAIN, split_prompts
 from .tally import Tally
 from .windows import Case, windows
@@ -36,12 +36,13 @@ def build_snapshot(
 ) -> Snapshot:
     """Freeze the consensus a query asks for as Parquet files with a manifest.
 
-    `query`: criterion, scope (mixed, human or judge), instances (arms, destinations,
-    external_ids), splits (`{"test": 0.2}` by salted prompt hash, or `{"assigned": {prompt hash:
-    split}}`, which leaves other prompts out), exclude_ties, include_excluded (labels of excluded
-    annotators), pairs_from_ratings (the least difference of mean scores that makes a pair; a
-    criterion that is scored has no rows for training without it), band (of those pairs: `at_most`,
-    `least_score`, `least_variance`).
+    `query`: criterion (or `*`: the labels on all, and no rows for training), scope (mixed, human or
+    judge), instances (arms, destinations, external_ids), splits (`{"test": 0.2}` by salted prompt
+    hash, or `{"assigned": {prompt hash: split}}`, which leaves other prompts out), exclude_ties,
+    include_excluded (labels of excluded annotators), pairs_from_ratings (the least difference of
+    mean scores that makes a pair; a criterion that is scored has no rows for training without it),
+    band (of those pairs: `at_most`, `least_score`, `least_variance`), and the parts that narrow
+    labels, consensus and instances (`annotation.datasets.narrowing`).
     The folder has `<split>.parquet` for training, `annotations.parquet` with every label on every
     criterion, `instances.parquet` with what they are about, and `manifest.json`. The hash covers
     query, rows, splits and labels, not their order; what is there already is returned.
@@ -49,7 +50,7 @@ def build_snapshot(
     Raises:
         InvalidInput: the query is wrong, nothing matches it, or there are too few prompts.
     """
-    query = _checked(project, query)
+    query = checked_for(project, query)
     root = Path(settings.MEDIA_ROOT) / "snapshots"
     with files.temporary_folder(root / "new") as folder:
         manifest = _write(project, query, folder, progress)
@@ -57,16 +58,6 @@ def build_snapshot(
         files.publish_folder(folder, target)
     artifacts.publish(target, f"snapshots/{manifest['content_hash']}")
     return _register(project, manifest, created_by, name)
-
-
-def _checked(project: Project, query: Mapping[str, Any]) -> dict[str, Any]:
-    keys = list(Criterion.objects.filter(project=project).values_list("key", flat=True))
-    checked = normalise(query, default_criterion=keys[0] if keys else "overall")
-    if checked["criterion"] not in (*keys, EVERY):
-        raise InvalidInput(
-            f"The project has no criterion {checked['criterion']!r}: use {', '.join(keys)}."
-        )
-    return checked
 
 
 def _split_of(labels: Labels, scored: bool) -> dict[str, str]:
@@ -97,6 +88,9 @@ def _write(
         )
     manifest = tally.manifest(query, _methods(labels))
     manifest |= {"criteria": _criteria(labels), "excluded": labels.left_out()}
+    card = cards.markdown(manifest, f"{project.name} ({manifest['content_hash'][:8]})")
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    sync(folder / "README.md")
     text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False)
     (folder / "manifest.json").write_text(f"{text}\n", encoding="utf-8")
     sync(folder / "manifest.json")

@@ -27,16 +27,26 @@ def split_prompts(
         InvalidInput: a share is out of range, or the prompts are too few; says how many there are.
     """
     prompts = sorted(set(prompt_hashes), key=lambda p: (unit_interval(salt, "split", p), p))
+    counted = sizes(len(prompts), shares, minimum=minimum)
+    train = counted.pop(TRAIN)
+    names = [name for name, size in counted.items() for _ in range(size)] + [TRAIN] * train
+    return dict(zip(prompts, names, strict=True))
+
+
+def sizes(prompts: int, shares: Mapping[str, float], *, minimum: int = 2) -> dict[str, int]:
+    """How many of so many prompts each split gets, `train` last.
+
+    Raises:
+        InvalidInput: as `split_prompts`.
+    """
     named = {name: share for name, share in shares.items() if name != TRAIN}
     if any(not 0 < share < 1 for share in shares.values()) or sum(named.values()) >= 1:
         raise InvalidInput("Each split needs a share between 0 and 1, and train must keep some.")
-    sizes = {name: max(minimum, round(share * len(prompts))) for name, share in named.items()}
-    needed = sum(sizes.values()) + minimum
-    if len(prompts) < needed:
+    found = {name: max(minimum, round(share * prompts)) for name, share in named.items()}
+    needed = sum(found.values()) + minimum
+    if prompts < needed:
         raise InvalidInput(
-            f"There are {len(prompts)} prompts; splits into {', '.join([*named, TRAIN])} need "
+            f"There are {prompts} prompts; splits into {', '.join([*named, TRAIN])} need "
             f"{needed}: add instances with other prompts, or ask for fewer splits."
         )
-    names = [name for name, size in sizes.items() for _ in range(size)]
-    names += [TRAIN] * (len(prompts) - len(names))
-    return dict(zip(prompts, names, strict=True))
+    return found | {TRAIN: prompts - sum(found.values())}

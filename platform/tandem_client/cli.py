@@ -190,17 +190,37 @@ def add(name: str, project: Slug, settings: Settings = None, as_json: AsJson = F
 def ask(
     judge: str, project: Slug, settings: Settings = None, wait: Wait = True, as_json: AsJson = False
 ) -> None:
-    """Ask a judge about instances, for example `-s limit=500 -s budget=5`."""
+    """Ask a judge about instances, for example `-s most=500 -s budget=5`."""
     with opened(project) as found:
         job = found.judge(judge).ask(**values(settings))
         show_one(job.watch() if wait else {"job": job.id}, as_json)
 
 
 @route_app.command()
-def start(project: Slug, settings: Settings = None, as_json: AsJson = False) -> None:
+def start(
+    project: Slug,
+    refit: Annotated[bool, typer.Option(help="Fit the router anew first.")] = False,
+    wait: Wait = True,
+    as_json: AsJson = False,
+) -> None:
     """Let live routing decide who labels what."""
     with opened(project) as found:
-        show_one(found.route(**values(settings)), as_json)
+        job = found.route(refit=refit)
+        show_one(job.watch() if wait else {"job": job.id}, as_json)
+
+
+@route_app.command("set")
+def set_(project: Slug, settings: Settings = None, as_json: AsJson = False) -> None:
+    """Choose how live routing decides, for example `-s mode=stream -s people_share=0.25`."""
+    with opened(project) as found:
+        show_one(found.set_routing(**values(settings)), as_json)
+
+
+@route_app.command("status")
+def routing_status(project: Slug, as_json: AsJson = False) -> None:
+    """How live routing stands."""
+    with opened(project) as found:
+        show_one(found.routing(), as_json)
 
 
 @route_app.command()
@@ -219,7 +239,7 @@ def decisions(
     """The newest decisions, with their reasons."""
     with opened(project) as found:
         rows = [row for row, _ in zip(found.decisions(), range(limit), strict=False)]
-    show_rows(rows, ("instance", "destination", "gain", "propensity", "reason"), as_json)
+    show_rows(rows, ("external_id", "destination", "gain", "propensity", "reason"), as_json)
 
 
 # --- Training ---

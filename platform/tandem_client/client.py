@@ -58,7 +58,8 @@ class Tandem:
 
     def projects(self) -> list[Project]:
         """The projects that one is a member of."""
-        return [Project(self.connection, row) for row in self.connection.pages("projects/")]
+        rows = self.connection.pages("projects/")
+        return [Project(self.connection, {**row["project"], "role": row["role"]}) for row in rows]
 
     def project(self, slug: str) -> Project:
         """One project by the name in its address.
@@ -71,7 +72,7 @@ class Tandem:
     def create_project(self, name: str, *, slug: str | None = None, **settings: Any) -> Project:
         """A new project of which one is the owner.
 
-        `settings` are fields of `POST /api/v1/projects/`: template, kind, criteria, licence, …
+        `settings` are fields of `POST /api/v1/projects/`: template, criteria, protocol, guideline.
         """
         body: Mapping[str, Any] = {"name": name, **({"slug": slug} if slug else {}), **settings}
         return Project(self.connection, self.connection.post("projects/", body))

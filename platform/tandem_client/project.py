@@ -133,9 +133,19 @@ class Project:
         row = self._connection.post(self._path("judges/"), {"name": name, **settings})
         return Judge(self._connection, self.slug, row)
 
-    def route(self, **settings: Any) -> dict[str, Any]:
-        """Let live routing decide who labels what; see `POST routing/live/start`."""
-        found: dict[str, Any] = self._connection.post(self._path("routing/live/start"), settings)
+    def route(self, *, refit: bool = False) -> Job[dict[str, Any]]:
+        """Let live routing decide who labels what; with `refit` the router is fitted anew first."""
+        reply = self._connection.post(self._path("routing/live/start"), {"refit": refit})
+        return self.job(reply["job"])
+
+    def routing(self) -> dict[str, Any]:
+        """How live routing stands: its settings, what waits, who labels what."""
+        found: dict[str, Any] = self._connection.get(self._path("routing/live/"))
+        return found
+
+    def set_routing(self, **settings: Any) -> dict[str, Any]:
+        """Choose how live routing decides; the fields of `PATCH routing/live/`."""
+        found: dict[str, Any] = self._connection.patch(self._path("routing/live/"), settings)
         return found
 
     def pause_routing(self) -> dict[str, Any]:

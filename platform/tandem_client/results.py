@@ -38,9 +38,19 @@ class Judge(Row):
     def name(self) -> str:
         return str(self.raw["name"])
 
-    def ask(self, **selection: Any) -> Job[dict[str, Any]]:
-        """Ask it about instances; see the description of `judges/{id}/ask` for the selection."""
-        reply = self._connection.post(self._path("judges", "ask").rstrip("/"), selection)
+    def ask(
+        self, *, most: int | None = None, of: str = "unlabelled", **settings: Any
+    ) -> Job[dict[str, Any]]:
+        """Ask it about instances that it has not labelled.
+
+        Args:
+            most: so many at most, always the same ones.
+            of: unlabelled, all, stale or failed.
+            settings: other fields of `judges/{id}/ask`: criteria, budget, new_budget, batch, …
+        """
+        selection: dict[str, Any] = {"of": of} | ({"most": most} if most else {})
+        body = {"selection": selection, **settings}
+        reply = self._connection.post(self._path("judges", "ask"), body)
         return Job(self._connection, self.project, reply["job"], dict)
 
 

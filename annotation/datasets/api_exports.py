@@ -137,10 +137,10 @@ class ExportDetail(APIView):
 
 class ExportFile(APIView):
     @extend_schema(responses={200: OpenApiTypes.BINARY, 206: OpenApiTypes.BINARY})
-    def get(self, request: Request, slug: str, export_id: int, name: str) -> HttpResponseBase:
+    def get(self, request: Request, slug: str, export_id: int, file: str) -> HttpResponseBase:
         """A file of an export; `Range`, `If-Range` and `If-None-Match` are understood."""
         row = _export(request, slug, export_id)
-        path, told = file_of(row, name)
+        path, told = file_of(row, file)
         return send_file(request._request, path, **told)
 
 
@@ -237,5 +237,5 @@ urlpatterns: list[URLPattern] = [
     path(f"{P}<int:export_id>/", ExportDetail.as_view(), name="export"),
     path(f"{P}<int:export_id>/archive", ExportArchive.as_view(), name="export-archive"),
     path(f"{P}<int:export_id>/push", ExportPush.as_view(), name="export-push"),
-    path(f"{P}<int:export_id>/files/<path:name>", ExportFile.as_view(), name="export-file"),
+    path(f"{P}<int:export_id>/files/<path:file>", ExportFile.as_view(), name="export-file"),
 ]

@@ -40,6 +40,8 @@ NO_ROWS = (
 )
 NAMES = tuple(SHAPES)
 MANIFEST = "export.json"
+# Stored rows that a preview looks through at most.
+PREVIEWED = 20_000
 
 
 class DiskFull(ApplicationError):
@@ -325,3 +327,22 @@ def _sums(data: list[dict[str, Any]]) -> str:
     """The sha256 of what `sha256sum` would write of these files."""
     lines = "".join(f"{each['sha256']}  {each['path']}\n" for each in data)
     return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def preview(asked: Plan, rows: int = 3) -> list[dict[str, Any]]:
+    """The first rows as they would be written; none where nothing near the start has the shape.
+
+    Raises:
+        NotFound: as `export`.
+    """
+    release = _release(asked)
+    found: list[dict[str, Any]] = []
+    read = 0
+    for count, table, _splits in stored.tables(
+        asked.snapshot, asked.made_of, asked.schema, release
+    ):
+        found += table.slice(0, rows - len(found)).select(asked.columns.names).to_pylist()
+        read += count
+        if len(found) == rows or read > PREVIEWED:
+            break
+    return found

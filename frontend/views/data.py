@@ -1,13 +1,10 @@
 """Data: snapshots with their manifests, and exports to download."""
 
-from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import FileResponse, HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
@@ -19,10 +16,9 @@ from annotation.datasets.queries import BAND
 from annotation.datasets.selectors import exports_of, snapshots_of
 from annotation.labels.answers import SCORED
 from annotation.projects.selectors import criteria_of, protocol_of
-from core.exceptions import NotFound
 from frontend.pages import project_page, user_of
 from frontend.paging import page_of
-from frontend.reads import export_in, has_simulated, snapshot_in
+from frontend.reads import has_simulated
 from frontend.wizard.fields import decimal
 from jobs import services as jobs
 
@@ -76,35 +72,3 @@ def snapshot_build(request: HttpRequest, slug: str) -> HttpResponse:
     )
     messages.success(request, _("The snapshot is being built; this page of its job says how far."))
     return redirect("job", slug, job.pk)
-
-
-@require_POST
-@login_required
-def export_make(request: HttpRequest, slug: str, snapshot_id: int) -> HttpResponse:
-    """Write a snapshot in one shape and format: a job."""
-    user = user_of(request)
-    project = project_for(user, slug, Action.EXPORT)
-    snapshot = snapshot_in(project, snapshot_id)
-    job = jobs.submit(
-        kind="annotation.export",
-        project=project,
-        arguments={
-            "snapshot": snapshot.pk,
-            "shape": request.POST.get("shape", ""),
-            "format": request.POST.get("format", ""),
-        },
-        created_by=user,
-    )
-    return redirect("job", slug, job.pk)
-
-
-@require_safe
-@login_required
-def export_download(request: HttpRequest, slug: str, export_id: int) -> HttpResponseBase:
-    project = project_for(user_of(request), slug, Action.EXPORT)
-    export = export_in(project, export_id)
-    path = Path(settings.MEDIA_ROOT) / export.path
-    if not path.is_file():
-        raise NotFound(_("The file of this export is gone: make the export again."))
-    name = f"{project.slug}-{export.snapshot.content_hash[:8]}-{export.shape}.{export.format}"
-    return FileResponse(path.open("rb"), as_attachment=True, filename=name)

@@ -206,7 +206,10 @@ run-resume          POST    login      404       403        403       yes       
 data                GET     login      404       403        403       yes         yes    yes
 snapshot-build      POST    login      404       403        403       yes         yes    yes
 export-make         POST    login      404       403        403       yes         yes    yes
+exports             GET     login      404       403        403       yes         yes    yes
+export-new          POST    login      404       403        403       yes         yes    yes
 export-download     GET     login      404       403        403       yes         yes    yes
+export-file         GET     login      404       403        403       yes         yes    yes
 jobs                GET     login      404       403        403       yes         yes    yes
 job                 GET     login      404       403        403       yes         yes    yes
 job-cancel          POST    login      404       403        403       yes         yes    yes
@@ -256,6 +259,12 @@ api:instance-list   POST    401        404       403        403       yes       
 api:progress        GET     401        404       403        403       yes         yes    yes
 api:import          POST    401        404       403        403       yes         yes    yes
 api:import-preview  POST    401        404       403        403       yes         yes    yes
+api:export-list     GET     401        404       403        403       yes         yes    yes
+api:export-list     POST    401        404       403        403       yes         yes    yes
+api:export          GET     401        404       403        403       yes         yes    yes
+api:export-archive  GET     401        404       403        403       yes         yes    yes
+api:export-push     POST    401        404       403        403       yes         yes    yes
+api:export-file     GET     401        404       403        403       yes         yes    yes
 api:explanation-list   GET  401        404       403        yes       yes         yes    yes
 api:explanation-list   POST 401        404       403        yes       yes         yes    yes
 api:explanation-detail GET  401        404       403        yes       yes         yes    yes
@@ -374,6 +383,35 @@ api:label-revise    POST    401        404       yes        yes       yes       
 api:label-skip      POST    401        404       yes        yes       yes         yes    yes
 api:label-slot      GET     401        404       404        404       404         404    404
 api:label-draft     PUT     401        404       404        404       404         404    404
+api:annotations     GET     401        404       403        yes       yes         yes    yes
+api:annotators      GET     401        404       403        yes       yes         yes    yes
+api:annotator       GET     401        404       403        yes       yes         yes    yes
+api:consensus       GET     401        404       403        yes       yes         yes    yes
+api:consensus-method GET     401        404       403        yes       yes         yes    yes
+api:consensus-method PUT     401        404       403        403       403         yes    yes
+api:generators      GET     401        404       403        yes       yes         yes    yes
+api:generators      POST    401        404       403        yes       yes         yes    yes
+api:quality         GET     401        404       403        yes       yes         yes    yes
+api:quality         POST    401        404       403        yes       yes         yes    yes
+api:annotator-pair  GET     401        404       403        yes       yes         yes    yes
+api:annotator-exclude POST    401        404       403        403       403         yes    yes
+api:annotator-include POST    401        404       403        403       403         yes    yes
+api:annotator-admit POST    401        404       403        403       403         yes    yes
+api:gold            GET     401        404       403        yes       yes         yes    yes
+api:gold            POST    401        404       403        403       403         yes    yes
+api:gold-promote    POST    401        404       403        403       403         yes    yes
+api:gold-doubt      POST    401        404       403        403       403         yes    yes
+api:gold-accept     POST    401        404       403        403       403         yes    yes
+api:gold-retire     POST    401        404       403        403       403         yes    yes
+api:relabels        GET     401        404       403        yes       yes         yes    yes
+api:relabels        POST    401        404       403        yes       yes         yes    yes
+api:review          GET     401        404       403        yes       yes         yes    yes
+api:review-remark   POST    401        404       403        yes       yes         yes    yes
+api:review-instance GET     401        404       403        yes       yes         yes    yes
+api:review-submit   POST    401        404       403        yes       yes         yes    yes
+api:review-accept   POST    401        404       403        yes       yes         yes    yes
+api:annotator-check GET     401        404       403        yes       yes         yes    yes
+api:label-notes     GET     401        404       yes        yes       yes         yes    yes
 """
 ROWS = [line.split() for line in MATRIX.strip().splitlines()[1:]]
 

@@ -95,6 +95,7 @@ def _ids(project: Project) -> dict[str, int | str]:
         "criterion": "overall",
         "snapshot_id": snapshot.pk,
         "export_id": make_export(snapshot).pk,
+        "file": "pairs.jsonl",
         "digest": make_media(project).sha256,
         "annotator_id": make_annotator(project, kind="import").pk,
         "other_id": make_annotator(project, kind="import").pk,

@@ -1,6 +1,7 @@
 # `make help` lists what can be asked for.
 .DEFAULT_GOAL := help
 .PHONY: help demo stop install test lint schema format messages bench bench-labelling bench-judges bench-routing bench-training \
+	bench-data \
 	lock clean
 
 PORT ?= 8000
@@ -84,6 +85,10 @@ bench-routing: ## Routing: fits, feature counts, scoring a million, the frontier
 bench-training: ## Training: pairs/s and memory beside TRL, lists beside pairs (ARGS=--quick)
 	$(call bootstrap,embedded train s3 oracle dev) >&2
 	@exec $(VENV) -m tests.bench training $(ARGS)
+
+bench-data: ## Data: import, export and lists at the size of a million (ARGS=--quick)
+	$(call bootstrap,embedded train s3 oracle dev) >&2
+	@exec $(VENV) -m tests.bench data $(ARGS)
 
 lock: ## Choose the newest allowed versions of all dependencies again
 	@command -v uv >/dev/null || { echo "tandem: make lock needs uv (pip install uv)." >&2; exit 1; }

@@ -27,6 +27,8 @@ OVERALL = {
 }
 # And those whose score is, where there is nothing to compare.
 OVERALL_SCORE = OVERALL | {"rating", "score", "quality", "overallquality", "overallrating"}
+# A criterion's key.
+LONGEST = 40
 REASONS = ("rationale", "reason", "comment", "explan", "feedback", "justif", "why")
 
 
@@ -199,7 +201,7 @@ class Answers:
 def _criterion(question: str, overall: set[str]) -> str:
     """The key of a question's criterion; empty for the preference as a whole."""
     words = re.sub(r"[^a-z0-9]+", "_", question.lower()).strip("_")
-    return "" if plain(question) in overall else words
+    return "" if plain(question) in overall else words[:LONGEST]
 
 
 def _score(value: Any) -> float | None:

@@ -132,11 +132,12 @@ def _label(given: Row) -> dict[str, Any] | None:
         return None
     rationale = said(rationale=name(given, "justification", "reasoning"))
     if strength == NEITHER:
-        return {"ranking": [1, 1], "tie_kind": "cannot judge"} | rationale
+        return {"tie_kind": "cannot judge"} | rationale
     if abs(strength) > MOST:
         raise Unfit(f"a preference of {strength:g} lies outside of −{MOST} to {MOST}")
-    remarks = [name(given, f"feedback{side}") for side in (1, 2)]
-    return leaning(strength, MOST) | rationale | said(rationales=remarks if any(remarks) else None)
+    feedback = [name(given, f"feedback{side}") for side in (1, 2)]
+    remarks = said(attributes=said(feedback=feedback if any(feedback) else None))
+    return leaning(strength, MOST) | rationale | remarks
 
 
 SCORES = Adapter(

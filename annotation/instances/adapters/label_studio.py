@@ -13,7 +13,7 @@ from typing import Any
 from .base import Adapter, Instance, Options, Row, Unfit
 from .building import instance, own_id, said
 from .forms import Answers, Shown, shown
-from .values import moment, name, number, objects
+from .values import moment, name, number, objects, seconds
 
 # The key of a result's value, by its type.
 VALUES = ("selected", "ranker", "rating", "number", "choices", "text")
@@ -81,11 +81,7 @@ def _who(given: Row) -> str:
 
 
 def _when(given: Row) -> dict[str, Any]:
-    seconds = number(given.get("lead_time"))
-    return said(
-        seconds=seconds if seconds is not None and seconds >= 0 else None,
-        created_at=moment(given.get("created_at")),
-    )
+    return said(seconds=seconds(given.get("lead_time")), created_at=moment(given.get("created_at")))
 
 
 def rows(row: Row, options: Options) -> Iterator[Instance]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from .base import Adapter, Instance, Options, Row, Unfit
 from .building import FIRST, SECOND, TIED, completion, instance, own_id, said
-from .values import has, moment, name, number, objects, rest, text
+from .values import has, moment, name, objects, rest, seconds, text
 
 COHORTS = {"normal_worker_annotations": "normal", "expert_worker_annotations": "expert"}
 # The columns' words for the criteria; the overall preference is the project's first criterion.
@@ -23,6 +23,8 @@ CRITERIA = {
 }
 VERDICT = re.compile(r"([ab])-is-(?:(clearly|slightly)-)?better", re.IGNORECASE)
 STRENGTH = {"clearly": 1.0, "slightly": 0.5, None: None}
+# Reasons are boxes that people tick.
+LONGEST = 60
 CONFIDENCE = {"not-confident": 1, "fairly-confident": 3, "absolutely-confident": 5}
 BOTH = ("pref_human", "pref_gpt4")
 PAIR = {
@@ -88,10 +90,9 @@ def labels_of(given: Row, cohort: str) -> list[dict[str, Any]]:
         for prefix in sorted(prefixes, key=lambda each: each != "overall")
         if (label := _label(given, prefix))
     ]
-    seconds = number(given.get("time_spent"))
-    if found and seconds is not None and seconds >= 0:
+    if found:
         # The time is that of the whole form.
-        found[0]["seconds"] = seconds
+        found[0] |= said(seconds=seconds(given.get("time_spent")))
     return [label | said(created_at=moment(given.get("timestamp"))) for label in found]
 
 
@@ -107,7 +108,8 @@ def _label(given: Row, prefix: str) -> dict[str, Any] | None:
 
 
 def _texts(value: Any) -> Sequence[str]:
-    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+    given = value if isinstance(value, list) else []
+    return [each[:LONGEST] for each in given if isinstance(each, str) and each.strip()]
 
 
 def verdict(value: Any) -> dict[str, Any] | None:

@@ -25,6 +25,10 @@ ROLES = {
 }
 
 
+DAY = 24 * 3600
+FIRST_YEAR = 1990
+
+
 def has(row: Row, **types: type | tuple[type, ...]) -> bool:
     """Whether every named key holds a value of its type (a bool is no number)."""
     return all(
@@ -188,14 +192,21 @@ def rest(row: Row, used: frozenset[str] | set[str]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if key not in used and value is not None}
 
 
+def seconds(value: Any) -> float | None:
+    """How long something took; None for what is no time, or longer than a day: a page left open."""
+    found = number(value)
+    return found if found is not None and 0 <= found <= DAY else None
+
+
 def moment(value: Any) -> str | None:
     """A time in ISO form: from a text in it, or from seconds since 1970. None for others."""
     try:
         if is_number(value):
-            return datetime.fromtimestamp(value, UTC).isoformat()
+            value = datetime.fromtimestamp(value, UTC).isoformat()
         found = datetime.fromisoformat(value.strip()) if isinstance(value, str) else None
     except (ValueError, OverflowError, OSError):
         return None
-    if found is None:
+    # A time before there was any such data is a cell that was never filled.
+    if found is None or found.year < FIRST_YEAR:
         return None
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()

@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from annotation.instances.adapters import ADAPTERS, recognise
+from annotation.instances.label_parsing import Question
 from annotation.instances.parsing import parse_instances
 
 from .exported_rows import EXPORTED
@@ -35,7 +36,16 @@ def test_examples_make_instances_that_an_import_takes(adapter: str, rows: Rows) 
     for value in read(adapter, rows):
         # Rows with a single completion are for projects that rate.
         kind = "rating" if len(value["responses"]) == 1 else "listwise"
-        assert parse_instances(value, kind, Counter())
+        labels = [*value.get("human", []), *value.get("ai", [])]
+        asked = {"overall": Question(kind, range(11))} | {
+            label["criterion"]: Question("rating" if "scores" in label else "pairwise", range(11))
+            for label in labels
+            if "criterion" in label
+        }
+        notes: Counter[str] = Counter()
+        (made,) = parse_instances(value, kind, notes, questions=asked)
+        assert len(made.labels) == len(labels)
+        assert not notes
 
 
 @pytest.mark.parametrize(("adapter", "rows"), EXAMPLES)

@@ -2,14 +2,20 @@
 
 from django.urls import URLPattern
 
+from annotation.consensus import api as consensus
 from annotation.datasets import api_exports as exports
+from annotation.datasets import api_snapshots as snapshots
 from annotation.explaining import api as explaining
 from annotation.instances import api as instances
 from annotation.judges import api as judges
 from annotation.judges import api_connections as connections
 from annotation.judges import api_runs as judge_runs
 from annotation.labels import api as labels
+from annotation.labels import api_annotations as annotations
 from annotation.projects import api as projects
+from annotation.quality import api as quality
+from annotation.quality import api_gold as gold
+from annotation.quality import api_review as review
 from annotation.workforce import api as workforce
 
 urlpatterns: list[URLPattern] = [
@@ -17,9 +23,15 @@ urlpatterns: list[URLPattern] = [
     *workforce.urlpatterns,
     *instances.urlpatterns,
     *exports.urlpatterns,
+    *snapshots.urlpatterns,
     *explaining.urlpatterns,
     *connections.urlpatterns,
     *judges.urlpatterns,
     *judge_runs.urlpatterns,
     *labels.urlpatterns,
+    *annotations.urlpatterns,
+    *consensus.urlpatterns,
+    *quality.urlpatterns,
+    *gold.urlpatterns,
+    *review.urlpatterns,
 ]

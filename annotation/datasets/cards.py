@@ -10,6 +10,8 @@ from annotation.quality.agreement import FEW_PROMPTS
 LANGUAGE = "lang:"
 # A share this far from one half is told as a bias, where its interval leaves one half out.
 NOTICEABLE = 0.02
+# Of a manifest that is older than its card.
+UNKNOWN: Mapping[str, Any] = {"value": None, "low": None, "high": None, "prompts": 0}
 # Hugging Face's size_categories, by the number of rows below which each counts.
 SIZES = ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e6, "100K<n<1M"))
 BIASES = {
@@ -57,7 +59,7 @@ def limits_of(manifest: Mapping[str, Any]) -> list[str]:
 
 
 def _about_labels(manifest: Mapping[str, Any]) -> Iterator[str]:
-    described, agreement = manifest.get("described", {}), manifest["agreement"]
+    described, agreement = manifest.get("described", {}), manifest.get("agreement", UNKNOWN)
     if share := manifest.get("simulated_share"):
         yield f"{share:.0%} of the rows stand on simulated labels: nobody gave them."
     people = {
@@ -112,7 +114,8 @@ def markdown(manifest: Mapping[str, Any], name: str) -> str:
 def _header(manifest: Mapping[str, Any], name: str) -> str:
     """YAML whose values are JSON: texts of others cannot break out of their line."""
     described = manifest.get("described", {})
-    total = sum(manifest["rows"].values())
+    splits = manifest.get("rows", {})
+    total = sum(splits.values())
     tags = described.get("tags", {})
     fields: dict[str, Any] = {
         "pretty_name": name,
@@ -123,7 +126,8 @@ def _header(manifest: Mapping[str, Any], name: str) -> str:
             {
                 "config_name": "default",
                 "data_files": [
-                    {"split": split, "path": f"{split}.parquet"} for split in manifest["rows"]
+                    {"split": split, "path": f"{split}.parquet"}
+                    for split in manifest.get("rows", {})
                 ],
             }
         ],
@@ -137,14 +141,14 @@ def _header(manifest: Mapping[str, Any], name: str) -> str:
 
 def _counts(manifest: Mapping[str, Any]) -> str:
     rows = [
-        f"| {split} | {count:,} | {manifest['prompts'].get(split, 0):,} |"
-        for split, count in manifest["rows"].items()
+        f"| {split} | {count:,} | {manifest.get('prompts', {}).get(split, 0):,} |"
+        for split, count in manifest.get("rows", {}).items()
     ]
-    labels = sum(manifest["labels_by_purpose"].values())
+    labels = sum(manifest.get("labels_by_purpose", {}).values())
     return "\n".join(
         [
-            f"{manifest['instances']:,} instances with {labels:,} labels. "
-            f"Snapshot `{manifest['content_hash']}`.",
+            f"{manifest.get('instances', 0):,} instances with {labels:,} labels. "
+            f"Snapshot `{manifest.get('content_hash', '')}`.",
             "",
             "| Split | Rows | Prompts |",
             "|---|---:|---:|",
@@ -154,10 +158,12 @@ def _counts(manifest: Mapping[str, Any]) -> str:
 
 
 def _labelled(manifest: Mapping[str, Any]) -> str:
-    described, agreement = manifest.get("described", {}), manifest["agreement"]
+    described, agreement = manifest.get("described", {}), manifest.get("agreement", UNKNOWN)
     lines = [
         f"{_line(kind)}: {count:,} labels"
-        for kind, count in described.get("labels_by_kind", manifest["labels_by_kind"]).items()
+        for kind, count in described.get(
+            "labels_by_kind", manifest.get("labels_by_kind", {})
+        ).items()
     ]
     lines += [
         f"cohort {_line(name)}: {count:,} labels"
@@ -181,16 +187,16 @@ def _collected(manifest: Mapping[str, Any]) -> str:
         lines.append(_shares("Arms", arms))
     if bounds := described.get("propensity"):
         lines.append(f"Propensity of a person's label: {bounds[0]:g} to {bounds[1]:g}")
-    if methods := manifest["consensus_methods"]:
+    if methods := manifest.get("consensus_methods"):
         lines.append(f"Consensus: {', '.join(methods)}")
     for title, name in (("Generators", "generators"), ("Licences", "licences"), ("Tags", "tags")):
         if found := described.get(name):
-            total = manifest["instances"] if name == "tags" else 0
+            total = manifest.get("instances", 0) if name == "tags" else 0
             lines.append(_shares(title, found, total))
     if described.get("first_label"):
         first, last = described["first_label"][:10], described["last_label"][:10]
         lines.append(f"Labelled from {first} to {last}")
-    query = json.dumps(manifest["query"], sort_keys=True, ensure_ascii=False)
+    query = json.dumps(manifest.get("query", {}), sort_keys=True, ensure_ascii=False)
     return f"{_listed('How it was collected', lines)}\n\nQuery:\n\n    {_line(query)[:2000]}"
 
 

@@ -12,7 +12,7 @@ from .models import Decision
 def decided(
     project: Project, strategies: list[str], routers: list[int]
 ) -> QuerySet[Decision, UUID]:
-    """Ids of the decisions of routers with one of these strategies and versions; none given: any."""
+    """Ids of the decisions of routers of these strategies and versions; an empty list: of any."""
     rows = Decision.objects.filter(project=project)
     if strategies:
         rows = rows.filter(router__strategy__in=strategies)

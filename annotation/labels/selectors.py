@@ -135,6 +135,18 @@ def label_view(slot: Slot, terms: Terms | None = None, *, with_guideline: bool =
     )
 
 
+def annotator_in(project: Project, annotator_id: int) -> Annotator:
+    """One annotator of the project.
+
+    Raises:
+        NotFound: there is no such annotator in this project.
+    """
+    found = Annotator.objects.filter(project=project, pk=annotator_id).first()
+    if found is None:
+        raise NotFound(_("There is no such annotator in this project."))
+    return found
+
+
 def own_slot(annotator: Annotator, key: uuid.UUID) -> Slot:
     """A slot of the annotator's project.
 

@@ -19,6 +19,7 @@ from annotation.consensus.services import METHODS, Minority, choose_method, stat
 from annotation.instances.models import Instance, InstanceState
 from annotation.labels.models import Annotator
 from annotation.labels.people import annotator_for
+from annotation.labels.selectors import annotator_in
 from annotation.projects.selectors import criteria_of
 from annotation.quality import services
 from annotation.quality.em import MODELS
@@ -28,7 +29,6 @@ from annotation.quality.pairs import differing
 from annotation.quality.qualification import standing
 from annotation.quality.reviewing import checked
 from annotation.quality.tasks import KIND, compute
-from core.exceptions import NotFound
 from frontend.pages import awaited, project_page, user_of
 from frontend.qualifying import qualification_of
 from frontend.quality_charts import seconds_chart, skill_chart, time_chart
@@ -166,19 +166,12 @@ def quality_csv(request: HttpRequest, slug: str) -> HttpResponse:
     return response
 
 
-def _annotator(project: Project, annotator_id: int) -> Annotator:
-    found = Annotator.objects.filter(project=project, pk=annotator_id).first()
-    if found is None:
-        raise NotFound(_("There is no such annotator in this project."))
-    return found
-
-
 @require_safe
 @login_required
 def quality_annotator(request: HttpRequest, slug: str, annotator_id: int) -> HttpResponse:
     """One annotator: every figure with its interval, and the instances behind it."""
     project = project_for(user_of(request), slug, Action.SEE_QUALITY)
-    annotator = _annotator(project, annotator_id)
+    annotator = annotator_in(project, annotator_id)
     report = newest_report(project)
     row = next((r for r in _rows(project, report) if r.annotator.pk == annotator_id), None)
     figures = row.figures if row else {}
@@ -234,7 +227,7 @@ def _gold(project: Project, keys: list[int]) -> list[Instance]:
 def quality_pair(request: HttpRequest, slug: str, annotator_id: int, other_id: int) -> HttpResponse:
     """The instances on which two annotators differ."""
     project = project_for(user_of(request), slug, Action.SEE_QUALITY)
-    first, second = _annotator(project, annotator_id), _annotator(project, other_id)
+    first, second = annotator_in(project, annotator_id), annotator_in(project, other_id)
     criteria = criteria_of(project)
     key = request.GET.get("criterion")
     criterion = next((each for each in criteria if each.key == key), criteria[0])
@@ -257,7 +250,7 @@ def quality_exclude(request: HttpRequest, slug: str, annotator_id: int) -> HttpR
     """Leave somebody's labels out, or take them in again."""
     user = user_of(request)
     project = project_for(user, slug, Action.MANAGE_PEOPLE)
-    annotator = _annotator(project, annotator_id)
+    annotator = annotator_in(project, annotator_id)
     if request.POST.get("act") == "include":
         services.include(annotator=annotator, by=user)
         messages.success(request, _("Their labels count again."))
@@ -274,7 +267,7 @@ def quality_admit(request: HttpRequest, slug: str, annotator_id: int) -> HttpRes
     """Let somebody in whatever the qualification round said."""
     user = user_of(request)
     project = project_for(user, slug, Action.MANAGE_PEOPLE)
-    services.admit(annotator=_annotator(project, annotator_id), by=user)
+    services.admit(annotator=annotator_in(project, annotator_id), by=user)
     messages.success(request, _("They may label now."))
     return redirect("quality-annotator", slug, annotator_id)
 

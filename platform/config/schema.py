@@ -73,6 +73,11 @@ class Schema(AutoSchema):
     def get_tags(self) -> list[str]:
         return [self._parts()[0].replace("-", " ")]
 
+    def get_summary(self) -> str | None:
+        """The first sentence of what the view says of itself."""
+        said = (self.get_description() or "").split("\n\n")[0].replace("\n", " ")
+        return re.split(r"[.;:] |\.$", said)[0] or None
+
     def get_operation_id(self) -> str:
         parts = self._parts()
         *before, noun = [_word(part) for part in parts if not part.startswith("{")]

@@ -4,6 +4,7 @@ Kept files lie below `VAR_DIR/uploads` until a job has read them; files below th
 are read where they lie, and those of other machines are fetched by the job that imports them.
 """
 
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
 from core.exceptions import InvalidInput
-from jobs.models import Job
+from jobs.models import ENDED, Job
 from jobs.services import submit
 
 from .archives import unpacked
@@ -25,6 +26,8 @@ from .sources.keeping import SUFFIXES, folder, growing, plain_name, suffix_of
 
 IMPORT_KIND = "annotation.import"
 TICKET_SECONDS = 24 * 3600
+# So long a file is kept for a second look, an import after a dry run, a job that is begun again.
+KEPT_SECONDS = 7 * 24 * 3600
 _SALT = "annotation.upload"
 
 
@@ -117,6 +120,7 @@ def import_bundle(
     created_by: User | None = None,
 ) -> Job:
     """Submit the job that imports what was kept, or a source."""
+    forget_old()
     arguments = bundle.arguments() | (choices or Choices()).as_dict()
     return submit(kind=IMPORT_KIND, project=project, arguments=arguments, created_by=created_by)
 
@@ -142,6 +146,23 @@ def forget(bundle: Bundle) -> None:
     names += [each.name for each in folder().glob(f"{bundle.stem}-*")] if bundle.stem else []
     for name in names:
         (folder() / Path(name).name).unlink(missing_ok=True)
+
+
+def forget_old() -> None:
+    """Remove files that were kept a week ago, but those that a job is still to read."""
+    waiting = Job.objects.filter(kind=IMPORT_KIND).exclude(state__in=ENDED)
+    bundles = [
+        Bundle.of_job(arguments) for arguments in waiting.values_list("arguments", flat=True)
+    ]
+    wanted = {each.file for bundle in bundles for each in bundle.files}
+    stems = {bundle.stem for bundle in bundles if bundle.stem}
+    before = time.time() - KEPT_SECONDS
+    for path in folder().iterdir():
+        fetched_for = path.name.partition("-")[0]
+        if path.name in wanted or fetched_for in stems or not path.is_file():
+            continue
+        if path.stat().st_mtime < before:
+            path.unlink(missing_ok=True)
 
 
 def first_of(bundle: Bundle) -> Given | None:

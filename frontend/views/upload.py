@@ -39,6 +39,8 @@ from jobs.selectors import job_in, jobs_of
 
 RECENT = 5
 MOST_ERRORS = 50
+# As many changes of an import are kept in its report.
+MOST_CHANGES = 200
 MOST_OPTIONS = 20_000
 # What a dry run or an import says of an instance: in words, and as what it is coloured.
 OUTCOMES = {
@@ -146,6 +148,7 @@ def upload_report(request: HttpRequest, slug: str, job_id: int) -> HttpResponse:
         "choices": arguments,
         "options": json.dumps(arguments.get("options", {})),
         "outcomes": OUTCOMES,
+        "most_changes": MOST_CHANGES,
         "most_errors": f":{MOST_ERRORS}",
     }
     return project_page(request, "upload/report.html", project, "instances", **context)

@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import os
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +13,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import UnreadablePostError
 from django.test import Client
 from pytest_django import Settings
+from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import Project, Role
 from annotation.instances.models import Instance
-from annotation.instances.uploads import start_import
+from annotation.instances.sources import parse_source
+from annotation.instances.uploads import Bundle, import_bundle, start_import
 from annotation.judges.models import Judge
 from core.exceptions import ApplicationError, InvalidInput
 from jobs.models import Job, State
@@ -98,6 +103,28 @@ def test_who_leaves_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
     assert not Job.objects.exists()
 
 
+def test_old_files_go_but_those_that_a_job_will_read(tmp_path: Path) -> None:
+    project = make_project()
+    waits = start_import(project=project, name="a.jsonl", chunks=[line(1)])
+    source = {"kind": "url", "url": "https://example.org/a.jsonl"}
+    fetching = import_bundle(project=project, bundle=Bundle.of_source(parse_source(source)))
+    folder = tmp_path / "uploads"
+    names = {
+        "waiting": waits.arguments["file"],
+        "fetched": f"{fetching.arguments['stem']}-0.jsonl",
+        "old": "old.jsonl",
+        "unfinished": "x.part",
+        "new": "new.jsonl",
+    }
+    for name in names.values():
+        (folder / name).touch()
+        if name != "new.jsonl":
+            os.utime(folder / name, (0, 0))
+    start_import(project=project, name="b.jsonl", chunks=[line(2)])
+    left = {each.name for each in folder.iterdir()}
+    assert {key for key, name in names.items() if name in left} == {"waiting", "fetched", "new"}
+
+
 def logged_in(project: Project, role: Role) -> Client:
     client = Client()
     client.force_login(make_member(project, role))
@@ -150,3 +177,32 @@ def test_judges_whose_labels_come_along_are_judges_of_the_project() -> None:
     judge = Judge.objects.get(project=project)
     assert (judge.name, judge.provider) == ("gpt-4", "recorded")
     assert judge.annotator.annotations.count() == 1
+
+
+def test_a_connection_that_breaks_leaves_nothing(
+    live_server: LiveServer, tmp_path: Path, settings: Settings
+) -> None:
+    settings.FILE_UPLOAD_TEMP_DIR = tmp_path
+    project = make_project()
+    client = logged_in(project, Role.RESEARCHER)
+    session = client.cookies[settings.SESSION_COOKIE_NAME].value
+    token = "t" * 32
+    with socket.create_connection((live_server.thread.host, live_server.thread.port)) as link:
+        link.sendall(
+            f"POST /api/v1/projects/{project.slug}/imports/ HTTP/1.1\r\n"
+            f"Host: {live_server.thread.host}\r\n"
+            f"Cookie: {settings.SESSION_COOKIE_NAME}={session}; csrftoken={token}\r\n"
+            f"X-CSRFToken: {token}\r\n"
+            "Content-Type: multipart/form-data; boundary=b\r\n"
+            f"Content-Length: {2**24}\r\n\r\n"
+            '--b\r\nContent-Disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\n'.encode()
+        )
+        link.sendall(line(1) * 2**15)
+    answer = client.get(f"/api/v1/projects/{project.slug}/instances/")
+    assert answer.status_code == 200
+    deadline = time.monotonic() + 10
+    while list(tmp_path.glob("*.upload*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not list(tmp_path.glob("*.upload*"))
+    assert not (tmp_path / "uploads").exists()
+    assert not Job.objects.exists()

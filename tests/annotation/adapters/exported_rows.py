@@ -58,7 +58,7 @@ CRITERIA = [
 
 
 def case(*labels: dict[str, Any]) -> Labelled:
-    completions = [
+    completions: list[dict[str, Any]] = [
         {"text": text, "generator": f"model-{place}", "licence": "", "parts": [], "messages": None}
         for place, text in enumerate(TEXTS[:2])
     ]

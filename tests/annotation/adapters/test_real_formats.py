@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
-from annotation.instances.adapters import recognise
+from annotation.instances.adapters import adapt, recognise
+from annotation.instances.models import RecordedLabel
+from annotation.instances.readers import read_rows
+from annotation.instances.services import import_records
+from tests.factories import make_project
 
 from .reading import ranked, read
 from .rows import Rows
@@ -112,3 +116,18 @@ def test_pairs_without_labels_are_mapped_by_hand() -> None:
     found = read("columns", rows, **options, metadata=["type", "slug"])
     expected = list(_norm("llmfao.jsonl").values())
     assert [value["prompt"] for value in found] == [value["prompt"] for value in expected]
+
+
+@pytest.mark.django_db
+def test_a_published_file_imports_whole_and_twice_changes_nothing() -> None:
+    path = DATA / "raw/pandalm/testset-v1.json"
+    project = make_project()
+    reports = []
+    for _ in range(2):
+        lines = adapt("pandalm", read_rows(path, path.name), {})
+        reports.append(import_records(project=project, lines=lines, reveal=False))
+    first, second = reports
+    assert first.errors == second.errors == []
+    assert (first.created, first.duplicates) == (900, 99)
+    assert (second.created, second.updated) == (0, 0)
+    assert RecordedLabel.objects.filter(instance__project=project).count() == first.labels

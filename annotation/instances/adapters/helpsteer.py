@@ -35,7 +35,8 @@ PREFERENCES = {
 
 def fits_scores(row: Row) -> bool:
     scored = [key for key in SCORED if number(row.get(key)) is not None or _listed(row.get(key))]
-    return has(row, prompt=str, response=str) and len(scored) >= 3
+    # Our own ratings have the same columns, and say whether they are simulated.
+    return has(row, prompt=str, response=str) and len(scored) >= 3 and "simulated" not in row
 
 
 def _listed(value: Any) -> bool:

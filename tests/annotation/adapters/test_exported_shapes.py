@@ -85,6 +85,16 @@ def test_thumbs_and_ratings_come_back_by_criterion() -> None:
     assert rated["human"][0]["criterion"] == "helpfulness"
 
 
+def test_ratings_with_the_names_of_helpsteer_are_still_ours() -> None:
+    names = ("helpfulness", "correctness", "coherence")
+    rows = [row | dict.fromkeys(names, 3.0) for row in EXPORTED["ratings"]]
+    assert [guess.adapter for guess in recognise(rows)] == ["tandem", "columns"]
+    (rated,) = read("tandem", rows)
+    assert {each["criterion"]: each["scores"] for each in rated["human"]} == {
+        name: [3, 3] for name in names
+    }
+
+
 def test_edits_and_reasons_come_back_by_annotator() -> None:
     (edited,) = read("tandem", EXPORTED["edits"])
     assert edited["human"][0]["edit"] == {"position": 0, "text": "Hi there!"}

@@ -70,7 +70,7 @@ class ImportBody(Body):
     """A file (multipart) or a source (JSON), and how it is read."""
 
     file = serializers.FileField(required=False)
-    source = serializers.DictField(
+    source = serializers.DictField(  # type: ignore[assignment]
         required=False, help_text="kind url, path or hub with url, path or dataset."
     )
     adapter = serializers.ChoiceField(["auto", *ADAPTERS], default="auto")
@@ -106,7 +106,7 @@ class ReportSerializer(serializers.Serializer[Any]):
     duplicates = serializers.IntegerField()
     labels = serializers.IntegerField()
     refused = serializers.IntegerField()
-    errors = serializers.ListField(child=serializers.DictField())
+    errors = serializers.ListField(child=serializers.DictField())  # type: ignore[assignment]
     notes = serializers.DictField(child=serializers.IntegerField())
 
 

@@ -108,6 +108,8 @@ def upload_look(request: HttpRequest, slug: str) -> HttpResponse:
     """What was recognised, what the columns mean, and what importing the first rows would do."""
     project = project_for(user_of(request), slug, Action.IMPORT)
     ticket = request.GET.get("ticket", "")
+    if not ticket:
+        return redirect("upload", slug)
     try:
         bundle = uploads.bundle_of(ticket, project)
         return _look_page(request, project, bundle, ticket)

@@ -19,7 +19,7 @@ from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
-    HTTPError,
+    HTTPError,  # type: ignore[attr-defined]  # of its HTTP client, whichever that is
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )

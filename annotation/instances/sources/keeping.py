@@ -64,9 +64,7 @@ class Growing:
 
 def too_large(most: int) -> TooLarge:
     """The error of a file of more than `most` bytes."""
-    return TooLarge(
-        _("The file is larger than %(most)s MB: split it.") % {"most": most // 2**20}
-    )
+    return TooLarge(_("The file is larger than %(most)s MB: split it.") % {"most": most // 2**20})
 
 
 @contextmanager

@@ -78,6 +78,7 @@ def send_to_people(page: Page) -> None:
 def export(page: Page, shape: str, target: Path) -> list[dict[str, Any]]:
     """Freeze the labels and download them, from the overview on; the rows of the file."""
     page.click("nav >> text=Data")
+    page.click("text=New snapshot")
     page.click("text=Freeze the labels")
     work_off()
     page.click("text=Open the data page")

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from accounts.models import Project
-from core.exceptions import Conflict, InvalidInput
+from core.exceptions import ApplicationError, Conflict, InvalidInput
 
 from .media import keep_media
 
@@ -43,6 +43,7 @@ def unpacked(
 
     Raises:
         InvalidInput: the archive is refused as a whole.
+        ApplicationError: the disk is full.
     """
     try:
         archive = zipfile.ZipFile(path)
@@ -112,6 +113,9 @@ def _blocks(
 def _extract(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, check: Callable[[], object]
 ) -> None:
-    with target.open("wb") as file:
-        for block in _blocks(archive, info, check):
-            file.write(block)
+    try:
+        with target.open("wb") as file:
+            for block in _blocks(archive, info, check):
+                file.write(block)
+    except OSError as error:
+        raise ApplicationError(f"The .zip cannot be unpacked: {error.strerror}.") from error

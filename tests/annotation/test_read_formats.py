@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import resource
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from accounts.models import Project
+from annotation.instances.archives import unpacked
 from annotation.instances.readers import Line, count_rows, opening, parquet, read_rows, values
 from core.exceptions import ApplicationError, InvalidInput
 
@@ -304,22 +307,34 @@ def test_parquet_with_flipped_bytes_is_read_or_refused(
 
 
 @pytest.fixture
-def small_files() -> Iterator[None]:
-    """No file may grow beyond a megabyte: what a full disk looks like to a program."""
+def full_disk() -> Iterator[Callable[[], None]]:
+    """Call it, and no file grows beyond a megabyte: what a full disk looks like to a program."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, before[1]))
-    yield
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_disk_that_fills_while_unpacking_is_said(tmp_path: Path, small_files: None) -> None:
-    large = table(a=[f"{number} {hash(str(number))}" for number in range(100_000)])
+def test_a_disk_that_fills_while_unpacking_is_said(
+    tmp_path: Path, full_disk: Callable[[], None]
+) -> None:
     path = tmp_path / "large.parquet.gz"
-    with gzip.open(path, "wb", compresslevel=9) as file:
-        file.write(b"")
-    resource.setrlimit(resource.RLIMIT_FSIZE, (8 * 2**20, resource.RLIM_INFINITY))
-    path.write_bytes(gzip.compress(large))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, resource.RLIM_INFINITY))
+    path.write_bytes(gzip.compress(table(a=[f"{n} {hash(str(n))}" for n in range(100_000)])))
+    full_disk()
     with pytest.raises(ApplicationError, match="cannot be unpacked"):
         list(read_rows(path))
     assert [each.name for each in tmp_path.iterdir()] == ["large.parquet.gz"]
+
+
+def test_a_disk_that_fills_while_an_archive_is_unpacked_is_said(
+    tmp_path: Path, full_disk: Callable[[], None]
+) -> None:
+    path = tmp_path / "in.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("in.jsonl", b"{}\n" * 2**20)
+    full_disk()
+    with (
+        pytest.raises(ApplicationError, match="cannot be unpacked"),
+        unpacked(path, Project(), lambda: None),
+    ):
+        pass
+    assert [each.name for each in tmp_path.iterdir()] == ["in.zip"]

@@ -22,7 +22,7 @@ from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
 from annotation.instances.lines import Line
-from core.exceptions import InvalidInput
+from core.exceptions import ApplicationError, InvalidInput
 
 from . import values
 from .opening import Damaged, Source, block_of
@@ -71,7 +71,7 @@ def _plain(source: Source) -> Iterator[IO[bytes]]:
         except Damaged as error:
             raise InvalidInput(f"{_DAMAGED}: {error}.") from error
         except OSError as error:
-            raise InvalidInput(f"The file cannot be unpacked: {error.strerror}.") from error
+            raise ApplicationError(f"The file cannot be unpacked: {error.strerror}.") from error
         yield unpacked
 
 

@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path
 
 from training.registry import api as registry
+from training.registry import api_models as models
 from training.runs import api as runs
 from training.runs import schedules_api as schedules
 from training.serving import api as serving
@@ -71,4 +72,5 @@ urlpatterns: list[URLPattern] = [
         serving.RerankView.as_view(),
         name="model-rerank",
     ),
+    *models.urlpatterns,
 ]

@@ -161,6 +161,18 @@ def conclude(turn: Turn) -> Battle:
     return battle
 
 
+def given_up(battle: Battle) -> Battle:
+    """The battle; void, and not waiting for ever, where its job has ended without answers."""
+    if battle.state != BattleState.ASKING:
+        return battle
+    turn = battle.turns.select_related("job", "battle__arena__budget").order_by("-number")[0]
+    if turn.job is not None and not turn.job.ended:
+        return battle
+    give_up(turn)
+    battle.refresh_from_db()
+    return battle
+
+
 @transaction.atomic
 def give_up(turn: Turn) -> Battle:
     """End a turn whose job has ended without answers: cancelled, crashed, or lost for good."""

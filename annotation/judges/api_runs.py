@@ -10,13 +10,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.models import Project
 from accounts.policies import Action, project_for
 from accounts.requests import person_of
-from annotation.ledger.models import Budget
 from annotation.projects.selectors import criteria_of
 from core.bodies import Body, filters, read_body, read_query
-from core.exceptions import InvalidInput, NotFound
+from core.exceptions import InvalidInput
 from core.paging import described, paged
 from jobs.services import cancel
 
@@ -220,16 +218,9 @@ def _wish(request: Request, judge: Judge) -> dict[str, Any]:
         **values,
         "criteria": keys,
         "selection": dict(selection),
-        "budget": _budget(judge.project, values.get("budget")),
+        "budget": selectors.budget_in(judge.project, values.get("budget")),
         "new_budget": NewBudget(**wanted) if wanted else None,
     }
-
-
-def _budget(project: Project, key: int | None) -> Budget | None:
-    row = Budget.objects.filter(project=project, pk=key).first() if key is not None else None
-    if key is not None and row is None:
-        raise NotFound(_("There is no such budget in this project."))
-    return row
 
 
 class JudgeAskView(APIView):

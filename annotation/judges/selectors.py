@@ -14,6 +14,7 @@ from accounts.models import Project
 from annotation.instances.models import Completion
 from annotation.labels.models import AnnotatorKind
 from annotation.labels.selectors import current
+from annotation.ledger.models import Budget
 from annotation.projects.selectors import guideline_of
 from core.exceptions import NotFound
 
@@ -273,4 +274,18 @@ def connection_in(project: Project, connection_id: int) -> Connection:
     found = connections_of(project).filter(pk=connection_id).first()
     if found is None:
         raise NotFound(_("There is no such connection in this project."))
+    return found
+
+
+def budget_in(project: Project, budget_id: int | None) -> Budget | None:
+    """One budget of the project; None where none is named.
+
+    Raises:
+        NotFound: there is no such budget in this project.
+    """
+    if budget_id is None:
+        return None
+    found = Budget.objects.filter(project=project, pk=budget_id).first()
+    if found is None:
+        raise NotFound(_("There is no such budget in this project."))
     return found

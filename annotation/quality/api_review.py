@@ -28,6 +28,7 @@ from core.paging import page_of, short
 
 from . import reviewing, services
 from .models import Remark
+from .qualification import feedback_for
 
 MOST_ROWS = 100
 
@@ -75,6 +76,12 @@ class NoteOutput(serializers.ModelSerializer[Remark]):
     class Meta:
         model = Remark
         fields = ["annotation", "slot", "criterion", "note", "created_at"]
+
+
+class QualificationOutput(serializers.Serializer[Any]):
+    qualified = serializers.BooleanField()
+    right = serializers.BooleanField(allow_null=True, help_text="Of the last answer; null: none.")
+    text = serializers.CharField()
 
 
 def _place(request: Request, slug: str, instance_id: int) -> tuple[Slot, Annotator]:
@@ -191,6 +198,22 @@ class NoteList(APIView):
         return short(rows.select_related("annotation__slot")[:MOST_ROWS], NoteOutput)
 
 
+class FeedbackView(APIView):
+    @extend_schema(responses=QualificationOutput)
+    def get(self, request: Request, slug: str) -> Response:
+        """What to say about one's last answer of the qualification round, where there is one."""
+        user = person_of(request)
+        project = project_for(user, slug, Action.LABEL)
+        annotator = annotator_for(project=project, user=user)
+        found = feedback_for(annotator)
+        body = {
+            "qualified": annotator.qualified_at is not None,
+            "right": found.right if found else None,
+            "text": found.text if found else "",
+        }
+        return Response(QualificationOutput(body).data)
+
+
 P = "projects/<slug:slug>/"
 R = P + "review/<int:instance_id>/"
 urlpatterns: list[URLPattern] = [
@@ -200,5 +223,6 @@ urlpatterns: list[URLPattern] = [
     path(R + "submit", ReviewSubmitView.as_view(), name="review-submit"),
     path(R + "accept", ReviewAcceptView.as_view(), name="review-accept"),
     path(P + "annotators/<int:annotator_id>/check", CheckView.as_view(), name="annotator-check"),
+    path(P + "label/qualification", FeedbackView.as_view(), name="label-qualification"),
     path(P + "label/notes", NoteList.as_view(), name="label-notes"),
 ]

@@ -24,6 +24,10 @@ NEXT = {
 }
 
 
+# The crowd puts the ids in; these are its own placeholders.
+PROLIFIC = "&PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID={{%STUDY_ID%}}&SESSION_ID={{%SESSION_ID%}}"
+
+
 @transaction.atomic
 def create_study(
     *,

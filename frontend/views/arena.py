@@ -18,8 +18,8 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.models import Project, User
 from accounts.policies import Action, can, project_for
 from annotation.arena import leaks, selectors, services, visitors, votes
-from annotation.arena.answering import give_up
-from annotation.arena.models import Arena, Battle, BattleState
+from annotation.arena.answering import given_up
+from annotation.arena.models import Arena, Battle
 from annotation.labels.models import Annotator
 from annotation.labels.people import annotator_for
 from core.addresses import address_of
@@ -142,7 +142,7 @@ def arena_ask(request: HttpRequest, guest: Guest) -> HttpResponse:
 def arena_battle(request: HttpRequest, guest: Guest, battle: uuid.UUID) -> HttpResponse:
     """One round; htmx gets the live part, which stops asking when both have answered."""
     row = selectors.battle_of(guest.arena, guest.annotator, battle)
-    return _battle_page(request, guest, _given_up(row))
+    return _battle_page(request, guest, given_up(row))
 
 
 @require_POST
@@ -188,18 +188,6 @@ def _seconds(raw: str) -> float | None:
         return round(float(raw), 1)
     except ValueError:
         return None
-
-
-def _given_up(battle: Battle) -> Battle:
-    """A battle whose job has ended without answers is void, not waiting for ever."""
-    if battle.state != BattleState.ASKING:
-        return battle
-    turn = battle.turns.select_related("job", "battle__arena__budget").order_by("-number")[0]
-    if turn.job is not None and not turn.job.ended:
-        return battle
-    give_up(turn)
-    battle.refresh_from_db()
-    return battle
 
 
 def _start_page(

@@ -22,7 +22,7 @@ from annotation.projects.selectors import protocol_of
 from annotation.workforce import leaderboard as boards
 from annotation.workforce import selectors, services, studies
 from annotation.workforce.models import StudyState
-from annotation.workforce.studies import NEXT
+from annotation.workforce.studies import NEXT, PROLIFIC
 from core.exceptions import InvalidInput
 from frontend.pages import project_page, user_of
 from frontend.paging import page_of
@@ -201,10 +201,6 @@ def study_create(request: HttpRequest, slug: str) -> HttpResponse:
     )
     _show_link(request, "study-entry", token, PROLIFIC)
     return redirect("study", slug, row.pk)
-
-
-# The crowd puts the ids in; these are its own placeholders.
-PROLIFIC = "&PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID={{%STUDY_ID%}}&SESSION_ID={{%SESSION_ID%}}"
 
 
 @never_cache

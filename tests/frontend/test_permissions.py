@@ -470,6 +470,13 @@ api:minings         POST    401        404       403        403       yes       
 api:mining          GET     401        404       403        yes       yes         yes    yes
 api:mining-rubric   POST    401        404       403        403       yes         yes    yes
 api:mining-criterion POST    401        404       403        403       403         yes    yes
+api:send            POST    401        404       403        403       403         yes    yes
+api:leaderboard     GET     401        404       yes        yes       yes         yes    yes
+api:leaderboard     PUT     401        404       yes        yes       yes         yes    yes
+api:label-qualification GET     401        404       yes        yes       yes         yes    yes
+api:models          GET     401        404       403        403       yes         yes    yes
+api:model           GET     401        404       403        403       yes         yes    yes
+api:model-relabel   POST    401        404       403        403       yes         yes    yes
 """
 ROWS = [line.split() for line in MATRIX.strip().splitlines()[1:]]
 

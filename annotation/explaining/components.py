@@ -65,4 +65,4 @@ def _annotators(prompts: list[str], agrees: Any, who: Any) -> list[Json]:
 
 def _told(prompts: list[str], values: Any) -> Json | None:
     found = share(zip(prompts, values.tolist(), strict=True), null=0.5)
-    return found and plain(found)
+    return plain(found) if found else None

@@ -30,11 +30,11 @@ def circles(scene: Scene, opinions: Sequence[Opinion]) -> Json:
 def _among_generators(scene: Scene, opinions: Sequence[Opinion]) -> Json:
     wins: dict[tuple[str, str], float] = defaultdict(float)
     for opinion in opinions:
-        names = scene.things[opinion.instance].generators
+        wrote = scene.things[opinion.instance].generators
         for (i, j), share in opinion.shares.items():
-            if names[i] and names[j] and names[i] != names[j]:
-                wins[names[i], names[j]] += share
-                wins[names[j], names[i]] += 1 - share
+            if wrote[i] and wrote[j] and wrote[i] != wrote[j]:
+                wins[wrote[i], wrote[j]] += share
+                wins[wrote[j], wrote[i]] += 1 - share
     names = sorted({name for pair in wins for name in pair})[:MOST_COMPARED]
     place = {name: at for at, name in enumerate(names)}
     table = np.zeros((len(names), len(names)))

@@ -17,7 +17,7 @@ from .units import PEOPLE, Scene, scale_of, table_of
 Json = dict[str, Any]
 # Of the factors and the way they are fitted.
 VERSION = 1
-Step = Callable[[str], None]
+Step = Callable[[str], object]
 
 
 def figures_of(scene: Scene, step: Step = lambda _note: None) -> Json:

@@ -171,12 +171,12 @@ def _held_out(table: Table, columns: Any) -> Floats:
 
 def _share(table: Table, right: Floats, rows: Any) -> Json | None:
     found = share(zip(map(str, table.cluster[rows]), right[rows].tolist(), strict=True), null=0.5)
-    return found and plain(found)
+    return plain(found) if found else None
 
 
 def _difference(table: Table, gained: Floats, rows: Any) -> Json | None:
     found = mean(zip(map(str, table.cluster[rows]), gained[rows].tolist(), strict=True))
-    return found and plain(found)
+    return plain(found) if found else None
 
 
 def plain(found: Effect) -> Json:

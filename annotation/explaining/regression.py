@@ -9,7 +9,7 @@ labels about one prompt are not independent. A weak ridge keeps coefficients fin
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +58,8 @@ def fit(design: Floats, y: Floats, clusters: Codes, ridge: float = RIDGE) -> Fit
     pulls = np.linalg.solve(curve, scores.T).T
     present = len(np.unique(clusters))
     small = present / (present - 1) if present > 1 else math.nan
-    return Fit(weights, pulls.T @ pulls * small, pulls)
+    covariance: Floats = np.asarray(pulls.T @ pulls * small, dtype=np.float64)
+    return Fit(weights, covariance, np.asarray(pulls, dtype=np.float64))
 
 
 def _newton(design: Floats, y: Floats, ridge: float) -> tuple[Floats, Floats]:
@@ -113,12 +114,9 @@ def coefficients(keys: Sequence[str], found: Fit, separated: Sequence[bool]) -> 
         reach = error * float(spread.ppf(0.975)) if told else math.nan
         low, high = value - reach, value + reach
         chance = 2 * float(spread.sf(abs(value) / error)) if told else math.nan
-        rows.append([key, value, low, high, chance])
-    marks = discoveries([row[4] for row in rows])
-    return [
-        Coefficient(*row, stands_out=mark, separated=bool(apart))
-        for row, mark, apart in zip(rows, marks, separated, strict=True)
-    ]
+        rows.append(Coefficient(key, value, low, high, chance, separated=bool(apart)))
+    marks = discoveries([row.chance for row in rows])
+    return [replace(row, stands_out=mark) for row, mark in zip(rows, marks, strict=True)]
 
 
 def discoveries(chances: Sequence[float], rate: float = 0.05) -> list[bool]:
@@ -133,7 +131,7 @@ def separation(design: Floats, y: Floats) -> list[bool]:
     """Per factor: whether every decided label between completions that differ in it goes the same
     way."""
     lean = np.sign(y - 0.5)[:, None] * np.sign(design)
-    return ((lean >= 0).all(axis=0) | (lean <= 0).all(axis=0)).tolist()  # type: ignore[no-any-return]
+    return [bool((column >= 0).all() or (column <= 0).all()) for column in lean.T]
 
 
 def contrast(keys: Sequence[str], people: Fit, judge: Fit) -> list[Coefficient]:

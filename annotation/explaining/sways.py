@@ -6,8 +6,8 @@ import numpy as np
 
 from annotation.judges.report.units import share
 
-from .fitting import FEWEST_DIFFER, LENGTH, fit, plain, usable, why_not
-from .regression import Floats, coefficients, sigmoid
+from .fitting import FEWEST_DIFFER, LENGTH, plain, usable, why_not
+from .regression import Floats, coefficients, fit, sigmoid
 from .units import Table
 
 Json = dict[str, Any]
@@ -55,4 +55,8 @@ def position_bias(table: Table) -> Json | None:
         return None
     won = 0.5 + table.shown[rows] * np.sign(table.y[rows] - 0.5) / 2
     told = share(zip(map(str, table.cluster[rows]), won.tolist(), strict=True), null=0.5)
-    return told and plain(told) | {"always_first": bool((table.shown[rows] > 0).all())}
+    return (
+        None
+        if told is None
+        else plain(told) | {"always_first": bool((table.shown[rows] > 0).all())}
+    )

@@ -126,11 +126,14 @@ class Table:
 
     def where(self, rows: "np.typing.NDArray[np.bool_]") -> "Table":
         kept = np.flatnonzero(rows)
-        listed = (self.annotator, self.places, self.generators, self.tags)
+        places = kept.tolist()
         return Table(
             *(self.differences[kept], self.y[kept], self.prompt[kept], self.shown[kept]),
             *(self.instance[kept], self.pair[kept]),
-            *([each[row] for row in kept] for each in listed),  # type: ignore[arg-type]
+            annotator=[self.annotator[place] for place in places],
+            places=[self.places[place] for place in places],
+            generators=[self.generators[place] for place in places],
+            tags=[self.tags[place] for place in places],
         )
 
     @cached_property

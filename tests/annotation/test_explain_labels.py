@@ -37,7 +37,7 @@ def project() -> Project:
 
 
 def judge_key(figures: Json) -> str:
-    return next(key for key in figures["sources"] if key.startswith("judge:"))
+    return next(str(key) for key in figures["sources"] if key.startswith("judge:"))
 
 
 def by_key(rows: list[Json]) -> dict[str, Json]:
@@ -188,7 +188,7 @@ def test_the_job_reports_and_rest_hands_it_out(project: Project) -> None:
     job = run_queued(Job.objects.get(pk=reply.json()["job"]))
     assert job.state == "succeeded", job.error
     (row,) = client.get(base).json()["results"]
-    assert row["id"] == job.result["explanation"]
+    assert job.result == {"explanation": row["id"]}
     assert "figures" not in row
     whole = client.get(f"{base}{row['id']}/").json()
     assert whole["figures"]["labels"] == Explanation.objects.get().figures["labels"]

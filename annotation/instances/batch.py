@@ -209,7 +209,7 @@ class Batch:
             wanted = {"meta": entry.content.metadata, "tags": entry.content.tags}
             there = {"meta": instance.metadata, "tags": instance.tags}
             if other := [name for name, value in wanted.items() if there[name] != value]:
-                instance.metadata, instance.tags = wanted["meta"], wanted["tags"]
+                instance.metadata, instance.tags = entry.content.metadata, entry.content.tags
                 self.described.append(instance)
                 self._change(entry, "updated", other)
 

@@ -22,7 +22,7 @@ def copy_in(model: type[M], rows: Sequence[M]) -> Sequence[M]:
         return rows
     _number(model, rows)
     fields = model._meta.concrete_fields
-    columns = ", ".join(connection.ops.quote_name(field.column) for field in fields)
+    columns = ", ".join(connection.ops.quote_name(str(field.column)) for field in fields)
     table = connection.ops.quote_name(model._meta.db_table)
     writers = [(field.attname, _writer(field)) for field in fields]
     with (

@@ -53,7 +53,11 @@ def _lacking(judge: Judge) -> list[int]:
 def _verdicts(judge: Judge, ids: Sequence[int]) -> Mapping[int, Verdict]:
     answers: dict[int, list[Answer]] = defaultdict(list)
     recorded = RecordedLabel.objects.filter(
-        instance__in=ids, origin=Origin.JUDGE, annotator=judge.model
+        instance__in=ids,
+        origin=Origin.JUDGE,
+        annotator=judge.model,
+        criterion="",
+        ranking__len=2,
     )
     for label in recorded.order_by("instance", "ordinal"):
         order = tuple(label.shown_order) if label.shown_order else None

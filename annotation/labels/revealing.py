@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from accounts.models import Project
 from annotation.instances.content import competition_ranks
@@ -187,6 +188,7 @@ def _annotation(
     attributes = label.attributes
     if label.probability is not None:
         attributes = {**attributes, "probability": label.probability}
+    said_at = label.said_at or timezone.now()
     return Annotation(
         project_id=annotator.project_id,
         instance_id=label.instance_id,
@@ -205,7 +207,7 @@ def _annotation(
         # Of several orders none was the one shown.
         shown_order=label.shown_order if len(vote.labels) == 1 else None,
         seconds=label.seconds,
-        created_at=label.said_at,
+        created_at=said_at,
         client_id=vote.client_id,
         payload_hash=content_hash([ranking, scores, label.strength, label.rationale]),
         decision_id=decisions.get(label.instance_id),

@@ -186,7 +186,9 @@ def vote(ranking: Sequence[int]) -> float:
 
 def _recorded_votes(project: Project) -> Votes:
     found: Votes = defaultdict(list)
-    rows = RecordedLabel.objects.filter(instance__project=project, origin=Origin.HUMAN)
+    rows = RecordedLabel.objects.filter(
+        instance__project=project, origin=Origin.HUMAN, criterion=""
+    )
     for pk, ranking in rows.order_by("pk").values_list("instance_id", "ranking"):
         if len(ranking) == 2:
             found[pk].append(vote(ranking))
@@ -232,7 +234,8 @@ def _signalled(rows: Rows, judge: Judge, criterion: Criterion | None) -> Said:
 def _recorded_verdicts(project: Project) -> dict[str, Said]:
     """By the name that recorded labels came with."""
     answers: dict[tuple[str, int], list[Answer]] = defaultdict(list)
-    rows = RecordedLabel.objects.filter(instance__project=project).exclude(origin=Origin.HUMAN)
+    said = RecordedLabel.objects.filter(instance__project=project, criterion="")
+    rows = said.exclude(origin=Origin.HUMAN)
     for name, pk, ranking, order in rows.order_by("pk").values_list(
         "annotator", "instance_id", "ranking", "shown_order"
     ):

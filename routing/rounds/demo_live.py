@@ -116,7 +116,9 @@ def label_recorded(project: Project, *, leaving: int = 0) -> int:
     """Submit a recorded label to every open place, or to all but each `leaving`th; how many."""
     open_slots = Slot.objects.filter(project=project, state=SlotState.OPEN).order_by("pk")
     given: dict[int, list[RecordedLabel]] = {}
-    rows = RecordedLabel.objects.filter(instance__slots__in=open_slots, origin=Origin.HUMAN)
+    rows = RecordedLabel.objects.filter(
+        instance__slots__in=open_slots, origin=Origin.HUMAN, criterion=""
+    )
     for row in rows.distinct().order_by("-pk"):
         given.setdefault(row.instance_id, []).append(row)
     names = {_name(row) for rows in given.values() for row in rows}

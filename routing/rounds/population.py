@@ -133,7 +133,7 @@ def _recorded(
     answers: dict[int, list[Answer]] = defaultdict(list)
     # A recorded judge may bear another name than its labels came with.
     given = judge.model if judge.provider == Provider.RECORDED else judge.name
-    rows = RecordedLabel.objects.filter(instance__project=project).order_by("pk")
+    rows = RecordedLabel.objects.filter(instance__project=project, criterion="").order_by("pk")
     for row in rows.iterator(chunk_size=5000):
         if len(row.ranking) != 2:
             continue

@@ -58,7 +58,7 @@ def ran(job: Job) -> Job:
 def result(job: Job) -> Given:
     assert (job.state, job.error) == (State.SUCCEEDED, "")
     assert job.result is not None
-    return job.result
+    return dict(job.result)
 
 
 def test_a_dry_run_says_what_an_import_does_and_writes_nothing(
@@ -144,7 +144,8 @@ def _killed(job: Job, batches: int, monkeypatch: pytest.MonkeyPatch) -> int:
     class Killed(BaseException):
         pass
 
-    write, seen = importing.Importer.write, []
+    write = importing.Importer.write
+    seen: list[int] = []
 
     def die(self: importing.Importer, file: int = 0, rows: int = 0) -> None:
         if len(seen) == batches:

@@ -23,7 +23,7 @@ from annotation.instances.archives import unpacked
 from annotation.instances.readers import Line, count_rows, opening, parquet, read_rows, values
 from core.exceptions import ApplicationError, InvalidInput
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"a": 'quotes ", brackets [{ and \\ backslashes', "b": [{"c": 1}]},
     {"a": "é\n\N{GRINNING FACE}", "b": []},
 ]

@@ -153,7 +153,7 @@ def measure_list(report: Report, instances: int) -> None:
     first, last = keys[0], keys.reverse()[0]
     session = _session(owner)
     draw, third = random.Random(1), (last - first) // 3
-    places = {
+    places: dict[str, list[int | None]] = {
         "first": [None] * PAGES,
         "middle": [draw.randint(first + third, last - third) for _ in range(PAGES)],
         "last": [last - 2 * LIMIT - draw.randint(0, LIMIT) for _ in range(PAGES)],

@@ -69,7 +69,7 @@ def count_rows(path: Path | str, name: str = "", check: Callable[[], object] | N
         NotFound, InvalidInput: as `read_rows`.
     """
     source = Source(Path(path), name, check)
-    rows = _READERS[recognised(source)].count(source)
+    rows = int(_READERS[recognised(source)].count(source))
     if rows > MAX_ROWS:
         raise InvalidInput(f"The file holds more than {MAX_ROWS:,} rows: split it.")
     return rows

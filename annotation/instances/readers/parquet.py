@@ -133,7 +133,8 @@ def _check_claims(metadata: Any) -> None:
 
 
 def _group_bytes(group: Any) -> int:
-    sizes = [group.column(index).total_uncompressed_size for index in range(group.num_columns)]
+    columns = [group.column(index) for index in range(group.num_columns)]
+    sizes = [int(column.total_uncompressed_size) for column in columns]
     if min(sizes, default=0) < 0 or group.total_byte_size < 0:
         raise InvalidInput(f"{_DAMAGED}: it claims a size below zero.")
     return max(sum(sizes), int(group.total_byte_size))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from annotation.instances.models import Origin, RecordedLabel
 from annotation.judges.models import CallState, Judge
 from annotation.projects.models import Criterion
+from annotation.projects.selectors import main_criterion
 from core.hashing import content_hash
 
 from .base import Question, Reply
@@ -22,12 +23,19 @@ class Recorded:
     def __init__(self, judge: Judge, criterion: Criterion) -> None:
         self.judge = judge
         self.criterion = criterion
+        # Labels on the first criterion name none.
+        first = main_criterion(judge.project)
+        self._key = "" if criterion.pk == first.pk else criterion.key
         self._replies: dict[str, Reply] = {}
 
     def questions(self, instance_ids: Sequence[int]) -> list[Question]:
         labels: dict[int, list[RecordedLabel]] = defaultdict(list)
         found = RecordedLabel.objects.filter(
-            instance__in=instance_ids, origin=Origin.JUDGE, annotator=self.judge.model
+            instance__in=instance_ids,
+            origin=Origin.JUDGE,
+            annotator=self.judge.model,
+            criterion=self._key,
+            ranking__len__gt=0,
         )
         for label in found.order_by("instance_id", "ordinal"):
             labels[label.instance_id].append(label)

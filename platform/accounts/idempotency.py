@@ -59,6 +59,7 @@ class KeyReused(InvalidInput):
 class Readable(Protocol):
     def read(self, size: int = -1, /) -> bytes: ...
     def readline(self, size: int = -1, /) -> bytes: ...
+    def close(self) -> None: ...
 
 
 def answered_once(
@@ -158,9 +159,14 @@ def _hashed(request: HttpRequest) -> HashedStream:
 def _claim(user: User, key: str) -> KeptAnswer | None:
     """The row to answer into; None where somebody else has it."""
     now = timezone.now()
-    values = {"old": now - KEPT_FOR, "dead": now - LONGEST_RUN, "user": user.pk, "key": key}
+    values: dict[str, Any] = {
+        "old": now - KEPT_FOR,
+        "dead": now - LONGEST_RUN,
+        "user": user.pk,
+        "key": key,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, values | {"now": now})
+        cursor.execute(_CLAIM, values)
         found = cursor.fetchone()
     return KeptAnswer(pk=found[0], user=user, key=key, started_at=now) if found else None
 

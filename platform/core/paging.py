@@ -7,7 +7,6 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +21,7 @@ from .exceptions import InvalidInput
 DEFAULT_LIMIT = 100
 MOST = 500
 _LARGEST = 2**63 - 1
+_PAGES: dict[str, serializers.Serializer[Any]] = {}
 _PARAMETERS = (
     OpenApiParameter("cursor", str, description="`next` of the page before; absent for the first."),
     OpenApiParameter(
@@ -92,22 +92,19 @@ def described(
     )
 
 
-@cache
 def page_of(
     serializer: type[serializers.BaseSerializer[Any]],
 ) -> serializers.Serializer[Any]:
     """The serializer that describes one page; the same object each time, as OpenAPI names it."""
-    name = serializer.__name__.removesuffix("Serializer").removesuffix("Output")
-    page: serializers.Serializer[Any] = inline_serializer(
-        f"{name}Page",
-        {
-            "results": serializer(many=True),
-            "next": serializers.CharField(
-                allow_null=True, help_text="Pass it as `cursor` for the next page; null at the end."
-            ),
-        },
-    )
-    return page
+    key = f"{serializer.__module__}.{serializer.__qualname__}"
+    if key not in _PAGES:
+        name = serializer.__name__.removesuffix("Serializer").removesuffix("Output")
+        following = serializers.CharField(
+            allow_null=True, help_text="Pass it as `cursor` for the next page; null at the end."
+        )
+        fields = {"results": serializer(many=True), "next": following}
+        _PAGES[key] = inline_serializer(f"{name}Page", fields)
+    return _PAGES[key]
 
 
 def one_of(request: Request, name: str, values: Sequence[str]) -> str | None:

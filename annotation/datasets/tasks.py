@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from annotation.consensus.services import catch_up
 from core.exceptions import InvalidInput
 from jobs.context import JobContext
 
@@ -50,8 +51,11 @@ def run_push(ctx: JobContext) -> dict[str, Any]:
 
 
 def _build(ctx: JobContext) -> Snapshot:
+    """A snapshot of what is labelled by now: whoever asks for one waits for no sweep."""
     if ctx.job.project is None:
         raise InvalidInput("A snapshot needs a project.")
+    while catch_up(project=ctx.job.project):
+        ctx.check()
     return build_snapshot(
         project=ctx.job.project,
         query=ctx.arguments["query"],

@@ -74,7 +74,7 @@ class Job(Generic[Result]):
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         with _bar(progress) as bar:
-            task = bar.add_task(f"job {self.id}", total=None)
+            task = bar.add_task(f"job {self.id}", total=None, note="")
             pause = FASTEST_LOOK_SECONDS
             while self.refresh()["state"] not in ENDED:
                 _show(bar, task, self.raw)

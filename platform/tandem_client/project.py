@@ -113,7 +113,7 @@ class Project:
 
     def judges(self) -> list[Judge]:
         rows = self._connection.pages(self._path("judges/"))
-        return [Judge(self._connection, self.slug, row) for row in rows]
+        return [Judge(self._connection, self.slug, {**row, **row["judge"]}) for row in rows]
 
     def judge(self, name: str) -> Judge:
         """The judge of that name.
@@ -132,6 +132,23 @@ class Project:
         """A new judge; `settings` are the fields of `POST judges/`."""
         row = self._connection.post(self._path("judges/"), {"name": name, **settings})
         return Judge(self._connection, self.slug, row)
+
+    def connect(
+        self,
+        name: str,
+        base_url: str,
+        *,
+        key: str = "",
+        provider: str = "openai-compatible",
+        **settings: Any,
+    ) -> int:
+        """Connect the project to a provider of judges; returns the connection's id.
+
+        The key is encrypted on the server and never read back.
+        """
+        body = {"name": name, "base_url": base_url, "provider": provider, "key": key, **settings}
+        row = self._connection.post(self._path("connections/"), body)
+        return int(row["id"])
 
     def route(self, *, refit: bool = False) -> Job[dict[str, Any]]:
         """Let live routing decide who labels what; with `refit` the router is fitted anew first."""

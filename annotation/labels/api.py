@@ -283,6 +283,7 @@ class SubmitView(APIView):
     def post(self, request: Request, slug: str, key: uuid.UUID) -> Response:
         """Store the answers to all criteria asked; the same client id again stores nothing new."""
         project, annotator = _enter(request, slug)
+        own_slot(annotator, key)
         values = read_body(request, SubmitBody)
         rows = services.submit(
             slot_key=key,
@@ -301,6 +302,7 @@ class ReviseView(APIView):
     def post(self, request: Request, slug: str, key: uuid.UUID) -> Response:
         """Say something else on an instance that one has labelled."""
         annotator = _enter(request, slug)[1]
+        own_slot(annotator, key)
         values = read_body(request, SubmitBody)
         rows = revise(
             slot_key=key,

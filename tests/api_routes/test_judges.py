@@ -77,8 +77,8 @@ def test_only_known_parameters_are_taken(owner: Rest) -> None:
 def test_a_judge_is_asked_as_a_job_and_labels(researcher: Rest, project: Project) -> None:
     instance = make_instance(project)
     for number, order in enumerate(([0, 1], [1, 0])):
-        label = {"origin": "judge", "annotator": "gpt-x", "ordinal": number}
-        make_recorded_label(instance, [1, 2], shown_order=order, **label)
+        said: dict[str, Any] = {"shown_order": order, "ordinal": number}
+        make_recorded_label(instance, [1, 2], origin="judge", annotator="gpt-x", **said)
     judge = researcher.post("judges/", RECORDED, expect=201)["id"]
     expected = researcher.post(f"judges/{judge}/estimate", {})
     assert expected["instances"] == 1

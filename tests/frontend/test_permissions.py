@@ -361,7 +361,7 @@ api:budget-alerts   GET     401        404       403        403       yes       
 api:purses          GET     401        404       403        403       yes         yes    yes
 api:routers         GET     401        404       403        403       yes         yes    yes
 api:router          GET     401        404       403        403       yes         yes    yes
-api:frontier        GET     401        404       403        403       yes         yes    yes
+api:frontier        GET     401        404       403        403       404         404    404
 api:features        GET     401        404       403        403       yes         yes    yes
 api:replays         GET     401        404       403        403       yes         yes    yes
 api:replay          GET     401        404       403        403       yes         yes    yes

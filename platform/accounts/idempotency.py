@@ -159,12 +159,8 @@ def _hashed(request: HttpRequest) -> HashedStream:
 def _claim(user: User, key: str) -> KeptAnswer | None:
     """The row to answer into; None where somebody else has it."""
     now = timezone.now()
-    values: dict[str, Any] = {
-        "old": now - KEPT_FOR,
-        "dead": now - LONGEST_RUN,
-        "user": user.pk,
-        "key": key,
-    }
+    values: dict[str, Any] = {"user": user.pk, "key": key, "now": now}
+    values |= {"old": now - KEPT_FOR, "dead": now - LONGEST_RUN}
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, values)
         found = cursor.fetchone()

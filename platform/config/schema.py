@@ -28,6 +28,8 @@ IN_WRITES = {
     "409": ("Conflict", "The state does not allow it, or the same request is being answered."),
     "413": ("TooLarge", "The body is too large."),
     "415": ("UnknownFormat", "The body is in no format that is taken here."),
+    "502": ("Elsewhere", "A server that this one asked did not answer as it should."),
+    "503": ("Busy", "What has to answer is not there; Retry-After says when to ask again."),
 }
 AS_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 KEY = OpenApiParameter(
@@ -128,6 +130,15 @@ class Schema(AutoSchema):
 NAMES: dict[tuple[str, str], str] = {}
 
 
+def _any_holds_null(value: Any) -> None:
+    """`anything or null` is anything: said as one of two, null would be both."""
+    each = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for inner in each:
+        _any_holds_null(inner)
+    if isinstance(value, dict) and value.get("oneOf") == [{}, {"type": "null"}]:
+        del value["oneOf"]
+
+
 def _word(part: str) -> str:
     """A part of a path as part of a name: `write-back` → `write_back`."""
     return re.sub(r"\W+", "_", re.sub(r"\{.*?\}", "", part)).strip("_")
@@ -143,7 +154,8 @@ def singular(word: str) -> str:
 
 
 def finish(result: dict[str, Any], **_more: Any) -> dict[str, Any]:
-    """The shape of errors, and the tags in order."""
+    """The shape of errors, the tags in order, and values of any kind told once."""
+    _any_holds_null(result)
     result["components"]["schemas"]["Problem"] = PROBLEM
     result["components"]["responses"] = {
         name: {"description": description, "content": AS_PROBLEM}

@@ -62,10 +62,13 @@ class Bundle:
     @classmethod
     def of_job(cls, arguments: Mapping[str, Any]) -> Self:
         """What a job read or would read, for another one."""
+        name = str(arguments.get("name", ""))
         if source := arguments.get("source"):
-            return cls(str(arguments["name"]), source=source, stem=str(arguments["stem"]))
-        files = arguments.get("files") or [{"file": arguments["file"], "name": arguments["name"]}]
-        return cls(str(arguments["name"]), tuple(Upload(**each) for each in files))
+            return cls(name, source=source, stem=str(arguments["stem"]))
+        files = arguments.get("files", [])
+        if "file" in arguments:
+            files = [{"file": arguments["file"], "name": name}]
+        return cls(name, tuple(Upload(**each) for each in files))
 
     def arguments(self) -> dict[str, Any]:
         """The part of a job's arguments that says what it reads."""

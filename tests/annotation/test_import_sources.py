@@ -190,7 +190,9 @@ def test_the_name_the_other_side_gives_is_only_a_hint(server: FileServer, tmp_pa
     url = server.gives("/download", b"a,b\n", Content_Disposition=disposition)
     given = fetched(url)
     assert given.name == "x.csv"
-    assert kept(tmp_path) == ["s-0"]
+    assert kept(tmp_path) == ["s-0.csv"]
+    assert fetched(url).path == given.path
+    assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize(
@@ -559,3 +561,5 @@ def test_a_job_finds_its_files_again(server: FileServer, tmp_path: Path) -> None
     assert (given.path.name, len(server.asked)) == ("job-0.jsonl", 1)
     with pytest.raises(NotFound):
         gathered({"file": "../../x.jsonl", "name": "x"}, lambda: None, lambda text: None)
+    with pytest.raises(NotFound):
+        gathered({}, lambda: None, lambda text: None)

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from core.exceptions import InvalidInput, NotFound
 
 from . import below, fetching, hub
-from .keeping import TooLarge, folder, growing, plain_name, suffix_of
+from .keeping import SUFFIXES, TooLarge, folder, growing, plain_name, suffix_of
 
 FIELDS = {
     "path": {"path"},
@@ -132,7 +132,11 @@ def gathered(
     if "source" in arguments:
         source = parse_source(arguments["source"])
         return collect(source, stem=_stem(arguments), check=check, note=note)
-    files = arguments.get("files") or [{"file": arguments["file"], "name": arguments["name"]}]
+    files = arguments.get("files", [])
+    if "file" in arguments:
+        files = [{"file": arguments["file"], "name": arguments["name"]}]
+    if not files:
+        raise NotFound(_("The job names no file: hand it in again."))
     return [Given(kept_path(each["file"]), str(each["name"])) for each in files]
 
 
@@ -167,12 +171,17 @@ def _wishes(source: Source, note: Callable[[str], object]) -> list[tuple[fetchin
 
 
 def _fetched(wish: fetching.Wish, name: str, stem: str, check: Callable[[], object]) -> Given:
+    """The file, under the ending that its name has, or that the other side gives it."""
+    for suffix in ("", *SUFFIXES):
+        path = folder() / f"{stem}{suffix}"
+        if path.exists():
+            return Given(path, name if suffix_of(name) else f"{name}{suffix}")
     path = folder() / f"{stem}{suffix_of(name)}"
-    if not path.exists():
-        with growing(path, wish.limit) as into:
-            told = fetching.fetch(wish, into, check)
-        if not suffix_of(name) and suffix_of(told):
-            name = told
+    with growing(path, wish.limit) as into:
+        told = fetching.fetch(wish, into, check)
+    if not suffix_of(name) and suffix_of(told):
+        path = path.rename(path.with_name(stem + suffix_of(told)))
+        name = told
     return Given(path, name)
 
 

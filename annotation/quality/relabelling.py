@@ -19,7 +19,7 @@ from .models import Relabel
 REPORTS = frozenset(
     {
         *("disagreement", "gold", "bias", "agreement", "exclusion", "influence", "review"),
-        *("dashboard", "training", "explaining"),
+        *("dashboard", "training", "explaining", "judges"),
     }
 )
 MOST_AT_ONCE = 1000

@@ -9,16 +9,19 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import get_commands, load_command_class
 from django.utils.module_loading import import_string
 from django.utils.text import slugify
+from typer.main import get_command
 
 from annotation.instances.parsing import Notes, parse_instances
 from annotation.projects.models import Kind
 from routing.lab.plan import Options
 from routing.rounds.options import RoundOptions
+from tandem_client.cli import app
 from training.objectives.presets import PRESETS, names
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,7 +73,9 @@ def make_variables() -> set[str]:
 def environment() -> set[str]:
     """Variables of `.env.example`, and those that name a file instead of a value."""
     example = set(re.findall(r"^([A-Z_]+)=", text_of(ROOT / ".env.example"), re.M))
-    return example | {"SECRET_KEY_FILE", "DATABASE_URL_FILE"}
+    client = "".join(map(text_of, (ROOT / "platform/tandem_client").glob("*.py")))
+    read = set(re.findall(r'"(TANDEM_[A-Z]+)"', client))
+    return example | read | {"SECRET_KEY_FILE", "DATABASE_URL_FILE"}
 
 
 def anchors(path: Path) -> set[str]:
@@ -148,9 +153,32 @@ def test_management_commands_take_what_is_written(page: Path) -> None:
 
 
 @parametrised
+def test_commands_of_the_client_take_what_is_written(
+    page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TANDEM_PROJECT", "any")
+    monkeypatch.setenv("TANDEM_TOKEN", "any")
+    for command in commands(page):
+        words = words_of(command)
+        if words[:1] == ["tandem"]:
+            follow(get_command(app), words[1:])
+
+
+def follow(command: Any, words: list[str]) -> None:
+    """Parse a line of the client down to the command that it names, without running it."""
+    groups = getattr(command, "commands", None)
+    if groups is None:
+        command.make_context("tandem", list(words))
+    elif words:
+        assert words[0] in groups, words
+        follow(groups[words[0]], words[1:])
+
+
+@parametrised
 def test_options_of_the_loop_exist(page: Path) -> None:
     known = "".join(map(text_of, (ROOT / "routing/management/commands").glob("*.py")))
     known += text_of(ROOT / "platform/embedded/__main__.py")
+    known += text_of(ROOT / "platform/tandem_client/cli.py").replace("/--", '", "--')
     for name in quoted(page):
         if re.fullmatch(r"--[a-z-]+( [\w.-]+)?", name):
             assert f'"{name.split()[0]}"' in known, name

@@ -69,6 +69,9 @@ class GeneratorsBody(Body):
 
 
 class GeneratorsOutput(serializers.ModelSerializer[GeneratorReport]):
+    id = serializers.IntegerField(allow_null=True, help_text="Null: none was computed yet.")
+    created_at = serializers.DateTimeField(allow_null=True)
+
     class Meta:
         model = GeneratorReport
         fields = ["id", "settings", "figures", "newest_annotation", "created_at"]

@@ -136,7 +136,7 @@ class ExportDetail(APIView):
 
 
 class ExportFile(APIView):
-    @extend_schema(responses={200: OpenApiTypes.BINARY, 206: OpenApiTypes.BINARY})
+    @extend_schema(responses={(200, "*/*"): OpenApiTypes.BINARY, (206, "*/*"): OpenApiTypes.BINARY})
     def get(self, request: Request, slug: str, export_id: int, file: str) -> HttpResponseBase:
         """A file of an export; `Range`, `If-Range` and `If-None-Match` are understood."""
         row = _export(request, slug, export_id)
@@ -145,7 +145,7 @@ class ExportFile(APIView):
 
 
 class ExportArchive(APIView):
-    @extend_schema(responses={200: OpenApiTypes.BINARY})
+    @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})
     def get(self, request: Request, slug: str, export_id: int) -> HttpResponseBase:
         """All files of an export as one ZIP."""
         return archive_of(_export(request, slug, export_id))

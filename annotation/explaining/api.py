@@ -77,7 +77,7 @@ class ExplanationDetail(APIView):
 
 
 class ExplanationDownload(APIView):
-    @extend_schema(responses={(200, "application/octet-stream"): OpenApiResponse(bytes)})
+    @extend_schema(responses={(200, "*/*"): OpenApiResponse(bytes)})
     def get(self, request: Request, slug: str, explanation_id: int, suffix: str) -> HttpResponse:
         """The explanation as a file: `json`, `csv` (a row per coefficient) or `md` (to read)."""
         project = project_for(request.user, slug, Action.SEE_QUALITY)

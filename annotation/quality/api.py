@@ -29,6 +29,8 @@ MOST_BEHIND = 100
 
 
 class ReportOutput(serializers.ModelSerializer[Report]):
+    id = serializers.IntegerField(allow_null=True, help_text="Null: none was computed yet.")
+    created_at = serializers.DateTimeField(allow_null=True)
     since = serializers.SerializerMethodField(help_text="Labels that came after it.")
 
     class Meta:

@@ -1,12 +1,13 @@
 """Files over HTTP: whole, in ranges, and several as one archive, always a piece at a time."""
 
+import mimetypes
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header, parse_etags, quote_etag
 
@@ -31,7 +32,12 @@ def send_file(request: HttpRequest, path: Path, *, name: str, sha256: str) -> Ht
         headers = {"Content-Range": f"bytes */{size}", "ETag": etag}
         return HttpResponse(status=416, headers=headers)
     part = wanted or range(size)
-    response = FileResponse(_part(path, part), as_attachment=True, filename=name)
+    # Never as a page: what is in it was written by others.
+    headers = {
+        "Content-Type": mimetypes.guess_type(name)[0] or "application/octet-stream",
+        "Content-Disposition": content_disposition_header(as_attachment=True, filename=name) or "",
+    }
+    response = StreamingHttpResponse(_part(path, part), headers=headers)
     response.headers["Content-Length"] = str(len(part))
     response.headers["Accept-Ranges"] = "bytes"
     response.headers["ETag"] = etag

@@ -20,6 +20,8 @@ from .tasks import compute_judge_report
 class JudgeReportOutput(serializers.ModelSerializer[JudgeReport]):
     """`figures.criteria`: per criterion every judge and the panel of all, and the matrix."""
 
+    id = serializers.IntegerField(allow_null=True, help_text="Null: none was computed yet.")
+    created_at = serializers.DateTimeField(allow_null=True)
     since = serializers.SerializerMethodField(help_text="Labels that came after it.")
 
     class Meta:

@@ -10,7 +10,7 @@ NAMED = re.compile(r'(?:name="report" value="|report_name=")([^"{]+)"')
 
 
 def test_every_report_that_a_template_names_is_known() -> None:
-    pages = {path.name: path.read_text() for path in TEMPLATES.rglob("*.html")}
+    pages = {path: path.read_text() for path in TEMPLATES.rglob("*.html")}
     named = {name: found for name, text in pages.items() if (found := NAMED.findall(text))}
     assert len(named) >= 5
     for page, names in named.items():

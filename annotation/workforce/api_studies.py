@@ -65,9 +65,6 @@ class StudyMade(StudyOutput):
     class Meta(StudyOutput.Meta):
         fields = [*StudyOutput.Meta.fields, "link"]
 
-    class Meta(StudyOutput.Meta):
-        fields = [*StudyOutput.Meta.fields, "link"]
-
 
 class LinkOutput(serializers.Serializer[Any]):
     link = serializers.CharField(help_text="Shown this once; the old one ended.")

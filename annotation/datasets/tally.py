@@ -9,7 +9,7 @@ from annotation.labels.models import AnnotatorKind
 
 from .clusters import Agreement, Clusters
 from .described import Described
-from .digests import Digests, encoded
+from .digests import Digests, encoded_row
 from .files import ROWS
 from .labels import DATA, Label, Row
 from .windows import Case
@@ -38,13 +38,14 @@ class Tally:
         """One instance: its rows for training, and every label on it."""
         for row, labels in case.rows:
             texts = b"[" + b",".join([text for _, text in labels]) + b"]"
-            self.digests.add(encoded(row), texts)
+            floats = (row["pair_p"], row["margin"], row["weight"], *row["score"])
+            self.digests.add(encoded_row(row, floats), texts)
             self._add_row(row, labels)
         if case.rows:
             self._add_agreement(*case.rows[0])
         if case.instance is not None:
             texts = b"[" + b",".join([text for _, text in case.labels]) + b"]"
-            self.digests.add(encoded(case.instance), texts)
+            self.digests.add(encoded_row(case.instance), texts)
             self.instances += 1
             for label, _ in case.labels:
                 self.all_labels[label["purpose"], label["criterion"]] += 1

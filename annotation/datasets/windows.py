@@ -17,7 +17,7 @@ from annotation.consensus.posterior import Vote, majority
 from annotation.instances.content import EVEN, text_of
 from annotation.instances.models import Completion, Instance
 
-from .digests import encoded, recoded
+from .digests import encoded, encoded_row, recoded
 from .labels import DATA, MACHINES, Label, Labels, Row, one_of
 from .queries import EVERY
 from .ratings import deciding, means, pairs
@@ -212,7 +212,7 @@ def _content(whole: Whole, split_of: Mapping[str, str], places: Sequence[int] | 
         "instance_id": whole["external_id"],
         "split": split_of[whole["prompt_hash"]],
         "arm": whole["arm"] or "",
-        "prompt": encoded(words).decode(),
+        "prompt": encoded_row(words).decode(),
         "prompt_hash": whole["prompt_hash"],
         "completions": [_text(each) for each in completions],
         "weight": 1.0,
@@ -236,13 +236,14 @@ def _json(value: Any) -> str | None:
 
 def _instance(whole: Whole, split_of: Mapping[str, str]) -> Row:
     """An instance that no split names belongs to none: gold, and what only the labels know."""
+    rich = any(each["parts"] or each["messages"] for each in whole.completions)
     return {
         "instance_id": whole["external_id"],
         "split": split_of.get(whole["prompt_hash"], ""),
         "prompt_hash": whole["prompt_hash"],
         "messages": recoded(whole["messages_text"]),
         "context": recoded(whole["context_text"]),
-        "completions": encoded(whole.completions).decode(),
+        "completions": (encoded if rich else encoded_row)(whole.completions).decode(),
         "metadata": recoded(whole["metadata_text"]),
         "tags": whole["tags"],
     }

@@ -26,6 +26,7 @@ from jobs.models import Job
 from . import files, stored
 from .formats import FORMATS, HUGGING_FACE, Format
 from .formats.cards import card
+from .media import MEDIA, pack_media
 from .models import Export, Snapshot
 from .options import Options
 from .releasing import Release
@@ -168,6 +169,8 @@ def export(
         if not written.rows:
             # No reader of data sets opens an empty file.
             raise InvalidInput(NO_ROWS.format(shape=shape))
+        if asked.options.media:
+            pack_media(folder, snapshot)
         manifest = _describe(asked, folder, written)
         if target.is_dir():
             rmtree(target)  # a part of it is gone
@@ -199,7 +202,7 @@ def folder_of(row: Export) -> str:
 
 def data_files(row: Export) -> list[dict[str, Any]]:
     """The files that hold rows."""
-    beside = {MANIFEST, "README.md"}
+    beside = {MANIFEST, "README.md", MEDIA}
     return [each for each in files_of(row) if each["path"] not in beside]
 
 

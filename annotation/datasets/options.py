@@ -27,6 +27,8 @@ class Options:
     # A cohort or group of fewer annotators is not named. 0: all are.
     least_cohort: int = 0
     shard_rows: int = SHARD_ROWS
+    # The pictures, sounds and films that parts name go along, as media.zip.
+    media: bool = False
 
     @classmethod
     def read(cls, given: Mapping[str, Any] | None) -> Self:
@@ -65,7 +67,7 @@ class Options:
 def _check(name: str, value: Any, known: list[str]) -> None:
     if name not in known:
         raise InvalidInput(f"Unknown option {name!r} of an export: use {', '.join(known)}.")
-    if name in {"rationale", "provenance", "anonymised", "mask"}:
+    if name in {"rationale", "provenance", "anonymised", "mask", "media"}:
         good = isinstance(value, bool)
     elif name == "annotators":
         good = value in {SALTED, STORED, NUMBERED}

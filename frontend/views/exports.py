@@ -26,7 +26,7 @@ from jobs import services as jobs
 from jobs.models import ENDED, Job
 
 MOST_SNAPSHOTS = 50
-FLAGS = ("provenance", "anonymised", "mask")
+FLAGS = ("provenance", "anonymised", "mask", "media")
 LONGEST_CELL = 400
 AT_FIRST = "shape=trl&format=jsonl&rationale=on&provenance=on"
 

@@ -15,11 +15,13 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext as _
 from huggingface_hub import HfApi, hf_hub_url
-from huggingface_hub.errors import (
+
+# `HTTPError` is that of its HTTP client, whichever that is.
+from huggingface_hub.errors import (  # type: ignore[attr-defined]
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
-    HTTPError,  # type: ignore[attr-defined]  # of its HTTP client, whichever that is
+    HTTPError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )

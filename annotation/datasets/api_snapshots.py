@@ -178,10 +178,11 @@ class SnapshotDiff(APIView):
         """What differs: keys of the query, instances, splits, winners, labels. JSON has the first
         200 changes; `as=jsonl` and `as=csv` stream all."""
         project = project_for(request.user, slug, Action.EXPORT)
+        before = snapshot_in(project, snapshot_id)
         other = request.query_params.get("with", "")
         if not other.isascii() or not other.isdecimal() or len(other) > 18:
             raise InvalidInput("`with` must be the id of a snapshot.", parameter="with")
-        before, after = snapshot_in(project, snapshot_id), snapshot_in(project, int(other))
+        after = snapshot_in(project, int(other))
         kind = one_of(request, "as", ("json", "jsonl", "csv")) or "json"
         if kind != "json":
             return download(before, after, kind)

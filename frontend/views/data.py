@@ -15,7 +15,8 @@ from accounts.policies import Action, project_for
 from annotation.consensus.models import Scope
 from annotation.datasets import api_snapshots, cards
 from annotation.datasets.counts import count
-from annotation.datasets.exporters import FORMATS, NAMES
+from annotation.datasets.exporters import NAMES
+from annotation.datasets.formats import FORMATS
 from annotation.datasets.queries import BAND, EVERY, checked_for
 from annotation.datasets.selectors import exports_of, snapshots_of
 from annotation.labels.answers import SCORED

@@ -20,7 +20,6 @@ than `MAX_BYTES`, `MAX_RATIO` or `MAX_ROWS` unpacked, or more than `MAX_COLUMNS`
 """
 
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 
 from annotation.instances.lines import Line
@@ -30,7 +29,7 @@ from . import documents, objects, parquet, tables
 from .opening import Damaged, Format, Source, recognised
 from .values import MAX_ROWS, unstorable
 
-__all__ = ["Format", "Line", "count_rows", "format_of", "read_rows", "unstorable"]
+__all__ = ["Line", "count_rows", "read_rows", "unstorable"]
 
 _READERS = {
     Format.LINES: objects,
@@ -73,13 +72,3 @@ def count_rows(path: Path | str, name: str = "", check: Callable[[], object] | N
     if rows > MAX_ROWS:
         raise InvalidInput(f"The file holds more than {MAX_ROWS:,} rows: split it.")
     return rows
-
-
-def format_of(path: Path | str, name: str = "") -> Format:
-    """What the file is read as; raises as `read_rows`."""
-    return recognised(Source(Path(path), name))
-
-
-def sample(path: Path | str, name: str = "", rows: int = 50) -> list[Line]:
-    """The first rows; raises as `read_rows`."""
-    return list(islice(read_rows(path, name), rows))

@@ -116,7 +116,8 @@ def send(operation: Any, mode: GenerationMode, asking: list[Asker], world: World
         case.path_parameters.update({k: v for k, v in known.items() if k in case.path_parameters})
         # Who asks is not what is tried here.
         case.cookies.clear()
-        case.headers.pop("Idempotency-Key", None)
+        for name in ("Authorization", "Idempotency-Key"):
+            case.headers.pop(name, None)
         for asker in asking:
             with taken_back():
                 case.call_and_validate(

@@ -32,6 +32,7 @@ LISTS = {
     "annotators_in": ("annotators", "in"),
     "annotators_out": ("annotators", "out"),
     "cohorts": ("cohorts", ""),
+    "reasons": ("reasons", ""),
     "methods": ("consensus", "methods"),
     "tags_any": ("tags", "any"),
     "tags_without": ("tags", "without"),

@@ -27,6 +27,8 @@ from annotation.instances.models import Signal
 from annotation.labels.models import Annotator, AnnotatorKind
 from core.exceptions import InvalidInput
 
+from .narrowing import OF_LABELS
+
 MACHINES = (AnnotatorKind.JUDGE, AnnotatorKind.VERIFIER)
 FILTER_FIELDS = {
     "arms": "assignment__arm__in",
@@ -180,4 +182,4 @@ def _of_consensus(query: Mapping[str, Any]) -> dict[str, Q]:
 
 def narrows_labels(query: Mapping[str, Any]) -> bool:
     """Whether labels are left out that the stored consensus stands on."""
-    return any(name in query for name in ("kinds", "annotators", "cohorts", "simulated", "dates"))
+    return any(name in query for name in OF_LABELS)

@@ -110,6 +110,8 @@ class Labels:
             rows = rows.filter(created_at__gte=dates["from"])
         if "to" in dates:
             rows = rows.filter(created_at__lt=dates["to"])
+        if reasons := self.query.get("reasons"):
+            rows = rows.filter(reasons__overlap=reasons)
         return rows.filter(pk__lte=self.newest, annotator__in=self._counted)
 
     def left_out(self) -> dict[str, int]:

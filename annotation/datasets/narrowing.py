@@ -19,7 +19,7 @@ UNKNOWN = ("drop", "keep")
 MOST_NAMES = 1000
 MOST_SIGNALS = 20
 # Which part of the data each narrows; those of consensus need one criterion.
-OF_LABELS = ("kinds", "annotators", "cohorts", "simulated", "dates")
+OF_LABELS = ("kinds", "annotators", "cohorts", "simulated", "dates", "reasons")
 OF_CONSENSUS = ("sources", "consensus", "agreement")
 OF_INSTANCES = ("states", "tags", "decisions", "signals", "unknown")
 KEYS = (*OF_LABELS, *OF_CONSENSUS, *OF_INSTANCES)
@@ -194,6 +194,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "cohorts": _names,
     "simulated": _word(*SIMULATED),
     "dates": _dates,
+    "reasons": _names,
     "sources": _some_of(*SOURCES),
     "consensus": _consensus,
     "agreement": _agreement,

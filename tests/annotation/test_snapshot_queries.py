@@ -116,6 +116,19 @@ def test_rows_are_the_majority_of_the_labels_that_stay(project: Project, media: 
     assert snapshot.manifest["consensus_methods"] == ["majority of these labels"]
 
 
+def test_labels_given_with_a_reason(project: Project, media: Path) -> None:
+    for instance in project.instances.filter(external_id__in=["case-1", "case-2"]):
+        person = make_annotator(project, kind="import")
+        make_annotation(instance, person, (2, 1), reasons=["clearer", "shorter"])
+    snapshot = build_snapshot(project=project, query={"reasons": ["shorter", "kinder"]})
+    rows = {row["instance_id"]: row["score"] for row in rows_of(snapshot, media)}
+    assert rows == {"case-1": [0.0, 1.0], "case-2": [0.0, 1.0]}
+    assert {tuple(row["reasons"]) for row in rows_of(snapshot, media, "annotations")} == {
+        ("clearer", "shorter")
+    }
+    assert count(project, {"reasons": ["kinder"]}).all_labels == 0
+
+
 def test_each_filter_says_what_it_takes_away(project: Project) -> None:
     query = {"states": ["settled"], "tags": {"any": ["odd"]}, "agreement": {"most": 0.6}}
     steps = [(step.name, step.left, step.removed) for step in count(project, query).steps]

@@ -77,7 +77,13 @@ class ExplanationDetail(APIView):
 
 
 class ExplanationDownload(APIView):
-    @extend_schema(responses={(200, "*/*"): OpenApiResponse(bytes)})
+    @extend_schema(
+        responses={
+            (200, "application/json"): OpenApiResponse(dict),
+            (200, "text/csv"): OpenApiResponse(str),
+            (200, "text/markdown"): OpenApiResponse(str),
+        }
+    )
     def get(self, request: Request, slug: str, explanation_id: int, suffix: str) -> HttpResponse:
         """The explanation as a file: `json`, `csv` (a row per coefficient) or `md` (to read)."""
         project = project_for(request.user, slug, Action.SEE_QUALITY)

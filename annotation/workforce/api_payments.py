@@ -85,7 +85,7 @@ class PaidBody(Body):
 
 class PayoutOutput(serializers.ModelSerializer[Payout]):
     people = serializers.IntegerField(default=0)
-    amount = serializers.IntegerField(default=0)
+    amount = serializers.IntegerField(default=0, allow_null=True)
 
     class Meta:
         model = Payout

@@ -34,9 +34,8 @@ def loaded(shape: str, kind: str, media: Path, tmp_path: Path) -> Any:
     person = make_annotator(project, kind="import")
     for number in range(4):
         texts = ("red green", "blue one")
-        instance = make_instance(project, texts, external_id=f"c{number}", prompt="sun moon star")
-        instance.messages[0]["content"] += " tree" * number
-        instance.save()
+        prompt = "sun moon star" + " tree" * number
+        instance = make_instance(project, texts, external_id=f"c{number}", prompt=prompt)
         said: dict[str, Any] = {"scores": [1, 0]} if kind == "binary" else {"ranking": (1, 2)}
         make_annotation(instance, person, **({"ranking": ()} | said))
     update(project=project)

@@ -68,6 +68,8 @@ def helpsteer3(case: Labelled, criteria: Criteria) -> Made:
         "individual_preference": given,
         "model1": first["generator"],
         "model2": second["generator"],
+        "licence1": first["licence"],
+        "licence2": second["licence"],
         "criterion": asked[0]["key"],
         **case.source(labels),
     }
@@ -120,6 +122,8 @@ SHAPES = {
             ),
             ("model1", pa.string()),
             ("model2", pa.string()),
+            ("licence1", pa.string()),
+            ("licence2", pa.string()),
             ("criterion", pa.string()),
             *SOURCE,
         ),

@@ -21,7 +21,7 @@ SCORED = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 MOST = 3
 BESIDE = {
     *("three_most_similar_preferences", "instance_id", "model1", "model2", "criterion"),
-    *("prompt_hash", "snapshot", "simulated"),
+    *("licence1", "licence2", "prompt_hash", "snapshot", "simulated"),
 }
 NEITHER = -100
 # How multi-turn prompts are written in one text.
@@ -105,10 +105,10 @@ def preferences(row: Row, options: Options) -> Iterator[Instance]:
     yield instance(
         id=own_id("helpsteer", row, "instance_id"),
         prompt=_prompt(row.get(asked), asked),
-        # Names are in our own exports of this form only.
+        # Names and licences are in our own exports of this form only.
         completions=[
-            completion(text(row, one), name(row, "model1")),
-            completion(text(row, other), name(row, "model2")),
+            completion(text(row, one), name(row, "model1"), name(row, "licence1")),
+            completion(text(row, other), name(row, "model2"), name(row, "licence2")),
         ],
         human=[
             {"annotator": name(said_by, "annotator") or _who(place, len(given or single))}

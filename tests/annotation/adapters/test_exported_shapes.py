@@ -1,8 +1,11 @@
 """A file that was exported comes back, in every shape that has texts."""
 
+import json
+
 import pytest
 
 from annotation.datasets.shapes import SHAPES
+from annotation.datasets.shapes.cases import Labelled
 from annotation.instances.adapters import recognise
 
 from .exported_rows import CASE, CRITERIA, EXPORTED, LIST, PAIR, TEXTLESS, TEXTS
@@ -133,3 +136,14 @@ def test_shapes_of_other_people_are_read_by_their_adapters(shape: str, adapter: 
     assert value["id"] == ("pair-1" if given is PAIR else "case-1")
     assert {each["text"] for each in value["responses"]} == set(OF_TWO)
     assert {each["annotator"] for each in value["human"]} <= {"ann", "bob", "consensus"}
+
+
+def test_licences_of_both_sides_go_out_and_come_back() -> None:
+    completions = json.loads(CASE.instance["completions"])
+    completions[0]["licence"] = "CC-BY-4.0"
+    case = Labelled(CASE.instance | {"completions": json.dumps(completions)}, CASE.labels)
+    rows = list(SHAPES["helpsteer3"].rows(case, CRITERIA))
+    assert [(row["licence1"], row["licence2"]) for row in rows] == [("CC-BY-4.0", "")]
+    (value,) = read("helpsteer_preference", rows)
+    assert [each.get("licence") for each in value["responses"]] == ["CC-BY-4.0", None]
+    assert "licence1" not in value["meta"]

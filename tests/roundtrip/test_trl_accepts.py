@@ -55,7 +55,7 @@ def words() -> Any:
 def test_reward_trainer(shape: str, media: Path, tmp_path: Path) -> None:
     trl = pytest.importorskip("trl")
     trainer = trl.RewardTrainer(
-        LlamaForSequenceClassification(settings(num_labels=1, pad_token_id=0)),
+        LlamaForSequenceClassification(settings(num_labels=1)),
         args=trl.RewardConfig(**(arguments(tmp_path / "out") | STEP)),
         train_dataset=loaded(shape, "pairwise", media, tmp_path),
         processing_class=words(),

@@ -2,6 +2,9 @@
 
 The key belongs to a person for a day. What was refused has changed nothing, so its key is free
 again; what is still being done is told by 409. Bodies are hashed while the view reads them.
+
+Nobody checks permissions when an answer is given again: it is given only to the token, and in the
+role, that had it first. It may hold a new token or secret: it lies encrypted.
 """
 
 import hashlib
@@ -11,12 +14,14 @@ from typing import Any, Protocol
 
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
+from django.urls import Resolver404, resolve
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from core import secrets
 from core.exceptions import Conflict, InvalidInput
 
-from .models import KeptAnswer, User
+from .models import KeptAnswer, Membership, User
 
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 KEPT_FOR = timedelta(hours=24)
@@ -51,7 +56,7 @@ class Busy(Conflict):
 
 
 class KeyReused(InvalidInput):
-    """The key came with another request before."""
+    """The key came with another request, another token or in another role before."""
 
     code = "idempotency-key-reused"
 
@@ -78,7 +83,7 @@ def answered_once(
         raise InvalidInput(
             _("`Idempotency-Key` must be 1 to %(most)d printable letters.") % {"most": LONGEST_KEY}
         )
-    body = _hashed(request)
+    body = _hashed(request, _standing(request, user))
     claim = _claim(user, key)
     if claim is None:
         return _given_before(user, key, body)
@@ -146,10 +151,22 @@ class HashedStream:
         return piece
 
 
-def _hashed(request: HttpRequest) -> HashedStream:
+def _standing(request: HttpRequest, user: User) -> str:
+    """What the user may in the place that is asked: with which token, and in which role."""
+    token = user.access_token.pk if user.access_token else "session"
+    try:
+        slug = resolve(request.path_info).kwargs.get("slug")
+    except Resolver404:
+        slug = None
+    rows = Membership.objects.filter(user=user, project__slug=slug) if slug else None
+    role = rows.values_list("role", flat=True).first() if rows is not None else None
+    return f"{token} {role}"
+
+
+def _hashed(request: HttpRequest, standing: str = "") -> HashedStream:
     """Put a stream that hashes in the place of the request's own, before anybody has read it."""
     boundary = (request.content_params or {}).get("boundary", "")
-    about = f"{request.method} {request.get_full_path()} {request.content_type}\n"
+    about = f"{request.method} {request.get_full_path()} {request.content_type}\n{standing}\n"
     wrapped: Any = request
     stream = HashedStream(wrapped._stream, about=about, boundary=boundary.encode())
     wrapped._stream = stream
@@ -173,7 +190,7 @@ def _keep(claim: KeptAnswer, fingerprint: str, response: HttpResponse) -> None:
         fingerprint=fingerprint,
         status=response.status_code,
         headers={k: v for k, v in response.items() if k.lower() not in _NOT_KEPT},
-        body=response.content,
+        body=_locked(response.content),
     )
 
 
@@ -185,6 +202,17 @@ def _given_before(user: User, key: str, body: HashedStream) -> HttpResponse:
             retry_after=WAIT_SECONDS,
         )
     if row.fingerprint != body.fingerprint():
-        raise KeyReused(_("This `Idempotency-Key` came with another request: take a new one."))
+        raise KeyReused(
+            _("This `Idempotency-Key` came with another request, token or role: take a new one.")
+        )
     headers = {**row.headers, "Idempotency-Replayed": "true"}
-    return HttpResponse(bytes(row.body), status=row.status, headers=headers)
+    return HttpResponse(_opened(bytes(row.body)), status=row.status, headers=headers)
+
+
+def _locked(body: bytes) -> bytes:
+    """Latin-1 gives every byte a letter."""
+    return secrets.encrypt(body.decode("latin-1")).encode()
+
+
+def _opened(kept: bytes) -> bytes:
+    return secrets.decrypt(kept.decode()).encode("latin-1")

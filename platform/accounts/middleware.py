@@ -63,14 +63,17 @@ def _answered(
 
 
 def _asker(request: HttpRequest) -> tuple[User | None, str]:
-    """Who asks, and by what they are counted: the token, the person, or the address."""
+    """Who asks, and by what they are counted: the person, by all tokens together, or the address.
+
+    A person can make tokens: a count for each would be no limit.
+    """
     try:
         token = token_of(request)
     except (AuthenticationFailed, TooManyRequests):
         # The view says so.
         return None, f"address {address_of(request)}"
     if token is not None:
-        return token.user, f"token {token.pk}"
+        return token.user, f"tokens of {token.user_id}"
     if isinstance(request.user, User):
         return request.user, f"user {request.user.pk}"
     return None, f"address {address_of(request)}"

@@ -147,7 +147,8 @@ TRUSTED_PROXIES = env_int("TRUSTED_PROXIES", 0)
 
 # The longest that a program's access token lasts.
 ACCESS_TOKEN_MAX_DAYS = env_int("ACCESS_TOKEN_MAX_DAYS", 365)
-# Requests to the interface by one person or token a minute; 0 sets no limit.
+# Requests to the interface a minute by one person's tokens together, and as many by their session;
+# 0 sets no limit.
 API_REQUESTS_PER_MINUTE = env_int("API_REQUESTS_PER_MINUTE", 1200)
 REST_FRAMEWORK = {
     # The first one says what a stranger is told to come with.

@@ -11,12 +11,13 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from . import login as logins
 from .client import Tandem
-from .errors import TandemError
+from .errors import JobFailed, TandemError
 from .project import Project
+from .shown import out, show_counts, show_me, show_one, show_report, show_rows
+from .terminal import plain
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,8 +29,11 @@ judges_app = typer.Typer(no_args_is_help=True, help="Judges: list, add, ask.")
 route_app = typer.Typer(no_args_is_help=True, help="Live routing: start, pause, status.")
 app.add_typer(judges_app, name="judges")
 app.add_typer(route_app, name="route")
-out = Console()
 err = Console(stderr=True)
+# Which files of a data set: settings of the source and not of the adapter.
+OF_A_DATASET = ("config", "split", "revision")
+BY_HAND = """On the command line, with your own columns:
+  --adapter columns -s prompt=COLUMN -s 'completions=["COLUMN", "COLUMN"]' -s winner=COLUMN"""
 
 Slug = Annotated[
     str, typer.Option("--project", "-p", envvar="TANDEM_PROJECT", help="The project's slug.")
@@ -54,7 +58,7 @@ def told() -> Iterator[None]:
     try:
         yield
     except (TandemError, LookupError, TimeoutError) as error:
-        err.print(f"tandem: {error}", style="red", markup=False, highlight=False)
+        err.print(f"tandem: {plain(error)}", style="red", markup=False, highlight=False)
         sys.exit(1)
     except KeyboardInterrupt:
         err.print("Stopped waiting; what the server does goes on.", markup=False)
@@ -70,7 +74,7 @@ def login(
     token: Annotated[
         str,
         typer.Option(
-            prompt="Token (made on the page Tokens of your account)",
+            prompt="Token (made on the page Access tokens of your account)",
             hide_input=True,
             envvar="TANDEM_TOKEN",
         ),
@@ -80,12 +84,12 @@ def login(
     with Tandem(url, token=token) as tandem:
         name = tandem.me()["username"]
     file = logins.remember(logins.Login(tandem.connection.url, token))
-    out.print(f"Logged in as {name}; kept in {file}.", markup=False)
+    out.print(f"Logged in as {plain(name)}; kept in {file}.", markup=False)
 
 
 @app.command()
 def logout() -> None:
-    """Forget the kept login; the token itself is revoked on the page Tokens."""
+    """Forget the kept login; the token itself is revoked on the page Access tokens."""
     out.print("Forgotten." if logins.forget() else "There was no login.")
 
 
@@ -93,7 +97,7 @@ def logout() -> None:
 def whoami(as_json: AsJson = False) -> None:
     """Who is logged in, where, with which scopes."""
     with Tandem() as tandem:
-        show_one(tandem.me() | {"url": tandem.connection.url}, as_json)
+        show_me(tandem.me() | {"url": tandem.connection.url}, as_json)
 
 
 # --- Projects ---
@@ -124,14 +128,7 @@ def create(
 def status(project: Slug, as_json: AsJson = False) -> None:
     """How far the project is: instances by state, destination and arm."""
     with opened(project) as found:
-        counts = found.status()
-    if as_json:
-        return show_one(counts, as_json)
-    table = Table("what", "count")
-    for name, value in counts.items():
-        for part, number in value.items() if isinstance(value, dict) else [("", value)]:
-            table.add_row(f"{name} {part}".strip(), str(number))
-    return out.print(table)
+        show_counts(found.status(), as_json)
 
 
 # --- Data in ---
@@ -157,7 +154,10 @@ def import_(
             "create_criteria": create_criteria,
             "dry_run": dry_run,
         }
-        if options := values(settings):
+        options = values(settings)
+        if source.startswith("hub:"):
+            common |= {name: options.pop(name) for name in OF_A_DATASET if name in options}
+        if options:
             common["options"] = options
         if source.startswith("hub:"):
             job = found.import_dataset(source.removeprefix("hub:"), **common)
@@ -165,7 +165,12 @@ def import_(
             job = found.import_file(source, **common)
         if not wait:
             return show_one({"job": job.id}, as_json)
-        return show_one(job.watch(), as_json)
+        try:
+            return show_report(job.watch(), as_json)
+        except JobFailed as failed:
+            if "columns" in str(failed) and adapter == "auto":
+                raise TandemError(f"{failed}\n{BY_HAND}") from failed
+            raise
 
 
 # --- Labels ---
@@ -262,6 +267,14 @@ def snapshot(
 
 
 @app.command()
+def snapshots(project: Slug, as_json: AsJson = False) -> None:
+    """The snapshots of a project."""
+    with opened(project) as found:
+        rows = [snapshot.raw for snapshot in found.snapshots()]
+    show_rows(rows, ("id", "name", "rows", "content_hash", "created_at"), as_json)
+
+
+@app.command()
 def train(
     snapshot: Annotated[int, typer.Argument(help="Id of a snapshot.")],
     project: Slug,
@@ -295,7 +308,7 @@ def export(
     project: Slug,
     folder: Annotated[Path, typer.Option("--to", help="Where the files go.")] = Path(),
     snapshot: Annotated[int | None, typer.Option(help="Id; without it what is there now.")] = None,
-    shape: Annotated[str, typer.Option(help="pairs, trl, listwise, long, …")] = "pairs",
+    shape: Annotated[str, typer.Option(help="pairs, trl, listwise, labels, …")] = "pairs",
     format: Annotated[str, typer.Option(help="parquet, jsonl, csv, …")] = "parquet",  # noqa: A002
     settings: Settings = None,
 ) -> None:
@@ -303,7 +316,7 @@ def export(
     with opened(project) as found:
         job = found.export(snapshot, shape=shape, format=format, **values(settings))
         for path in job.watch().download(folder):
-            out.print(str(path), markup=False, highlight=False)
+            out.print(plain(path), markup=False, highlight=False)
 
 
 # --- Jobs ---
@@ -359,25 +372,3 @@ def values(settings: Iterable[str] | None) -> dict[str, Any]:
         except ValueError:
             found[name] = text
     return found
-
-
-def show_one(value: Any, as_json: bool, names: tuple[str, ...] = ()) -> None:
-    """One value as JSON, or as lines of name and value."""
-    if as_json or not isinstance(value, dict):
-        out.print_json(json.dumps(value, default=str))
-        return
-    for name in names or value:
-        shown = value.get(name)
-        text = shown if isinstance(shown, str) else json.dumps(shown, default=str)
-        out.print(f"{name}: {text}", markup=False, highlight=False)
-
-
-def show_rows(rows: list[dict[str, Any]], names: tuple[str, ...], as_json: bool) -> None:
-    """Rows as JSON, or as a table of these columns."""
-    if as_json:
-        out.print_json(json.dumps(rows, default=str))
-        return
-    table = Table(*names)
-    for row in rows:
-        table.add_row(*(str(row.get(name, "")) for name in names))
-    out.print(table)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,6 +18,7 @@ from rich.progress import (
 
 from .errors import JobFailed
 from .http import Connection
+from .terminal import plain
 
 Result = TypeVar("Result")
 FASTEST_LOOK_SECONDS = 0.3
@@ -91,12 +93,14 @@ class Job(Generic[Result]):
 
 def _bar(shown: bool) -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
+        # What a command prints on stdout is its result, and may be JSON for another program.
+        console=Console(stderr=True),
         disable=not shown,
     )
 
@@ -104,8 +108,8 @@ def _bar(shown: bool) -> Progress:
 def _show(bar: Progress, task: Any, job: dict[str, Any]) -> None:
     bar.update(
         task,
-        description=f"{job['kind']} {job['state']}",
+        description=plain(f"{job['kind']} {job['state']}"),
         completed=job["done"],
         total=job["total"] or None,
-        note=job["note"],
+        note=plain(job["note"]),
     )

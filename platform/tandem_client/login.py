@@ -60,7 +60,7 @@ def find(url: str | None = None, token: str | None = None) -> Login:
     if kept is None or (url and kept.url != url.rstrip("/")):
         raise TandemError(
             "You are not logged in: run `tandem login URL`, or set TANDEM_URL and TANDEM_TOKEN. "
-            "A token is made on the page Tokens of your account."
+            "A token is made on the page Access tokens of your account."
         )
     return Login(kept.url, token or kept.token)
 

@@ -91,3 +91,57 @@ def test_help_and_imports_leave_the_server_alone() -> None:
     ).stdout.split()
     heavy = {"django", "rest_framework", "torch", "pandas", "datasets", "config", "core"}
     assert heavy.isdisjoint(loaded)
+
+
+DONE = {
+    "adapter": "interchange",
+    "dry_run": True,
+    "created": 1,
+    "updated": 1,
+    "refused": 1,
+    "labels": 3,
+    "errors": [{"line": 2, "id": "", "reason": "malformed JSON"}],
+    "diff": [
+        {"id": "seen-by-nobody", "what": "created", "fields": []},
+        {"id": "b", "what": "updated", "fields": ["prompt"]},
+    ],
+}
+
+
+def imported(tmp_path: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """An import whose job is done at the first look; what it printed and what was sent."""
+    job = {"kind": "annotation.import", "state": "succeeded", "done": 3, "total": 3, "note": ""}
+    replies = (
+        Reply(200, {"username": "ada"}),
+        Reply(200, {"slug": "p"}),
+        Reply(202, {"job": 1}),
+        Reply(200, {"job": job | {"result": DONE}}),
+    )
+    with serving(*replies) as server:
+        run(tmp_path, "login", server.url, stdin="tdm_secret\n")
+        done = run(tmp_path, "import", *arguments, "-p", "p")
+        return done, [each.body.decode() for each in server.asked]
+
+
+def test_a_report_is_told_in_lines(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_text("{}\n")
+    done, _ = imported(tmp_path, str(file), "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "Dry run, nothing changed; read as interchange." in done.stdout
+    assert "Fields that change: prompt (1)" in done.stdout
+    assert "line 2" in done.stdout
+    assert "seen-by-nobody" not in done.stdout
+
+
+def test_json_is_alone_on_stdout(tmp_path: Path) -> None:
+    done, _ = imported(tmp_path, "hub:owner/name", "--json")
+    assert json.loads(done.stdout) == DONE
+    assert "annotation.import" in done.stderr
+
+
+def test_split_and_configuration_are_the_source_s(tmp_path: Path) -> None:
+    _, asked = imported(tmp_path, "hub:owner/name", "-s", "split=train", "-s", "judge=gpt")
+    body = json.loads(asked[2])
+    assert body["source"] == {"kind": "hub", "dataset": "owner/name", "split": "train"}
+    assert body["options"] == {"judge": "gpt"}

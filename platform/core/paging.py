@@ -7,6 +7,7 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import wraps
 from typing import Any
 from uuid import UUID
 
@@ -85,11 +86,28 @@ def described(
 ) -> Callable[[Any], Any]:
     """The decorator of a view's `get` that answers with `paged`; `parameters` are its filters.
 
+    A parameter that is none of them is refused: who misspells a filter must not get all rows.
     Use as `@paging.described(RunOutput, OpenApiParameter("state", str, enum=State.values))`.
     """
-    return extend_schema(
+    describe = extend_schema(
         parameters=[*parameters, *_PARAMETERS], responses=page_of(serializer), **more
     )
+    known = [
+        each.name for each in (*parameters, *_PARAMETERS) if isinstance(each, OpenApiParameter)
+    ]
+    # Filters described by a serializer are read by it, and it knows its names.
+    whole = all(isinstance(each, OpenApiParameter) for each in parameters)
+
+    def decorate(get: Callable[..., Any]) -> Any:
+        @wraps(get)
+        def checked(view: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
+            if whole:
+                _refuse_unknown(request, known)
+            return get(view, request, *args, **kwargs)
+
+        return describe(checked)
+
+    return decorate
 
 
 def page_of(
@@ -117,6 +135,15 @@ def one_of(request: Request, name: str, values: Sequence[str]) -> str | None:
     if given is not None and given not in values:
         raise InvalidInput(f"`{name}` must be one of: {', '.join(values)}.", parameter=name)
     return given
+
+
+def _refuse_unknown(request: Request, known: Sequence[str]) -> None:
+    for name in request.query_params:
+        if name not in known:
+            raise InvalidInput(
+                f"This list has no parameter {name[:40]!r}: use {', '.join(known)}.",
+                parameter=name[:40],
+            )
 
 
 def cursor_after(key: int) -> str:

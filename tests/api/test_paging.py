@@ -98,6 +98,7 @@ def test_who_may_not_see_the_routing_may_not_filter_by_it(project: Project) -> N
         {"limit": "٣"},
         {"state": "nowhere"},
         {"arm": ""},
+        {"stat": "new"},
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(project: Project, query: dict[str, str]) -> None:

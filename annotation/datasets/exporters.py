@@ -296,12 +296,19 @@ def _manifest(asked: Plan, written: Written) -> dict[str, Any]:
         "rows_by_split": dict(sorted(written.splits.items())),
         "columns": asked.columns.names,
         "snapshot": asked.snapshot.content_hash,
-        "query": asked.snapshot.query,
+        "query": _query(asked),
         "criteria": of.get("criteria", []),
         "licences": of.get("licences", {}),
         "simulated_share": of.get("simulated_share", 0.0),
         "project": asked.snapshot.project.name,
     }
+
+
+def _query(asked: Plan) -> dict[str, Any]:
+    """What the snapshot was asked for; an anonymised release does not name whom it left out."""
+    query: dict[str, Any] = asked.snapshot.query
+    hidden = {"annotators", "cohorts"} if asked.options.anonymised else set()
+    return {name: value for name, value in query.items() if name not in hidden}
 
 
 def _register(asked: Plan, written: Written, manifest: dict[str, Any], job: Job | None) -> Export:

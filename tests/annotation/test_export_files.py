@@ -88,6 +88,8 @@ def test_load_dataset_opens_the_folder(
     card = (folder / "README.md").read_text()
     assert card.startswith("---\nlicense: other\n")
     assert f"`{snapshot.content_hash}`" in card
+    # What the snapshot's own card says comes along.
+    assert "## Limits" in card
 
 
 @pytest.mark.parametrize("name", ["jsonl", "jsonl.gz", "jsonl.zst", "csv", "csv.gz", "parquet"])

@@ -136,3 +136,21 @@ def test_options_that_are_none_are_refused(
     with pytest.raises(InvalidInput, match=message):
         rows(snapshot, media, **options)
     assert not (media / "exports").exists()
+
+
+@pytest.mark.parametrize("name", ["jsonl", "huggingface"])
+def test_nobody_is_named_in_any_file_of_an_anonymised_release(
+    project: Project, media: Path, name: str
+) -> None:
+    update(project=project)
+    left_out = project.annotators.order_by("pk")[0].pseudonym
+    snapshot = build_snapshot(project=project, query={"annotators": {"out": [left_out]}})
+    made = export(snapshot=snapshot, shape="annotations", format=name, options={"anonymised": True})
+    folder = (media / made.path) if name == "huggingface" else (media / made.path).parent
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    written = b"".join(path.read_bytes() for path in files)
+    assert len(files) >= 2
+    for pseudonym in project.annotators.values_list("pseudonym", flat=True):
+        assert pseudonym.encode() not in written
+    for cohort in (b"crowd", b"village"):
+        assert cohort not in written

@@ -33,8 +33,10 @@ def card(manifest: Mapping[str, Any], snapshot: Mapping[str, Any], folder: Path)
     for split in splits:
         name = split or NO_SPLIT
         header += [f"  - split: {name}", f"    path: data/{name}-*.parquet"]
-    own = folder / "card.md"
-    body = own.read_text(encoding="utf-8") if own.is_file() else _facts(manifest, snapshot)
+    own = folder / "README.md"
+    # A card counts annotators and cohorts by name; an anonymised release says less.
+    whole = own.is_file() and not manifest["options"]["anonymised"]
+    body = _body(own) if whole else _facts(manifest, snapshot)
     return "\n".join([*header, "---", "", _title(manifest), "", body, "", _done(manifest), ""])
 
 
@@ -62,6 +64,14 @@ def _size(manifest: Mapping[str, Any]) -> str:
 
 def _title(manifest: Mapping[str, Any]) -> str:
     return f"# {manifest['project']}: {manifest['shape']}"
+
+
+def _body(card: Path) -> str:
+    """A snapshot's own card without its header and title: those are of other files."""
+    text = card.read_text(encoding="utf-8")
+    rest = text.split("\n---\n", 1)[-1] if text.startswith("---\n") else text
+    lines = rest.strip().splitlines()
+    return "\n".join(lines[1:] if lines and lines[0].startswith("# ") else lines).strip()
 
 
 def _facts(manifest: Mapping[str, Any], snapshot: Mapping[str, Any]) -> str:

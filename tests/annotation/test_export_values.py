@@ -81,6 +81,17 @@ def test_a_curriculum_begins_with_the_widest_gap(pairs: Snapshot, media: Path) -
     assert found["slight"]["difficulty"] == pytest.approx(0.5)
 
 
+def test_pairs_of_a_ranking_are_apart_by_their_scores(ranked: Snapshot, media: Path) -> None:
+    found = rows(ranked, media, "curriculum")
+    texts = {row["order"]: (row["chosen"], row["rejected"], row["gap"]) for row in found}
+    told = {k: (a[0]["content"], b[0]["content"], gap) for k, (a, b, gap) in texts.items()}
+    assert told == {
+        0: ("a", "c", pytest.approx(5 / 6)),
+        1: ("b", "c", pytest.approx(2 / 3)),
+        2: ("a", "b", pytest.approx(1 / 6)),
+    }
+
+
 def test_asked_for_the_worse_score_the_worse_one_is_chosen(pairs: Snapshot, media: Path) -> None:
     found = [row for row in rows(pairs, media, "conditioned") if row["instance_id"] == "divided"]
     chosen = {row["chosen"][0]["content"]: row for row in found}

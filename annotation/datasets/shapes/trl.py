@@ -72,10 +72,15 @@ def implicit(row: Row, criteria: Criteria) -> Made:
 def curriculum(row: Row, criteria: Criteria) -> Made:
     """The same with how far apart the sides are: `difficulty` is 1 − gap, `order` easy to hard.
 
-    The gap is the strength of the preference where people gave one, else |2p − 1|.
+    The gap is the strength of the preference where people gave one, else |2p − 1|; between two of
+    a longer ranking it is the difference of their scores.
     """
     for made in trl(row, criteria):
-        gap = min(1.0, made["margin"] or abs(2 * made["p"] - 1))
+        if row["pair_p"] is None:
+            gap = made["score_chosen"] - made["score_rejected"]
+        else:
+            gap = made["margin"] or abs(2 * made["p"] - 1)
+        gap = min(1.0, gap)
         yield made | {"gap": gap, "difficulty": 1 - gap}
 
 

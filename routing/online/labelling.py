@@ -5,8 +5,8 @@ from typing import Any
 from django.db import transaction
 
 from annotation.consensus.models import Consensus
-from annotation.instances.models import Completion, Instance, InstanceState
 from annotation.instances.lines import Line
+from annotation.instances.models import Completion, Instance, InstanceState
 from annotation.instances.services import import_records
 from annotation.judges import services as judges
 from annotation.judges.models import Judge, Provider, Stage

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from annotation.instances.content import InstanceContent, document_number, text_of
+from annotation.instances.lines import Line
 from annotation.instances.models import Completion, Instance
 from annotation.instances.parsing import Notes, parse_instances
-from annotation.instances.lines import Line
 from annotation.instances.services import import_records, preview_records
 from annotation.projects.models import Kind
 from core.exceptions import InvalidInput

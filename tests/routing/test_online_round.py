@@ -8,8 +8,8 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from accounts.models import Project
-from annotation.instances.models import Completion, Instance
 from annotation.instances.lines import Line
+from annotation.instances.models import Completion, Instance
 from annotation.instances.services import import_records
 from annotation.judges.models import Judge
 from annotation.labels.models import Annotation

@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
 from accounts.policies import Action, can
-from annotation.instances.models import Completion, Instance
 from annotation.instances.lines import Line
+from annotation.instances.models import Completion, Instance
 from annotation.instances.services import import_records
 from annotation.judges.models import Judge, JudgeRun
 from annotation.judges.runs import start_run

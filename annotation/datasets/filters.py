@@ -1,6 +1,6 @@
 """What a query lets in, as conditions of SQL: never rows read to be thrown away."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from django.db.models import (
@@ -67,8 +67,25 @@ def annotators_where(project: Project, query: Mapping[str, Any]) -> QuerySet[Ann
         rows = rows.filter(simulated=simulated == "only")
     named = query.get("annotators", {})
     if inside := named.get("in"):
-        rows = rows.filter(pseudonym__in=inside)
-    return rows.exclude(pseudonym__in=named.get("out", []))
+        rows = rows.filter(_named(inside))
+    return rows.exclude(_named(named["out"])) if "out" in named else rows
+
+
+def strangers(project: Project, query: Mapping[str, Any]) -> list[str]:
+    """The annotators that a normalised query names and the project has not."""
+    asked = {name for names in query.get("annotators", {}).values() for name in names}
+    if not asked:
+        return []
+    rows = Annotator.objects.filter(_named(asked), project=project)
+    # The names of people lead nobody to their pseudonyms.
+    others = rows.exclude(kind=AnnotatorKind.PERSON).values_list("name", flat=True)
+    return sorted(asked.difference(rows.values_list("pseudonym", flat=True), others))
+
+
+def _named(names: Iterable[str]) -> Q:
+    """By pseudonym; those who are no person here also by the name that they came with."""
+    names = list(names)
+    return Q(pseudonym__in=names) | Q(name__in=names) & ~Q(kind=AnnotatorKind.PERSON)
 
 
 def instance_steps(project: Project, query: Mapping[str, Any]) -> Iterator[Step]:

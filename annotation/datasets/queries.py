@@ -11,6 +11,7 @@ from core.exceptions import InvalidInput
 
 from . import narrowing
 from .files import LABEL_FILES
+from .filters import strangers
 from .splits import TRAIN
 
 # In place of a criterion: the labels on all of them, and no rows for training.
@@ -142,13 +143,20 @@ def checked_for(project: Project, query: Mapping[str, Any]) -> dict[str, Any]:
     """The normal form of a query on a project's data.
 
     Raises:
-        InvalidInput: the query is wrong, or asks for a criterion that the project has not.
+        InvalidInput: the query is wrong, or names a criterion or an annotator that the project
+            has not.
     """
     keys = list(Criterion.objects.filter(project=project).values_list("key", flat=True))
     checked = normalise(query, default_criterion=keys[0] if keys else "overall")
     if checked["criterion"] not in (*keys, EVERY):
         raise InvalidInput(
             f"The project has no criterion {checked['criterion']!r}: use {', '.join(keys)}."
+        )
+    unknown = strangers(project, checked)
+    if unknown:
+        raise InvalidInput(
+            f"The project has no annotator {unknown[0]!r}: use their pseudonyms, or the names that "
+            "judges and imported files have."
         )
     return checked
 

@@ -72,6 +72,8 @@ def rows_of(snapshot: Snapshot, media: Path, name: str = "train") -> list[dict[s
         ({"cohorts": ["nurses"]}, 8, 8),
         ({"annotators": {"out": ["p-bo"]}}, 8, 16),
         ({"annotators": {"in": ["p-bo"]}}, 8, 8),
+        # Imports and judges also by the name that they came with.
+        ({"annotators": {"in": ["bo", "judge"]}}, 8, 16),
         ({"simulated": "without"}, 8, 16),
         ({"agreement": {"least": 0.9}}, 4, 12),
         ({"agreement": {"most": 0.6}}, 4, 12),
@@ -107,6 +109,15 @@ def test_counts_are_what_is_built(
     if query.get("criterion") != "*":
         assert len(rows_of(snapshot, media)) == counts.rows == counts.pairs
     assert sum(counts.prompts.values()) >= 1
+
+
+@pytest.mark.parametrize("side", ["in", "out"])
+def test_annotators_that_are_not_there_are_named(project: Project, side: str) -> None:
+    person = make_annotator(project, "carla")
+    query = {"annotators": {side: [person.pseudonym, "carla", "p-bo"]}}
+    # Names of people are no way to their pseudonyms.
+    with pytest.raises(InvalidInput, match="no annotator 'carla'"):
+        count(project, query)
 
 
 def test_rows_are_the_majority_of_the_labels_that_stay(project: Project, media: Path) -> None:

@@ -31,6 +31,14 @@ class CriterionBody(Body, serializers.ModelSerializer[Criterion]):
         fields = sorted(services.CRITERION_FIELDS)
 
 
+class ChangedCriterion(Body, serializers.ModelSerializer[Criterion]):
+    """What can change of a criterion; its key stays: labels and exports name it."""
+
+    class Meta:
+        model = Criterion
+        fields = sorted(services.CRITERION_FIELDS - {"key"})
+
+
 class ProtocolOutput(serializers.ModelSerializer[Protocol]):
     class Meta:
         model = Protocol
@@ -153,7 +161,8 @@ def _wished(values: dict[str, Any]) -> dict[str, Any]:
     """What `create_project` takes, over what the template has."""
     chosen = TEMPLATES.get(values.pop("template", ""))
     begun = chosen.arguments() if chosen else {}
-    return begun | values.pop("protocol", {}) | values
+    protocol: dict[str, Any] = values.pop("protocol", {})
+    return begun | protocol | values
 
 
 class TemplateOutput(serializers.Serializer[Any]):
@@ -217,12 +226,12 @@ class CriterionList(APIView):
 
 
 class CriterionView(APIView):
-    @extend_schema(request=CriterionBody(partial=True), responses=CriterionBody)
+    @extend_schema(request=ChangedCriterion(partial=True), responses=CriterionBody)
     def patch(self, request: Request, slug: str, criterion: str) -> Response:
         """Reword a question; how it is answered changes only while nobody has answered it."""
         user = person_of(request)
         project = project_for(user, slug, Action.MANAGE_PROJECT)
-        fields = read_body(request, CriterionBody, partial=True)
+        fields = read_body(request, ChangedCriterion, partial=True)
         row = services.change_criterion(project=project, key=criterion, by=user, **fields)
         return Response(CriterionBody(row).data)
 

@@ -86,6 +86,7 @@ def test_criteria_are_added_reworded_and_removed_while_nobody_answered(
 ) -> None:
     owner.post("criteria/", {"key": "tone", "name": "Tone"}, expect=201)
     assert owner.patch("criteria/tone/", {"question": "Kinder?"})["question"] == "Kinder?"
+    owner.patch("criteria/tone/", {"key": "other"}, expect=400)
     make_annotation(make_instance(project))
     owner.patch("criteria/overall/", {"kind": "rating"}, expect=409)
     owner.delete("criteria/overall/", expect=409)

@@ -42,7 +42,9 @@ class ArenaOutput(serializers.ModelSerializer[Arena]):
 
 class ContestantBody(Body):
     name = serializers.CharField(max_length=80)
-    source = serializers.CharField(max_length=20, help_text="endpoint, or a kind of own models.")
+    source = serializers.CharField(  # type: ignore[assignment] # a field of this name
+        max_length=20, help_text="endpoint, or a kind of own models."
+    )
     reference = serializers.IntegerField(required=False, help_text="Id of a model of the project.")
     endpoint = serializers.CharField(required=False, max_length=60)
     base_url = serializers.CharField(required=False, max_length=300)

@@ -64,7 +64,9 @@ class MethodOutput(serializers.Serializer[Any]):
 
 
 class GeneratorsBody(Body):
-    source = serializers.ChoiceField(choices=Scope.choices, default=Scope.HUMAN)
+    source = serializers.ChoiceField(  # type: ignore[assignment] # a field of this name
+        choices=Scope.choices, default=Scope.HUMAN
+    )
     criterion = serializers.CharField(default="", allow_blank=True, max_length=40)
 
 

@@ -21,7 +21,8 @@ from core.exceptions import InvalidInput, NotFound
 from core.paging import described, one_of, paged
 from jobs import services as jobs
 
-from .exporters import FORMATS, NAMES, check, files_of, folder_of
+from .exporters import NAMES, check, files_of, folder_of
+from .formats import FORMATS
 from .models import Export, Snapshot
 from .pushing import MOST_AT_ONCE, check_repo, push
 from .selectors import exports_of

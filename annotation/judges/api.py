@@ -1,6 +1,5 @@
 """REST: judges with what each is worth and costs."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.urls import URLPattern, path
@@ -107,7 +106,7 @@ class JudgeOutput(serializers.ModelSerializer[Judge]):
 class Judges(serializers.ListSerializer[Any]):
     """Judges of one project in figures: four queries for all of them."""
 
-    def to_representation(self, data: Iterable[Judge]) -> list[Any]:
+    def to_representation(self, data: Any) -> list[Any]:
         return super().to_representation(selectors.standings(list(data)))
 
 

@@ -185,7 +185,7 @@ class CallDetail(CallOutput):
     class Meta(CallOutput.Meta):
         fields = [*CallOutput.Meta.fields, "reply", "rationale", "error", "sent"]
 
-    @extend_schema_field(list[dict[str, Any]])
+    @extend_schema_field(serializers.ListField(child=serializers.DictField()))
     def get_sent(self, call: JudgeCall) -> Any:
         return messages_of(call)
 

@@ -70,7 +70,7 @@ class ShownOutput(serializers.Serializer[LabelView]):
 
     slot = serializers.UUIDField(source="slot_key")
     messages = serializers.ListField()
-    context = serializers.ListField()
+    context = serializers.ListField()  # type: ignore[assignment]
     completions = CompletionShown(many=True)
     criteria = serializers.SerializerMethodField()
     rules = Rules(source="protocol")
@@ -89,7 +89,7 @@ class ShownOutput(serializers.Serializer[LabelView]):
     def get_criteria(self, view: LabelView) -> Any:
         for each in view.criteria:
             each.__dict__["asked_as"] = each.asks(view.protocol)
-        return CriterionShown(view.criteria, many=True).data
+        return CriterionShown(view.criteria, many=True).data  # type: ignore[arg-type] # a list
 
 
 class NextOutput(serializers.Serializer[Any]):
@@ -143,7 +143,7 @@ class SubmitBody(Body):
     client_id = serializers.UUIDField(
         help_text="Made by the client once per submit: sent again, nothing new is stored."
     )
-    answers = AnswerBody(many=True, max_length=100)
+    answers = AnswerBody(many=True, max_length=100)  # type: ignore[call-arg] # of its list
     seconds = serializers.FloatField(
         default=None, allow_null=True, help_text="Active time on the instance."
     )
@@ -155,7 +155,7 @@ class SubmitBody(Body):
 
 
 class DraftBody(Body):
-    answers = AnswerBody(many=True, max_length=100)
+    answers = AnswerBody(many=True, max_length=100)  # type: ignore[call-arg] # of its list
     revision = serializers.IntegerField(
         min_value=0, max_value=2**31 - 1, help_text="Counts up; a lower one changes nothing."
     )

@@ -1,6 +1,5 @@
 """REST: instances whose answer is known, and instances to be labelled again."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.urls import URLPattern, path
@@ -67,8 +66,8 @@ class ResultOutput(serializers.Serializer[Any]):
 class Golds(serializers.ListSerializer[Any]):
     """Gold of one project with how often it was answered right: one query for all of it."""
 
-    def to_representation(self, data: Iterable[Gold]) -> list[Any]:
-        rows = list(data)
+    def to_representation(self, data: Any) -> list[Any]:
+        rows: list[Gold] = list(data)
         project = rows[0].instance.project if rows else None
         found = results_of(project, [row.instance_id for row in rows]) if project else {}
         for row in rows:

@@ -195,7 +195,7 @@ class NoteList(APIView):
         user = person_of(request)
         project = project_for(user, slug, Action.LABEL)
         rows = reviewing.remarks_for(annotator_for(project=project, user=user))
-        return short(rows.select_related("annotation__slot")[:MOST_ROWS], NoteOutput)
+        return short(list(rows.select_related("annotation__slot")[:MOST_ROWS]), NoteOutput)
 
 
 class FeedbackView(APIView):

@@ -1,6 +1,5 @@
 """REST: the people of a project, and the links by which people join it."""
 
-from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -25,7 +24,7 @@ from . import selectors, services
 class Members(serializers.ListSerializer[Any]):
     """Memberships of one project as people: two queries for all of them."""
 
-    def to_representation(self, data: Iterable[Membership]) -> list[Any]:
+    def to_representation(self, data: Any) -> list[Any]:
         return super().to_representation(selectors.people(data))
 
 

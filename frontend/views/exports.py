@@ -13,7 +13,8 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.models import Project
 from accounts.policies import Action, project_for
 from annotation.datasets.api_exports import EXPORT, archive_of, file_of
-from annotation.datasets.exporters import FORMATS, check, data_files, plan, preview
+from annotation.datasets.exporters import check, data_files, plan, preview
+from annotation.datasets.formats import FORMATS
 from annotation.datasets.models import Export
 from annotation.datasets.selectors import exports_of, snapshots_of
 from annotation.datasets.shapes import SHAPES
@@ -55,9 +56,9 @@ def _preview(project: Project, asked: QueryDict) -> dict[str, Any]:
     try:
         if not asked.get("snapshot"):
             raise InvalidInput(_("A preview needs a snapshot: choose one."))
-        snapshot = snapshot_in(project, _number(asked["snapshot"]))
+        snapshot = snapshot_in(project, _number(asked.get("snapshot", "")))
         rows = preview(
-            plan(snapshot, asked["shape"], asked.get("format", "jsonl"), _options(asked))
+            plan(snapshot, asked.get("shape", ""), asked.get("format", "jsonl"), _options(asked))
         )
     except ApplicationError as error:
         return {"refused": error.message}

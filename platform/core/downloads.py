@@ -97,7 +97,7 @@ class _Outlet:
 def _archive(folder: Path, names: Sequence[str]) -> Iterator[bytes]:
     """Stored, not packed: Parquet is packed already, and sending stays as fast as the disk."""
     outlet = _Outlet()
-    with zipfile.ZipFile(outlet, "w", allowZip64=True) as archive:  # type: ignore[type-var]
+    with zipfile.ZipFile(outlet, "w", allowZip64=True) as archive:  # type: ignore[call-overload]
         for name in names:
             entry = zipfile.ZipInfo(name, EPOCH)
             with (

@@ -1,6 +1,5 @@
 """REST: routers: what each version was fitted on, what it learned, and what it decided."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.urls import URLPattern, path
@@ -28,8 +27,8 @@ from .selectors import router_in
 class Routers(serializers.ListSerializer[Any]):
     """Routers of one project with how much each decided: one more query for all of them."""
 
-    def to_representation(self, data: Iterable[Router]) -> list[Any]:
-        rows = list(data)
+    def to_representation(self, data: Any) -> list[Any]:
+        rows: list[Router] = list(data)
         counts = decision_counts(rows[0].project) if rows else {}
         for row in rows:
             row.__dict__["decided"] = counts.get(row.pk, {})

@@ -35,7 +35,7 @@ def _body_of(options: type[Any]) -> type[Body]:
     found: dict[str, Any] = {}
     for each in fields(options):
         value = getattr(usual, each.name)
-        said = {"required": False, "help_text": f"Usually {value!r}."}
+        said: dict[str, Any] = {"required": False, "help_text": f"Usually {value!r}."}
         if isinstance(value, str):
             found[each.name] = serializers.CharField(allow_blank=True, max_length=300, **said)
         else:

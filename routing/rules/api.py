@@ -22,7 +22,7 @@ from .services import LONGEST, MOST_RULES, save_rules
 
 
 class RuleBody(Body):
-    source = serializers.ChoiceField(choices=SOURCES)
+    source = serializers.ChoiceField(choices=SOURCES)  # type: ignore[assignment] # a field's name
     name = serializers.CharField(max_length=LONGEST)
     value = serializers.CharField(
         default="", allow_blank=True, max_length=LONGEST, help_text="Blank: whatever it is."
@@ -34,7 +34,7 @@ class RuleBody(Body):
 
 
 class RulesBody(Body):
-    rules = RuleBody(
+    rules = RuleBody(  # type: ignore[call-arg] # `max_length` is its list's
         many=True, max_length=MOST_RULES, help_text="In order: the first that fits decides."
     )
 

@@ -15,7 +15,8 @@ import zstandard
 from django.test import Client
 
 from annotation.consensus.services import update
-from annotation.datasets.exporters import FORMATS, DiskFull, export, full_disk
+from annotation.datasets.exporters import DiskFull, export, full_disk
+from annotation.datasets.formats import FORMATS
 from annotation.datasets.models import Export, Snapshot
 from annotation.datasets.services import build_snapshot
 from core.files import sha256_of
@@ -140,6 +141,7 @@ def test_a_query_is_frozen_and_exported_by_one_job(snapshot: Snapshot, owner: Cl
     assert started.status_code == 202
     run(started.json()["job"], owner="test")
     job = Job.objects.get(pk=started.json()["job"])
+    assert job.result
     assert (job.state, job.result["rows"], job.result["files"]) == ("succeeded", 10, ["pairs.csv"])
     (row,) = owner.get(address).json()["results"]
     assert (row["id"], row["shape"]) == (job.result["export"], "pairs")

@@ -38,7 +38,7 @@ def project() -> Project:
             metadata={"domain": "mail", "user": "u-17"},
         )
         for each in (*people, alone, judge):
-            noted = {"rationale": "call +49 30 1234567", "seconds": 12.5}
+            noted: dict[str, Any] = {"rationale": "call +49 30 1234567", "seconds": 12.5}
             attributes = {"note": "I am Jo", "edit": {"position": 0, "text": "Write to us"}}
             make_annotation(instance, each, (1, 2), attributes=attributes, **noted)
     return project

@@ -195,7 +195,8 @@ def test_a_connection_that_breaks_leaves_nothing(
             f"X-CSRFToken: {token}\r\n"
             "Content-Type: multipart/form-data; boundary=b\r\n"
             f"Content-Length: {2**24}\r\n\r\n"
-            '--b\r\nContent-Disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\n'.encode()
+            "--b\r\n"
+            'Content-Disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\n'.encode()
         )
         link.sendall(line(1) * 2**15)
     answer = client.get(f"/api/v1/projects/{project.slug}/instances/")

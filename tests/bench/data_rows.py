@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import connection, transaction
 
 from accounts.models import Project, User
@@ -96,7 +98,7 @@ def fill(labels: int = 1_000_000, name: str = "Bench") -> Project:
         ).pk
         for kind, number in [*(("import", each) for each in range(PEOPLE)), ("judge", 0)]
     ]
-    values = {
+    values: dict[str, Any] = {
         "project": project.pk,
         "instances": labels // PER_INSTANCE,
         "people": PEOPLE,

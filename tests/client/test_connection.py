@@ -85,11 +85,12 @@ def test_a_token_is_not_sent_in_the_clear_over_the_internet() -> None:
 
 def test_pages_are_walked_to_their_end() -> None:
     pages = [
-        Reply(200, {"results": [1, 2], "next": "c1"}),
-        Reply(200, {"results": [3], "next": None}),
+        Reply(200, {"results": [{"id": 1}, {"id": 2}], "next": "c1"}),
+        Reply(200, {"results": [{"id": 3}], "next": None}),
     ]
     with serving(*pages) as server:
-        assert list(Connection(server.url, "x").pages("jobs/", state="failed")) == [1, 2, 3]
+        rows = list(Connection(server.url, "x").pages("jobs/", state="failed"))
+    assert [row["id"] for row in rows] == [1, 2, 3]
     assert [asked.path for asked in server.asked] == [
         "/api/v1/jobs/?state=failed",
         "/api/v1/jobs/?state=failed&cursor=c1",

@@ -82,7 +82,7 @@ def test_the_page_of_a_snapshot_and_what_differs(owner: Client, project: Project
     assert "Limits" in page
     url = reverse("snapshot-diff", args=[project.slug, first.pk])
     assert "instance removed" in owner.get(url, {"with": second.pk}).content.decode().lower()
-    csv = owner.get(url, {"with": second.pk, "as": "csv"})
+    csv = owner.get(url, {"with": str(second.pk), "as": "csv"})
     lines = b"".join(csv.streaming_content).decode().splitlines()  # type: ignore[attr-defined]
     assert lines[0] == "instance_id,what,before,after"
     assert len(lines) == 1 + 3 + 6

@@ -114,7 +114,7 @@ def worth_of(project: Project) -> dict[str, dict[str, float]]:
     for instance in Instance.objects.filter(project=project):
         scores = [row.scores for row in instance.annotations.all() if row.scores]
         for place, each in enumerate(instance.completions.all() if scores else ()):
-            given = [row[place] for row in scores if row[place] is not None]
+            given = [said for row in scores if (said := row[place]) is not None]
             if given:
                 found.setdefault(instance.external_id, {})[each.text] = mean(given)
     return found

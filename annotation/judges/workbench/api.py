@@ -106,7 +106,7 @@ class TrialDetail(TrialOutput):
             "figures": finite(asdict(found.figures))
         }
 
-    @extend_schema_field(list[dict[str, Any]])
+    @extend_schema_field(serializers.ListField(child=serializers.DictField()))
     def get_apart(self, run: JudgeRun) -> Any:
         found = disagreements(run.__dict__["found"])[:MOST_DISAGREEMENTS]
         return [

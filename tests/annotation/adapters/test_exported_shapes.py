@@ -141,7 +141,7 @@ def test_shapes_of_other_people_are_read_by_their_adapters(shape: str, adapter: 
 def test_licences_of_both_sides_go_out_and_come_back() -> None:
     completions = json.loads(CASE.instance["completions"])
     completions[0]["licence"] = "CC-BY-4.0"
-    case = Labelled(CASE.instance | {"completions": json.dumps(completions)}, CASE.labels)
+    case = Labelled({**CASE.instance, "completions": json.dumps(completions)}, CASE.labels)
     rows = list(SHAPES["helpsteer3"].rows(case, CRITERIA))
     assert [(row["licence1"], row["licence2"]) for row in rows] == [("CC-BY-4.0", "")]
     (value,) = read("helpsteer_preference", rows)

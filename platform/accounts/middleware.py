@@ -53,13 +53,18 @@ def _answered(
 ) -> HttpResponse:
     user, who = _asker(request)
     _count(who, headers)
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if request.content_type in _WHOLE and int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+    if request.content_type in _WHOLE and _length(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         raise TooLarge(
             _("The body is larger than %(most)d bytes: send it in parts, or as a file.")
             % {"most": settings.DATA_UPLOAD_MAX_MEMORY_SIZE}
         )
     return answered_once(request, user, get_response) if user else get_response(request)
+
+
+def _length(request: HttpRequest) -> int:
+    """The bytes that the body says it has; Django reads none of one whose length is no number."""
+    given = request.META.get("CONTENT_LENGTH") or "0"
+    return int(given) if given.isascii() and given.isdecimal() else 0
 
 
 def _asker(request: HttpRequest) -> tuple[User | None, str]:

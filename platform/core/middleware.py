@@ -18,6 +18,8 @@ from .problems import problem_response
 
 log = structlog.get_logger("request")
 GetResponse = Callable[[HttpRequest], HttpResponse]
+UTF_8 = ("utf-8", "utf8", "us-ascii", "ascii")
+NUL = "The request holds a NUL character: remove it."
 
 # No inline script or style anywhere; media of completions load only after a click, over https.
 POLICY = (
@@ -79,8 +81,9 @@ def private_pages(get_response: GetResponse) -> GetResponse:
 class readable_text:  # noqa: N801 - middleware reads as a function in settings
     """Refuse what nothing behind here could store or read, before a session or a view tries to.
 
-    That is a NUL character in a cookie, the query or a form (PostgreSQL stores none), and a form
-    that is cut off or not UTF-8. The API is exempt from the CSRF check, checks its input with its
+    That is a NUL character in a cookie, the query or a form (PostgreSQL stores none), a form that
+    is cut off or not UTF-8, and any body said to be in another encoding: Python counts packing and
+    ciphers among them. The API is exempt from the CSRF check, checks its input with its
     serializers, and keeps its bodies unread until it knows who asks.
     """
 
@@ -88,6 +91,9 @@ class readable_text:  # noqa: N801 - middleware reads as a function in settings
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        charset = (request.content_params or {}).get("charset", UTF_8[0])
+        if charset.lower() not in UTF_8:
+            return _unreadable(request, "Send the body as UTF-8.")
         if _has_nul(request.COOKIES.values()) or _has_nul(_texts(request.GET)):
             return _unreadable(request)
         return self.get_response(request)
@@ -112,11 +118,9 @@ def _has_nul(texts: Iterable[str]) -> bool:
     return any("\0" in text for text in texts)
 
 
-def _unreadable(request: HttpRequest) -> HttpResponse:
+def _unreadable(request: HttpRequest, reason: str = NUL) -> HttpResponse:
     if request.path.startswith("/api/"):
-        return problem_response(
-            request, ApplicationError("The request holds a NUL character: remove it.")
-        )
+        return problem_response(request, ApplicationError(reason))
     # Without the request: its user may be what cannot be read.
     return HttpResponseBadRequest(render_to_string("400.html"))
 

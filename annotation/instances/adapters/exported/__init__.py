@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from ..base import Adapter, Instance, Options, Row, Unfit
 from . import preferences, singles, whole
+from .cells import typed
 from .reading import Rows, id_of
 
 
@@ -23,7 +24,7 @@ def _shape(row: Row) -> str | None:
 
 
 def instances(row: Row, options: Options) -> Iterator[Instance]:
-    rows = row["rows"]
+    rows = [typed(each) for each in row["rows"]]
     shape = _shape(rows[0])
     if shape is None or any(_shape(each) != shape for each in rows):
         raise Unfit("the rows of an instance are not of one shape of our exports")

@@ -29,6 +29,7 @@ def edits(rows: Rows, options: Options) -> Instance:
         {"annotator": name(each, "annotator") or "unnamed", "ranking": ranking}
         | said(criterion=name(each, "criterion"), created_at=name(each, "created_at"))
         | {"edit": {"position": 0, "text": text(each, "gold")}}
+        | said(simulated=_simulated(each))
         for each in rows
         if each.get("chosen") == row["chosen"] and each.get("rejected") == row.get("rejected")
     ]
@@ -55,6 +56,7 @@ def rationales(rows: Rows, options: Options) -> Instance:
         ranking = [1, 2] if places[text(each, "chosen")] == 0 else [2, 1]
         told = {key: each.get(key) for key in ("criterion", "strength", "confidence", "reasons")}
         told |= {key: each.get(key) for key in ("rationale", "created_at")}
+        told["simulated"] = _simulated(each)
         found[side].append(who | {"ranking": ranking} | said(**told))
     ordered = sorted(models, key=lambda key: places[key])
     return instance(
@@ -65,6 +67,11 @@ def rationales(rows: Rows, options: Options) -> Instance:
         ai=found["ai"],
         meta=meta_of(row),
     )
+
+
+def _simulated(row: Row) -> bool | None:
+    """True where nobody gave the label; else nothing is said."""
+    return row.get("simulated") is True or None
 
 
 def _both(row: Row) -> set[Any]:
@@ -89,7 +96,7 @@ def all_labels(rows: Rows, options: Options) -> Instance:
         told = {key: each.get(column) for key, column in LABEL.items()}
         told |= {"edit": attributes.pop("edit", None), "attributes": attributes}
         told["purpose"] = None if each.get("purpose") == "label" else each.get("purpose")
-        told["simulated"] = each.get("simulated") is True or None
+        told["simulated"] = _simulated(each)
         found[side].append(who | said(**told))
     beside = {key: opened(row.get(key), key) for key in ("responses", "meta", "tags", "context")}
     prompt = opened(row.get("prompt"), "prompt") or None

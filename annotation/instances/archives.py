@@ -5,7 +5,7 @@
 | no .jsonl, or more than one                        | refused                                    |
 | no zip, damaged, encrypted                         | refused                                    |
 | over `MAX_ENTRIES`, or unpacks to over `MAX_BYTES` | refused; no more is read of a file than    |
-|                                                    | the archive says, and a lie is damage      |
+| or to `MAX_RATIO` times its size                   | the archive says, and a lie is damage      |
 | a link, a name that climbs or is absolute          | that file is refused                       |
 | a file that is no allowed medium, or too large     | that file is refused                       |
 | folders, hidden files, `__MACOSX`                  | passed over                                |
@@ -25,21 +25,27 @@ from pathlib import Path
 from accounts.models import Project
 from core.exceptions import ApplicationError, Conflict, InvalidInput
 
-from .media import keep_media
+from .media import keep_media, weigh_media
+from .readers.opening import MAX_RATIO, RATIO_FROM_BYTES
 
 MAX_ENTRIES = 50_000
 MAX_BYTES = 16 * 2**30
 BLOCK = 2**20
+Brought = dict[str, tuple[str, str]]
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
 
 
 @contextmanager
 def unpacked(
-    path: Path, project: Project, check: Callable[[], object]
+    path: Path,
+    project: Project,
+    check: Callable[[], object],
+    brought: Brought | None = None,
 ) -> Iterator[tuple[Path, list[tuple[str, str]]]]:
     """Keep the archive's media; give the path of its lines and what was refused (name, reason).
 
-    `check` is called between blocks: what it raises stops the unpacking.
+    `check` is called between blocks: what it raises stops the unpacking. With `brought` no medium
+    is kept; what would be is written there, as `media_of` tells it.
 
     Raises:
         InvalidInput: the archive is refused as a whole.
@@ -50,26 +56,33 @@ def unpacked(
     except DAMAGED as error:
         raise InvalidInput("The .zip cannot be opened: it is damaged, or no .zip.") from error
     with archive, tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        lines, media = _contents(archive)
+        lines, media = _contents(archive, path.stat().st_size)
         refused = [
             (info.filename[:200], reason)
             for info in media
-            if (reason := _keep(archive, info, project, check))
+            if (reason := _keep(archive, info, project, check, brought))
         ]
         target = Path(folder) / "lines.jsonl"
         _extract(archive, lines, target, check)
         yield target, refused
 
 
-def _contents(archive: zipfile.ZipFile) -> tuple[zipfile.ZipInfo, list[zipfile.ZipInfo]]:
-    """The one file of lines, and the rest."""
+def _contents(archive: zipfile.ZipFile, size: int) -> tuple[zipfile.ZipInfo, list[zipfile.ZipInfo]]:
+    """The one file of lines, and the rest, of an archive of `size` bytes."""
     infos = [info for info in archive.infolist() if not _is_passed_over(info)]
     if len(infos) > MAX_ENTRIES:
         raise InvalidInput(f"The .zip holds more than {MAX_ENTRIES:,} files: split it.")
     if any(info.flag_bits & 1 for info in infos):
         raise InvalidInput("The .zip is encrypted: hand it in without a password.")
-    if sum(info.file_size for info in infos) > MAX_BYTES:
+    whole = sum(info.file_size for info in infos)
+    if whole > MAX_BYTES:
         raise InvalidInput(f"The .zip unpacks to more than {MAX_BYTES // 2**30} GiB: split it.")
+    # Before any of it lies on the disk.
+    if whole > max(RATIO_FROM_BYTES, MAX_RATIO * size):
+        raise InvalidInput(
+            f"The .zip unpacks to more than {MAX_RATIO} times its size: look whether it is what "
+            "it should be."
+        )
     lines = [info for info in infos if info.filename.lower().endswith(".jsonl")]
     if len(lines) != 1:
         raise InvalidInput(f"The .zip must hold one .jsonl file; this one holds {len(lines)}.")
@@ -87,12 +100,17 @@ def _keep(
     info: zipfile.ZipInfo,
     project: Project,
     check: Callable[[], object],
+    brought: Brought | None,
 ) -> str:
-    """Keep one medium; the reason where it is refused."""
+    """Keep one medium, or look at it; the reason where it is refused."""
     if stat.S_ISLNK(info.external_attr >> 16):
         return "a link, not a file"
     try:
-        keep_media(project=project, name=info.filename, chunks=_blocks(archive, info, check))
+        chunks = _blocks(archive, info, check)
+        if brought is None:
+            keep_media(project=project, name=info.filename, chunks=chunks)
+        else:
+            brought |= [weigh_media(project=project, name=info.filename, chunks=chunks)]
     except (InvalidInput, Conflict) as error:
         return error.message
     return ""

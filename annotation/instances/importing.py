@@ -1,6 +1,6 @@
 """One import on its way: parses lines, writes them by the batch, counts."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -73,6 +73,7 @@ class Importer:
         job: Job | None = None,
         dry_run: bool = False,
         checkpoint: Checkpoint | None = None,
+        media: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         self.project, self.reveal, self.job = project, reveal, job
         self.dry_run, self.checkpoint = dry_run, checkpoint
@@ -81,7 +82,8 @@ class Importer:
             each.key: Question(kind := each.asks(self.protocol), each.values(kind))
             for each in criteria_of(project)
         }
-        self.media = media_of(project)
+        # Those that a dry run has not kept come along.
+        self.media = media_of(project) | dict(media or {})
         self.entries: list[Entry] = []
         self.characters = 0
         # Where each id stood first, and with which content, as numbers: a few bytes for each.

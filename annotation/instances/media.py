@@ -44,11 +44,33 @@ def keep_media(*, project: Project, name: str, chunks: Iterable[bytes]) -> Media
     except IntegrityError:
         row = MediaFile.objects.get(project=project, name=checked)
     if row.sha256 != found.sha256:
-        raise Conflict(
-            _("%(checked)s: another file has this name already. Choose a new name.")
-            % {"checked": checked}
-        )
+        raise _taken(checked)
     return row
+
+
+def weigh_media(
+    *, project: Project, name: str, chunks: Iterable[bytes]
+) -> tuple[str, tuple[str, str]]:
+    """What `keep_media` would keep, as `media_of` tells it: name → (sha256, content type).
+
+    Raises:
+        InvalidInput, Conflict, ApplicationError: as `keep_media`.
+    """
+    checked = checked_name(name)
+    try:
+        found = _store(checked, chunks, keep=False)
+    except OSError as error:
+        raise ApplicationError(f"The file could not be read: {error.strerror}.") from error
+    row = MediaFile.objects.filter(project=project, name=checked).first()
+    if row is not None and row.sha256 != found.sha256:
+        raise _taken(checked)
+    return checked, (found.sha256, found.content_type)
+
+
+def _taken(name: str) -> Conflict:
+    return Conflict(
+        _("%(checked)s: another file has this name already. Choose a new name.") % {"checked": name}
+    )
 
 
 def checked_name(name: str) -> str:
@@ -110,8 +132,11 @@ class _Stored:
     bytes: int
 
 
-def _store(name: str, chunks: Iterable[bytes]) -> _Stored:
-    """Write the bytes beside their place, then move them there: never half a file."""
+def _store(name: str, chunks: Iterable[bytes], *, keep: bool = True) -> _Stored:
+    """Write the bytes beside their place, then move them there: never half a file.
+
+    Without `keep` they are only looked at.
+    """
     folder = Path(settings.MEDIA_ROOT) / "media"
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f"{uuid.uuid4().hex}.part"
@@ -129,10 +154,11 @@ def _store(name: str, chunks: Iterable[bytes]) -> _Stored:
                 _("%(name)s is none of the media shown here: %(allowed)s.")
                 % {"name": name[:80], "allowed": ALLOWED}
             )
-        place = media_path(digest.hexdigest())
-        place.parent.mkdir(exist_ok=True)
-        sync(draft)
-        draft.replace(place)
+        if keep:
+            place = media_path(digest.hexdigest())
+            place.parent.mkdir(exist_ok=True)
+            sync(draft)
+            draft.replace(place)
     finally:
         draft.unlink(missing_ok=True)
     return _Stored(digest.hexdigest(), content_type, size)

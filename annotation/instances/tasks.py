@@ -14,6 +14,7 @@ from core.exceptions import InvalidInput
 from jobs.context import JobContext
 
 from .adapters import adapt, recognise
+from .archives import Brought
 from .checkpoints import Checkpoint
 from .criteria_brought import bring_criteria
 from .importing import Importer, ImportReport
@@ -54,11 +55,12 @@ def run_import(ctx: JobContext) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Files of rows (path, name), and how they are read."""
+    """Files of rows (path, name), how they are read, and the media that a dry run keeps not."""
 
     files: list[tuple[Path, str]]
     adapter: str
     options: dict[str, Any]
+    media: Brought | None
 
     def of(self, file: tuple[Path, str]) -> Iterator[Line]:
         return adapt(self.adapter, read_rows(*file), self.options)
@@ -73,13 +75,14 @@ def _opened(
 ) -> tuple[_Rows, list[tuple[str, str]]]:
     """The rows of an import, and the media of archives that were refused."""
     files, refused = [], []
+    media: Brought | None = {} if ctx.arguments.get("dry_run") else None
     for given in gathered(ctx.arguments, ctx.check, lambda note: ctx.progress(0, 0, note)):
-        path, bad = stack.enter_context(lines_of(given.path, project, ctx.check))
+        path, bad = stack.enter_context(lines_of(given.path, project, ctx.check, media))
         files.append((path, given.name if path == given.path else path.name))
         refused += bad
     adapter = str(ctx.arguments.get("adapter") or AUTO)
     chosen = _recognised(*files[0]) if adapter == AUTO else adapter
-    return _Rows(files, chosen, dict(ctx.arguments.get("options") or {})), refused
+    return _Rows(files, chosen, dict(ctx.arguments.get("options") or {}), media), refused
 
 
 def _recognised(path: Path, name: str) -> str:
@@ -106,7 +109,14 @@ def _imported(
     dry_run = bool(ctx.arguments.get("dry_run"))
     checkpoint = None if dry_run else Checkpoint(ctx)
     reveal = bool(ctx.arguments.get("reveal", True))
-    importer = Importer(project, reveal=reveal, job=ctx.job, dry_run=dry_run, checkpoint=checkpoint)
+    importer = Importer(
+        project,
+        reveal=reveal,
+        job=ctx.job,
+        dry_run=dry_run,
+        checkpoint=checkpoint,
+        media=rows.media,
+    )
     if not importer.resumed:
         importer.refuse_files(refused)
     total, before = sum(count_rows(*file, ctx.check) for file in rows.files), 0

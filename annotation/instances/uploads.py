@@ -20,7 +20,7 @@ from core.exceptions import InvalidInput
 from jobs.models import ENDED, Job
 from jobs.services import submit
 
-from .archives import unpacked
+from .archives import Brought, unpacked
 from .sources.given import Given, Source, glance, kept_path
 from .sources.keeping import SUFFIXES, folder, growing, plain_name, suffix_of
 
@@ -196,11 +196,17 @@ def bundle_of(ticket: str, project: Project) -> Bundle:
 
 @contextmanager
 def lines_of(
-    path: Path, project: Project, check: Callable[[], object]
+    path: Path,
+    project: Project,
+    check: Callable[[], object],
+    brought: Brought | None = None,
 ) -> Iterator[tuple[Path, list[tuple[str, str]]]]:
-    """The file of lines in an upload; an archive's media are kept, refused ones are listed."""
+    """The file of lines in an upload; an archive's media are kept, refused ones are listed.
+
+    With `brought` they are only written there, as `unpacked` says.
+    """
     if path.suffix == ".zip":
-        with unpacked(path, project, check) as found:
+        with unpacked(path, project, check, brought) as found:
             yield found
     else:
         yield path, []

@@ -14,6 +14,7 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator
 
 from annotation.instances.lines import Line
@@ -119,9 +120,12 @@ def _names(reader: Iterator[list[str]], text: _Text) -> list[str]:
         names = [name.strip() for name in next(reader, [])]
     except csv.Error as error:
         raise InvalidInput(f"The names of the columns cannot be read: {error}.") from error
+    # A name may hold a line break: the first line alone does not tell how many there are.
+    if len(names) > values.MAX_COLUMNS:
+        raise InvalidInput(f"The table has more than {values.MAX_COLUMNS:,} columns.")
     if "" in names or text.fault:
         raise InvalidInput(f"Column {names.index('') + 1} of the table has no name.")
-    if twice := sorted({name for name in names if names.count(name) > 1})[:1]:
+    if twice := sorted(name for name, times in Counter(names).items() if times > 1)[:1]:
         raise InvalidInput(f"The table has two columns named {twice[0][:60]!r}.")
     return names
 

@@ -1,5 +1,6 @@
 """What the columns of a table mean, as a form says it: the options of the adapter `columns`."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,15 +42,21 @@ USUAL: dict[str, tuple[str, ...]] = {
     "chosen": ("chosen", "preferred", "better"),
     "rejected": ("rejected", "dispreferred", "worse"),
     "models": ("model_a", "model_b", "model_1", "model_2", "generator_1", "generator_2", "model"),
-    "winner": ("winner", "preference", "best", "choice", "vote"),
+    "winner": ("winner", "preference", "best", "better_one", "choice", "vote", "pick", "verdict"),
     "ranking": ("ranking", "ranks", "rank"),
     "label": ("label", "thumbs", "thumb"),
     "rating": ("rating", "score", "score_a", "score_b", "rating_a", "rating_b", "scores"),
-    "annotator": ("annotator", "annotator_id", "worker", "worker_id", "labeler", "rater", "user"),
+    "annotator": (
+        "annotator", "annotator_id", "worker", "worker_id", "labeler", "rater", "user", "who",
+    ),
     "judge": ("judge", "judge_model", "evaluator"),
     "rationale": ("rationale", "reason", "explanation", "comment", "justification"),
     "tags": ("tags", "category", "topic", "domain", "tag"),
 }  # fmt: skip
+COMPLETION = re.compile(
+    r"(first|second|third|fourth|left|right)_(completion|response|answer|output|candidate)"
+    r"|(completion|response|answer|output|candidate|generation|option)_?([a-h]|\d{1,2})"
+)
 MOST_NAME = 80
 
 
@@ -67,17 +74,28 @@ def field_of(number: int) -> str:
 
 
 def suggested(columns: Sequence[Column]) -> list[str]:
-    """A role for every column by its name; empty for most names."""
+    """A role for every column by its name or what is in it; empty for most."""
     taken: set[str] = set()
     roles = []
+    names = {column.name for column in columns}
     for column in columns:
-        name = column.name.strip().lower().replace(" ", "_")
-        role = next((each for each, names in USUAL.items() if name in names), "")
+        role = "winner" if _names_columns(column, names) else _usual(column.name)
         again = role in taken and not ROLES[role][1]
         roles.append("" if again else role)
         if role:
             taken.add(role)
     return roles
+
+
+def _usual(name: str) -> str:
+    plain = name.strip().lower().replace(" ", "_")
+    role = next((each for each, names in USUAL.items() if plain in names), "")
+    return role or ("completions" if COMPLETION.fullmatch(plain) else "")
+
+
+def _names_columns(column: Column, names: set[str]) -> bool:
+    """Whether its values are names of other columns, as those of a winner are."""
+    return bool(column.values) and set(column.values) <= names - {column.name}
 
 
 def mapped(columns: Sequence[Column], given: Mapping[str, str]) -> list[MappedColumn]:

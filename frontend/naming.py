@@ -98,6 +98,25 @@ KNOWN = {
     _("warmup"),
 }
 
+# Filters of a snapshot's query, by their names in it.
+FILTERS = {
+    "labelled": _("Labelled"),
+    "agreement.least": _("Agreement at least"),
+    "agreement.most": _("Agreement at most"),
+    "consensus.methods": _("Methods"),
+    "consensus.versions": _("Versions"),
+    "sources": _("Its labels are of"),
+    "states": _("State"),
+    "tags.any": _("With one of these tags"),
+    "tags.without": _("Without these tags"),
+    "external_ids": _("Only these ids"),
+    "decisions.arms": _("Arm"),
+    "decisions.destinations": _("Destination"),
+    "decisions.strategies": _("Strategies"),
+    "decisions.routers": _("Router versions"),
+    "decisions.propensity_known": _("only where the propensity is known"),
+}
+
 # What a job does, by its kind.
 JOBS = {
     "annotation.import": _("Import"),
@@ -105,6 +124,7 @@ JOBS = {
     "annotation.judge": _("Ask a judge"),
     "annotation.snapshot": _("Snapshot"),
     "annotation.export": _("Export"),
+    "annotation.explain": _("Explain"),
     "annotation.arena": _("Answers of the arena"),
     "annotation.consensus": _("Consensus"),
     "annotation.quality": _("Quality"),
@@ -121,6 +141,8 @@ def named(word: str) -> str:
     """The word in the language of the page; a capital, as Django gives to choices, stays one."""
     if word in KNOWN:
         return gettext(word)
+    if word in FILTERS:
+        return gettext(FILTERS[word])
     small = word[:1].lower() + word[1:]
     if small not in KNOWN:
         return word

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .http import Connection
 from .jobs import Job
+from .report import Report
 from .results import Export, Judge, Run, Snapshot
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Project:
         reveal: bool = True,
         create_criteria: bool = False,
         dry_run: bool = False,
-    ) -> Job[dict[str, Any]]:
+    ) -> Job[Report]:
         """Import a file of this machine, or what lies at a URL; the job gives a report.
 
         Args:
@@ -65,7 +66,7 @@ class Project:
         if isinstance(source, str) and source.startswith(ADDRESSES):
             return self._import({"kind": "url", "url": source}, fields)
         reply = self._connection.upload(self._path("imports/"), Path(source), fields)
-        return self.job(reply["job"])
+        return Job(self._connection, self.slug, reply["job"], Report)
 
     def import_dataset(
         self,
@@ -76,15 +77,15 @@ class Project:
         revision: str | None = None,
         adapter: str = "auto",
         **options: Any,
-    ) -> Job[dict[str, Any]]:
+    ) -> Job[Report]:
         """Import the files of a data set on the Hugging Face hub; none of its code runs."""
         named = {"dataset": dataset, "config": config, "split": split, "revision": revision}
         source = {name: value for name, value in named.items() if value is not None}
         return self._import({"kind": "hub", **source}, {"adapter": adapter, **options})
 
-    def _import(self, source: Mapping[str, Any], fields: Mapping[str, Any]) -> Job[dict[str, Any]]:
+    def _import(self, source: Mapping[str, Any], fields: Mapping[str, Any]) -> Job[Report]:
         reply = self._connection.post(self._path("imports/"), {"source": source, **fields})
-        return self.job(reply["job"])
+        return Job(self._connection, self.slug, reply["job"], Report)
 
     def add(self, instances: Iterable[Mapping[str, Any]]) -> dict[str, int]:
         """Import instances in the interchange format at once; returns counts.

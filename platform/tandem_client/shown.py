@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from .report import Report
 from .terminal import cell, plain
 
 out = Console()
-MOST_REFUSED = 10
-COUNTS = ("created", "updated", "unchanged", "duplicates", "refused", "labels")
 
 
 def show_one(value: Any, as_json: bool, names: tuple[str, ...] = ()) -> None:
@@ -67,24 +65,4 @@ def show_report(report: dict[str, Any], as_json: bool) -> None:
     """What an import did or would do: counts, fields that change, the first refused rows."""
     if as_json:
         return show_one(report, as_json)
-    did = "Dry run, nothing changed" if report.get("dry_run") else "Imported"
-    lines = [f"{did}; read as {report.get('adapter')}."]
-    lines += [f"  {name} {report.get(name, 0)}" for name in COUNTS]
-    fields = Counter(
-        field
-        for each in report.get("diff") or ()
-        if each["what"] == "updated"
-        for field in each["fields"]
-    )
-    if fields:
-        named = ", ".join(f"{name} ({times})" for name, times in fields.most_common())
-        lines.append(f"Fields that change: {named}")
-    lines += [f"Note: {note} ({times})" for note, times in (report.get("notes") or {}).items()]
-    errors = report.get("errors") or []
-    lines += [
-        f"Refused: line {each.get('line') or '–'} {each.get('id') or ''}: {each['reason']}"
-        for each in errors[:MOST_REFUSED]
-    ]
-    if (more := report.get("refused", 0) - MOST_REFUSED) > 0:
-        lines.append(f"… and {more} more; --json lists those that the report kept.")
-    return out.print(plain("\n".join(lines)), markup=False, highlight=False)
+    return out.print(plain(Report(report)), markup=False, highlight=False)

@@ -278,6 +278,17 @@ def test_names_of_columns_suggest_their_roles() -> None:
     }
 
 
+def test_a_column_of_column_names_says_which_one_won() -> None:
+    columns = [
+        Column("query", ["1 + 1?"]),
+        Column("first_answer", ["2"]),
+        Column("second_answer", ["3"]),
+        Column("which", ["second_answer", "first_answer"]),
+        Column("who", ["ann", "bob"]),
+    ]
+    assert suggested(columns) == ["prompt", "completions", "completions", "winner", "annotator"]
+
+
 def test_labels_of_a_table_answer_the_criterion_that_is_chosen(
     researcher: Client, project: Project
 ) -> None:

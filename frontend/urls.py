@@ -351,6 +351,11 @@ urlpatterns: list[URLPattern] = [
         exports.export_file,
         name="export-file",
     ),
+    path(
+        P + "data/exports/<int:export_id>/push/",
+        exports.export_push,
+        name="export-push",
+    ),
     path(P + "jobs/", jobs.job_list, name="jobs"),
     path(P + "jobs/<int:job_id>/", jobs.job_detail, name="job"),
     path(P + "jobs/<int:job_id>/cancel/", jobs.job_cancel, name="job-cancel"),

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
@@ -12,10 +13,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import Project
 from accounts.policies import Action, project_for
-from annotation.datasets.api_exports import EXPORT, archive_of, file_of
+from annotation.datasets.api_exports import EXPORT, PUSH, archive_of, file_of
 from annotation.datasets.exporters import check, data_files, plan, preview
 from annotation.datasets.formats import FORMATS
 from annotation.datasets.models import Export
+from annotation.datasets.pushing import check_repo
 from annotation.datasets.selectors import exports_of, snapshots_of
 from annotation.datasets.shapes import SHAPES
 from core.downloads import send_file
@@ -45,6 +47,7 @@ def exports(request: HttpRequest, slug: str) -> HttpResponse:
         "formats": {name: each.title for name, each in FORMATS.items()},
         "asked": asked if asked is not None else QueryDict(AT_FIRST),
         "running": _running(project),
+        "hub": bool(settings.HUB_PUSH_TOKEN),
     }
     if asked is not None:
         context |= _preview(project, asked)
@@ -153,6 +156,24 @@ def export_file(request: HttpRequest, slug: str, export_id: int, file: str) -> H
     """One of the files of an export."""
     path, told = file_of(_export(request, slug, export_id), file)
     return send_file(request, path, **told)
+
+
+@require_POST
+@login_required
+def export_push(request: HttpRequest, slug: str, export_id: int) -> HttpResponse:
+    """Send an export to the Hub with the operator's token, where only they see it: a job."""
+    row = _export(request, slug, export_id)
+    job = jobs.submit(
+        kind=PUSH,
+        project=row.snapshot.project,
+        arguments={
+            "export": row.pk,
+            "repo": check_repo(request.POST.get("repo", "").strip()),
+            "private": True,
+        },
+        created_by=user_of(request),
+    )
+    return redirect("job", slug, job.pk)
 
 
 def _export(request: HttpRequest, slug: str, export_id: int) -> Export:

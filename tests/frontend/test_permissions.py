@@ -215,6 +215,7 @@ exports             GET     login      404       403        403       yes       
 export-new          POST    login      404       403        403       yes         yes    yes
 export-download     GET     login      404       403        403       yes         yes    yes
 export-file         GET     login      404       403        403       yes         yes    yes
+export-push         POST    login      404       403        403       yes         yes    yes
 jobs                GET     login      404       403        403       yes         yes    yes
 job                 GET     login      404       403        403       yes         yes    yes
 job-cancel          POST    login      404       403        403       yes         yes    yes

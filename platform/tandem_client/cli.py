@@ -58,7 +58,9 @@ def told() -> Iterator[None]:
     try:
         yield
     except (TandemError, LookupError, TimeoutError) as error:
-        err.print(f"tandem: {plain(error)}", style="red", markup=False, highlight=False)
+        err.print(
+            f"tandem: {plain(error)}", style="red", markup=False, highlight=False, soft_wrap=True
+        )
         sys.exit(1)
     except KeyboardInterrupt:
         err.print("Stopped waiting; what the server does goes on.", markup=False)

@@ -124,6 +124,7 @@ JOBS = {
     "annotation.judge": _("Ask a judge"),
     "annotation.snapshot": _("Snapshot"),
     "annotation.export": _("Export"),
+    "annotation.push": _("Send to the Hub"),
     "annotation.explain": _("Explain"),
     "annotation.arena": _("Answers of the arena"),
     "annotation.consensus": _("Consensus"),

@@ -20,7 +20,7 @@ from .api_imports import (
     import_instances,
 )
 from .models import Completion, Instance, InstanceState
-from .selectors import instances_where, progress
+from .selectors import instance_in, instances_where, progress
 
 ROUTED = "For who may see the routing."
 
@@ -80,6 +80,14 @@ class InstanceList(APIView):
         return import_instances(request, slug)
 
 
+class InstanceView(APIView):
+    @extend_schema(responses=InstanceSerializer)
+    def get(self, request: Request, slug: str, instance_id: int) -> Response:
+        """One instance with its completions; its labels are at `annotations/?instance=`."""
+        project = project_for(request.user, slug, Action.SEE_INSTANCES)
+        return Response(InstanceSerializer(instance_in(project, instance_id)).data)
+
+
 class ProgressView(APIView):
     @extend_schema(responses={200: dict})
     def get(self, request: Request, slug: str) -> Response:
@@ -89,6 +97,11 @@ class ProgressView(APIView):
 
 urlpatterns: list[URLPattern] = [
     path("projects/<slug:slug>/instances/", InstanceList.as_view(), name="instance-list"),
+    path(
+        "projects/<slug:slug>/instances/<int:instance_id>/",
+        InstanceView.as_view(),
+        name="instance",
+    ),
     path("projects/<slug:slug>/progress/", ProgressView.as_view(), name="progress"),
     path("projects/<slug:slug>/imports/", ImportView.as_view(), name="import"),
     path("projects/<slug:slug>/imports/preview", PreviewView.as_view(), name="import-preview"),

@@ -7,6 +7,7 @@ from django.db.models import Count, QuerySet
 from accounts.models import Project
 from annotation.queue.models import Arm, Assignment, Destination
 from annotation.queue.selectors import slots_by_state
+from core.exceptions import NotFound
 
 from .models import Instance, InstanceState, Origin, RecordedLabel
 
@@ -14,6 +15,18 @@ from .models import Instance, InstanceState, Origin, RecordedLabel
 def instances_of(project: Project) -> QuerySet[Instance]:
     """The project's instances in the order they came, completions fetched with them."""
     return Instance.objects.filter(project=project).prefetch_related("completions").order_by("pk")
+
+
+def instance_in(project: Project, instance_id: int) -> Instance:
+    """One of `instances_of`.
+
+    Raises:
+        NotFound: the project has no such instance.
+    """
+    found = instances_of(project).filter(pk=instance_id).first()
+    if found is None:
+        raise NotFound("There is no such instance in this project.")
+    return found
 
 
 def instances_where(

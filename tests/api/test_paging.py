@@ -77,6 +77,13 @@ def test_instances_are_filtered_by_what_they_are_and_where_they_went(project: Pr
         assert walked(client, url("instances/"), **query) == expected
 
 
+def test_one_instance_is_what_its_list_says(project: Project) -> None:
+    row, client = make_instance(project), member(project)
+    found = client.get(url(f"instances/{row.pk}/"))
+    assert found.json() == client.get(url("instances/")).json()["results"][0]
+    assert client.get(url(f"instances/{row.pk + 1}/")).status_code == 404
+
+
 def test_who_may_not_see_the_routing_may_not_filter_by_it(project: Project) -> None:
     client = member(project, Role.REVIEWER)
     assert client.get(url("instances/")).status_code == 200

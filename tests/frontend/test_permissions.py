@@ -262,6 +262,7 @@ api:job-detail      GET     401        404       403        403       yes       
 api:job-cancel      POST    401        404       403        403       yes         yes    yes
 api:instance-list   GET     401        404       403        yes       yes         yes    yes
 api:instance-list   POST    401        404       403        403       yes         yes    yes
+api:instance        GET     401        404       403        yes       yes         yes    yes
 api:progress        GET     401        404       403        403       yes         yes    yes
 api:import          POST    401        404       403        403       yes         yes    yes
 api:import-preview  POST    401        404       403        403       yes         yes    yes

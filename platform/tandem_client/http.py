@@ -8,6 +8,7 @@ import random
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -159,10 +160,17 @@ def checked(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise TandemError(f"{url!r} is no address: use for example https://tandem.example.org.")
-    is_public = "." in parts.hostname and not parts.hostname.replace(".", "").isdigit()
-    if parts.scheme == "http" and parts.hostname not in LOCAL and is_public:
+    if parts.scheme == "http" and parts.hostname not in LOCAL and is_public(parts.hostname):
         raise TandemError(f"{url} would send your token in the clear: use https.")
     return url.rstrip("/")
+
+
+def is_public(host: str) -> bool:
+    """Whether a host may be on the internet; a name without a dot is of one's own network."""
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return "." in host
 
 
 def is_worth_asking_again(response: httpx.Response) -> bool:

@@ -123,13 +123,15 @@ class Export(Row):
         """Write its files below a folder, each checked against its hash; returns their paths.
 
         Raises:
-            TandemError: a file came damaged, or its name would lead out of the folder.
+            TandemError: a file came damaged, or its name is hidden or would lead out of the folder.
         """
         base = Path(folder).resolve()
         paths = []
         for file in self.refresh()["files"]:
             target = (base / file["path"]).resolve()
-            if not target.is_relative_to(base):
+            # A hidden file in somebody's home or checkout is often one that is run.
+            hidden = any(part.startswith(".") for part in Path(file["path"]).parts)
+            if hidden or not target.is_relative_to(base):
                 raise TandemError(f"{file['path']!r} leads out of {base}: not written.")
             source = self._path("exports", f"files/{file['path']}")
             paths.append(self._connection.download(source, target, sha256=file["sha256"]))

@@ -12,7 +12,8 @@ from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header, parse_etags, quote_etag
 
 CHUNK = 1 << 18
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+# No file is longer, and no number that Python refuses to read.
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 # A ZIP knows no earlier day, and the same files make the same archive.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 

@@ -9,6 +9,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.access import require
+from accounts.models import Scope
 from accounts.policies import Action, project_for
 from accounts.requests import person_of
 from core.bodies import Body, filters, read_body, read_query
@@ -101,6 +103,8 @@ class FrontierPrepareView(APIView):
     def post(self, request: Request, slug: str) -> Response:
         """Score what is open by the router in use, as a job."""
         project = project_for(request.user, slug, Action.SEE_ROUTING)
+        # Whoever may look may have it made ready; a program that only reads starts no job.
+        require(request.user, Scope.ROUTE)
         job = prepare_frontier(project=project, by=person_of(request))
         return Response({"job": job.pk}, status=status.HTTP_202_ACCEPTED)
 

@@ -12,7 +12,7 @@ from core.models import TimeStamped
 
 
 class Stopped(models.TextChoices):
-    GONE = "gone", _("It answered 410: it wants to be told no more.")
+    GONE = "gone", _("The address answered 410: it wants to be told no more.")
     SILENT = "silent", _("Nothing got through for five days.")
 
 

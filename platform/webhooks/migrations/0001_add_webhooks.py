@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
                 ('secret', models.CharField(max_length=300)),
                 ('active', models.BooleanField(default=True)),
                 ('failing_since', models.DateTimeField(blank=True, null=True)),
-                ('stopped', models.CharField(blank=True, choices=[('gone', 'It answered 410: it wants to be told no more.'), ('silent', 'Nothing got through for five days.')], max_length=10)),
+                ('stopped', models.CharField(blank=True, choices=[('gone', 'The address answered 410: it wants to be told no more.'), ('silent', 'Nothing got through for five days.')], max_length=10)),
                 ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='webhooks', to='accounts.project')),
             ],

@@ -21,12 +21,12 @@ class Described:
     def __init__(self, clusters: Clusters) -> None:
         self._clusters = clusters
         self.annotators: dict[str, Row] = {}
-        self.labels: Counter[str] = Counter()
         self.generators: Counter[str] = Counter()
         self.licences: Counter[str] = Counter()
         self.tags: Counter[str] = Counter()
         self.jobs: Counter[int] = Counter()
-        self.guidelines: Counter[tuple[str, int]] = Counter()
+        # By annotator, criterion and guideline.
+        self.labels: Counter[tuple[str, str, int]] = Counter()
         self.overlap: Counter[int] = Counter()
         self.propensity: list[float] = []
         self.arms: Counter[str] = Counter()
@@ -39,7 +39,7 @@ class Described:
             return
         self._instance(case)
         people = 0
-        for label, _ in case.labels:
+        for label in case.labels:
             if label["purpose"] in DATA:
                 people += label["kind"] not in MACHINES
                 self._label(label)
@@ -56,7 +56,7 @@ class Described:
         for generator, licence in case.written:
             self.generators[generator or "unknown"] += 1
             self.licences[licence or "unstated"] += 1
-        label = case.labels[0][0]
+        label = case.labels[0]
         self.arms[label["arm"] or "unassigned"] += 1
         if label["propensity"] is not None:
             low, high = self.propensity or [label["propensity"]] * 2
@@ -65,13 +65,8 @@ class Described:
     def _label(self, label: Row) -> None:
         name, at = label["annotator"], label["created_at"]
         if name not in self.annotators:
-            self.annotators[name] = {
-                "kind": label["kind"],
-                "cohort": label["cohort"],
-                "simulated": label["simulated"],
-            }
-        self.labels[name] += 1
-        self.guidelines[label["criterion"], label["guideline"] or 0] += 1
+            self.annotators[name] = {part: label[part] for part in ("kind", "cohort", "simulated")}
+        self.labels[name, label["criterion"], label["guideline"] or 0] += 1
         if self.first is None or at < self.first:
             self.first = at
         if self.last is None or at > self.last:
@@ -83,7 +78,7 @@ class Described:
             return
         cluster = self._clusters.of(case.instance["prompt_hash"])
         one, other = case.lengths
-        for label, _ in case.labels:
+        for label in case.labels:
             ranking = label["ranking"]
             if len(ranking) != 2 or ranking[0] == ranking[1] or label["purpose"] not in DATA:
                 continue
@@ -97,16 +92,19 @@ class Described:
 
     def figures(self) -> dict[str, Any]:
         """As the manifest keeps them."""
-        kinds, cohorts = Counter[str](), Counter[str]()
-        for name, who in self.annotators.items():
-            kind = f"simulated-{who['kind']}" if who["simulated"] else who["kind"]
-            kinds[kind] += self.labels[name]
-            cohorts[who["cohort"]] += self.labels[name]
+        kinds, cohorts, names = Counter[str](), Counter[str](), Counter[str]()
+        guidelines = Counter[tuple[str, int]]()
+        for (name, criterion, version), count in self.labels.items():
+            who = self.annotators[name]
+            kinds[f"simulated-{who['kind']}" if who["simulated"] else who["kind"]] += count
+            cohorts[who["cohort"]] += count
+            names[name] += count
+            guidelines[criterion, version] += count
         return {
             "annotators": dict(
                 sorted(Counter(w["kind"] for w in self.annotators.values()).items())
             ),
-            "labels_by_annotator": dict(self.labels.most_common(MOST_NAMED)),
+            "labels_by_annotator": dict(names.most_common(MOST_NAMED)),
             "labels_by_kind": dict(sorted(kinds.items())),
             "labels_by_cohort": {k: n for k, n in sorted(cohorts.items()) if k},
             "generators": dict(self.generators.most_common(MOST_NAMED)),
@@ -115,7 +113,7 @@ class Described:
             "imports": {str(job): count for job, count in sorted(self.jobs.items())},
             "guidelines": [
                 {"criterion": criterion, "version": version or None, "labels": count}
-                for (criterion, version), count in sorted(self.guidelines.items())
+                for (criterion, version), count in sorted(guidelines.items())
             ],
             "labels_of_people_per_instance": {
                 str(people): count for people, count in sorted(self.overlap.items())

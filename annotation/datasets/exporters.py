@@ -27,6 +27,7 @@ from . import files, stored
 from .formats import FORMATS, HUGGING_FACE, Format
 from .formats.cards import card
 from .media import MEDIA, pack_media
+from .memory import tidy_memory
 from .models import Export, Snapshot
 from .options import Options
 from .releasing import Release
@@ -164,7 +165,7 @@ def export(
     if made := _made(asked):
         return made
     target = artifacts.local_path(asked.folder)
-    with full_disk(), stored.tidy_memory(), files.temporary_folder(target) as folder:
+    with full_disk(), tidy_memory(), files.temporary_folder(target) as folder:
         written = _write(asked, folder, progress)
         if not written.rows:
             # No reader of data sets opens an empty file.

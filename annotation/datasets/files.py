@@ -4,6 +4,7 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -99,11 +100,9 @@ class ParquetFile:
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
         if not rows:
             return
-        columns = {
-            field.name: pa.array([row[field.name] for row in rows], field.type)
-            for field in self._schema
-        }
-        self._writer.write_table(pa.table(columns, schema=self._schema))
+        columns = zip(*map(itemgetter(*self._schema.names), rows), strict=True)
+        arrays = [pa.array(c, field.type) for c, field in zip(columns, self._schema, strict=True)]
+        self._writer.write_table(pa.table(arrays, schema=self._schema))
         self.rows += len(rows)
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from core.files import sync
 
 from . import cards, files, selectors
 from .labels import Labels
+from .memory import tidy_memory
 from .models import Snapshot
 from .queries import EVERY, checked_for, split_names
 from .splits import TRAIN, split_prompts
@@ -52,7 +53,7 @@ def build_snapshot(
     """
     query = checked_for(project, query)
     root = Path(settings.MEDIA_ROOT) / "snapshots"
-    with files.temporary_folder(root / "new") as folder:
+    with tidy_memory(), files.temporary_folder(root / "new") as folder:
         manifest = _write(project, query, folder, progress)
         target = root / manifest["content_hash"]
         files.publish_folder(folder, target)
@@ -131,7 +132,7 @@ def _write_files(  # noqa: PLR0917 - private, one call
         for split, writer in rows.items():
             writer.write([row for row in made if row["split"] == split])
         instances.write([case.instance for case in cases if case.instance is not None])
-        labels.write([row for case in cases for row, _ in case.labels])
+        labels.write([row for case in cases for row in case.labels])
         done = min(total, done + read)
         if progress is not None:
             progress(done, total)

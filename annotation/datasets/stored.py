@@ -1,7 +1,6 @@
 """Reading a snapshot's files as the tables that shapes are made of, a batch at a time."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -49,17 +48,6 @@ def sources_of(snapshot: Snapshot, shape: Shape) -> dict[str, Path]:
 def rows_in(sources: dict[str, Path]) -> int:
     """How many rows the files hold."""
     return sum(pq.read_metadata(path).num_rows for path in sources.values())
-
-
-@contextmanager
-def tidy_memory() -> Iterator[None]:
-    """Arrow's own allocator keeps what it once had; the system's gives it back, and is as fast."""
-    before = pa.default_memory_pool()
-    pa.set_memory_pool(pa.system_memory_pool())
-    try:
-        yield
-    finally:
-        pa.set_memory_pool(before)
 
 
 def tables(

@@ -11,8 +11,11 @@ from .clusters import Agreement, Clusters
 from .described import Described
 from .digests import Digests, encoded_row
 from .files import ROWS
-from .labels import DATA, Label, Row
+from .labels import DATA, Row
 from .windows import Case
+
+# What of a label may be a fraction.
+FRACTIONS = ("strength", "seconds", "group_p", "propensity")
 
 
 class Tally:
@@ -36,22 +39,22 @@ class Tally:
 
     def add(self, case: Case) -> None:
         """One instance: its rows for training, and every label on it."""
+        texts = _encoded(case.labels)
         for row, labels in case.rows:
-            texts = b"[" + b",".join([text for _, text in labels]) + b"]"
             floats = (row["pair_p"], row["margin"], row["weight"], *row["score"])
-            self.digests.add(encoded_row(row, floats), texts)
+            behind = texts if labels is case.labels else _encoded(labels)
+            self.digests.add(encoded_row(row, floats), behind)
             self._add_row(row, labels)
         if case.rows:
             self._add_agreement(*case.rows[0])
         if case.instance is not None:
-            texts = b"[" + b",".join([text for _, text in case.labels]) + b"]"
             self.digests.add(encoded_row(case.instance), texts)
             self.instances += 1
-            for label, _ in case.labels:
+            for label in case.labels:
                 self.all_labels[label["purpose"], label["criterion"]] += 1
         self.described.add(case)
 
-    def _add_row(self, row: Row, labels: list[Label]) -> None:
+    def _add_row(self, row: Row, labels: list[Row]) -> None:
         self.rows[row["split"]] += 1
         self.prompts[row["split"]].add(hash(row["prompt_hash"]))
         self.sources[row["source"]] += 1
@@ -59,13 +62,13 @@ class Tally:
         for licence in row["licences"]:
             self.licences[licence or "unstated"] += 1
         self.simulated += row["simulated"]
-        for label, _ in labels:
+        for label in labels:
             self.labels[label["kind"]] += 1
 
-    def _add_agreement(self, row: Row, labels: list[Label]) -> None:
+    def _add_agreement(self, row: Row, labels: list[Row]) -> None:
         rankings = [
             label["ranking"]
-            for label, _ in labels
+            for label in labels
             if label["ranking"] and label["kind"] != AnnotatorKind.JUDGE
         ]
         self.agreement.add(self.clusters.of(row["prompt_hash"]), rankings)
@@ -113,3 +116,7 @@ class Tally:
             "prompts": estimate.clusters,
             "few_prompts": estimate.few_prompts,
         }
+
+
+def _encoded(labels: list[Row]) -> bytes:
+    return encoded_row(labels, [label[name] for label in labels for name in FRACTIONS])

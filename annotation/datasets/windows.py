@@ -6,23 +6,23 @@ One pass: every label is read once, whatever files it goes into, and memory is t
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
 
-from django.db.models import F, TextField
-from django.db.models.functions import Cast, Collate
+import orjson
+from django.db.models import TextField, Value
+from django.db.models.functions import Cast, Coalesce, Collate
 
 from annotation.consensus.posterior import Vote, majority
 from annotation.instances.content import EVEN, text_of
 from annotation.instances.models import Completion, Instance
 
 from .digests import encoded, encoded_row, recoded
-from .labels import DATA, MACHINES, Label, Labels, Row, one_of
+from .labels import DATA, MACHINES, Labels, Row, one_of
 from .queries import EVERY
 from .ratings import deciding, means, pairs
 
-WINDOW = 1000
+WINDOW = 500
 
 
 class Case(NamedTuple):
@@ -30,8 +30,8 @@ class Case(NamedTuple):
 
     # None where no label stands: then only the rows are stored.
     instance: Row | None
-    labels: list[Label]
-    rows: list[tuple[Row, list[Label]]]
+    labels: list[Row]
+    rows: list[tuple[Row, list[Row]]]
     # Which import it came with, if any.
     job: int | None
     # (generator, licence) and characters of each completion.
@@ -39,29 +39,44 @@ class Case(NamedTuple):
     lengths: list[int]
 
 
-@dataclass(frozen=True)
-class Whole:
-    """What is known of an instance before it is shaped."""
+class Whole(NamedTuple):
+    """What is known of an instance before it is shaped; JSON as canonical text, consensus as it
+    is stored."""
 
-    fields: dict[str, Any]
     completions: list[dict[str, Any]]
-
-    def __getitem__(self, name: str) -> Any:
-        return self.fields[name]
+    external_id: str
+    prompt_hash: str
+    tags: list[str]
+    job: int | None
+    messages: str
+    context: str
+    metadata: str
+    # Of its assignment; blank or None without one.
+    arm: str
+    propensity: float | None
+    decision: str | None
+    worth: str | None = None
+    sources: str | None = None
+    simulated: bool | None = None
 
 
 # Byte by byte, so that files of different databases have one order.
 IN_ORDER = Collate("external_id", "C")
-FIELDS: dict[str, Any] = {
-    "messages_text": Cast("messages", TextField()),
-    "context_text": Cast("context", TextField()),
-    "metadata_text": Cast("metadata", TextField()),
-    "arm": F("assignment__arm"),
-    "propensity": F("assignment__propensity"),
-    "decision": F("assignment__decision_id"),
-}
-PLAIN = ("pk", "external_id", "prompt_hash", "tags", "imported_by_id")
-FOUND = {"worth": "found__worth", "sources": "found__sources", "simulated": "found__simulated"}
+# In the order of `Whole`. JSON as text: a driver's objects of it would only be written again.
+FIELDS: tuple[Any, ...] = (
+    *("pk", "external_id", "prompt_hash", "tags", "imported_by_id"),
+    *(Cast(name, TextField()) for name in ("messages", "context", "metadata")),
+    *(Coalesce("assignment__arm", Value("")), "assignment__propensity"),
+    Cast("assignment__decision_id", TextField()),
+)
+FOUND: tuple[Any, ...] = (
+    *(Cast("found__worth", TextField()), Cast("found__sources", TextField())),
+    "found__simulated",
+)
+COMPLETION: tuple[Any, ...] = (
+    *("instance_id", "text", Cast("parts", TextField()), Cast("messages", TextField())),
+    *("generator", "licence"),
+)
 
 
 def windows(
@@ -81,7 +96,7 @@ def windows(
         known = _whole(labels, window, with_consensus=query["criterion"] != EVERY)
         found = labels.of(
             {
-                pk: (each["external_id"], (each["arm"], each["propensity"], each["decision"]))
+                pk: (each.external_id, (each.arm, each.propensity, each.decision))
                 for pk, each in known.items()
             }
         )
@@ -90,16 +105,29 @@ def windows(
 
 def _whole(labels: Labels, ids: Sequence[int], *, with_consensus: bool) -> dict[int, Whole]:
     completions: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    names = ("instance_id", "text", "parts", "messages", "generator", "licence")
     rows = Completion.objects.filter(instance__in=one_of(ids)).order_by("instance", "position")
-    for instance, *values in rows.values_list(*names):
-        completions[instance].append(dict(zip(names[1:], values, strict=True)))
-    fields = FIELDS | ({name: F(path) for name, path in FOUND.items()} if with_consensus else {})
+    for instance, text, parts, messages, generator, licence in rows.values_list(*COMPLETION):
+        completions[instance].append(
+            {
+                "text": text,
+                "parts": json.loads(parts) if parts != "[]" else [],
+                "messages": json.loads(messages) if messages is not None else None,
+                "generator": generator,
+                "licence": licence,
+            }
+        )
     base = labels.with_consensus() if with_consensus else Instance.objects.all()
-    found = base.filter(pk__in=one_of(ids)).order_by().values_list(*PLAIN, *fields.values())
-    keys = (*PLAIN, *fields)
-    whole = [Whole(dict(zip(keys, values, strict=True)), []) for values in found]
-    return {each["pk"]: Whole(each.fields, completions[each["pk"]]) for each in whole}
+    fields = (*FIELDS, *FOUND) if with_consensus else FIELDS
+    found = base.filter(pk__in=one_of(ids)).order_by().values_list(*fields)
+    return {
+        values[0]: Whole(
+            completions[values[0]],
+            *values[1:5],
+            *(recoded(text) for text in values[5:8]),
+            *values[8:],
+        )
+        for values in found
+    }
 
 
 class _Rows:
@@ -111,21 +139,24 @@ class _Rows:
         criteria = [row for row in labels.criteria if row.key == self.query["criterion"]]
         self.steps = max(1, criteria[0].levels - 1) if criteria else 1
 
-    def case(self, whole: Whole, labels: list[Label]) -> Case:
-        rows: list[tuple[Row, list[Label]]] = []
-        if whole["prompt_hash"] in self.split_of and self.query["criterion"] != EVERY:
+    def case(self, whole: Whole, labels: list[Row]) -> Case:
+        rows: list[tuple[Row, list[Row]]] = []
+        criterion = self.query["criterion"]
+        if whole.prompt_hash in self.split_of and criterion != EVERY:
             behind = [
                 label
                 for label in labels
-                if label[0]["criterion"] == self.query["criterion"] and label[0]["purpose"] in DATA
+                if label["criterion"] == criterion and label["purpose"] in DATA
             ]
-            rows = [(row, behind) for row in self._made(whole, [row for row, _ in behind])]
+            # The same list, so that it is written as JSON once.
+            behind = labels if len(behind) == len(labels) else behind
+            rows = [(row, behind) for row in self._made(whole, behind)]
         instance = _instance(whole, self.split_of) if labels else None
         return Case(
             instance,
             labels,
             rows,
-            whole["imported_by_id"],
+            whole.job,
             [(each["generator"], each["licence"]) for each in whole.completions],
             [len(each["text"]) for each in whole.completions],
         )
@@ -160,15 +191,15 @@ class _Rows:
 
 def _stored(whole: Whole) -> Row | None:
     """What the consensus says, as it was brought up to date last."""
-    if whole["worth"] is None:
+    if whole.worth is None or whole.sources is None:
         return None
-    sources = whole["sources"]
+    sources = orjson.loads(whole.sources)
     human, judge = sources.get("human", 0), sources.get("judge", 0)
     name = "both" if human and judge else "human" if human else "judge"
     return {
-        "score": [float(worth) for worth in whole["worth"]],
-        "source": f"simulated-{name}" if whole["simulated"] else name,
-        "simulated": whole["simulated"],
+        "score": [float(worth) for worth in orjson.loads(whole.worth)],
+        "source": f"simulated-{name}" if whole.simulated else name,
+        "simulated": whole.simulated,
         "annotators": sources.get("annotators", 0),
     }
 
@@ -204,25 +235,35 @@ def _content(whole: Whole, split_of: Mapping[str, str], places: Sequence[int] | 
     completions = whole.completions
     if places is not None:
         completions = [completions[place] for place in places]
-    messages = json.loads(whole["messages_text"])
-    rich = any(not isinstance(message["content"], str) for message in messages)
-    words = [{"role": m["role"], "content": text_of(m["content"])} for m in messages]
-    context = whole["context_text"]
+    prompt, rich = _prompt(whole.messages)
     return {
-        "instance_id": whole["external_id"],
-        "split": split_of[whole["prompt_hash"]],
-        "arm": whole["arm"] or "",
-        "prompt": encoded_row(words).decode(),
-        "prompt_hash": whole["prompt_hash"],
+        "instance_id": whole.external_id,
+        "split": split_of[whole.prompt_hash],
+        "arm": whole.arm,
+        "prompt": prompt,
+        "prompt_hash": whole.prompt_hash,
         "completions": [_text(each) for each in completions],
         "weight": 1.0,
         "generators": [each["generator"] for each in completions],
         "licences": [each["licence"] for each in completions],
-        "messages": recoded(whole["messages_text"]) if rich else None,
-        "context": recoded(context) if context not in {"[]", "{}", '""', "null"} else None,
+        "messages": whole.messages if rich else None,
+        "context": whole.context if whole.context not in {"[]", "{}", '""', "null"} else None,
         "parts": [_json(each["parts"]) for each in completions],
         "own_prompts": [_json(each["messages"]) for each in completions],
     }
+
+
+def _prompt(messages: str) -> tuple[str, bool]:
+    """The canonical JSON of the turns as words, and whether there is more to them."""
+    turns = orjson.loads(messages)
+    rich = any(not isinstance(turn["content"], str) for turn in turns)
+    if not rich and all(len(turn) == 2 for turn in turns):
+        return messages, False
+    words = [
+        {"role": turn["role"], "content": text_of(turn["content"])}
+        for turn in (json.loads(messages) if rich else turns)
+    ]
+    return encoded_row(words).decode(), rich
 
 
 def _text(completion: Mapping[str, Any]) -> str:
@@ -238,21 +279,21 @@ def _instance(whole: Whole, split_of: Mapping[str, str]) -> Row:
     """An instance that no split names belongs to none: gold, and what only the labels know."""
     rich = any(each["parts"] or each["messages"] for each in whole.completions)
     return {
-        "instance_id": whole["external_id"],
-        "split": split_of.get(whole["prompt_hash"], ""),
-        "prompt_hash": whole["prompt_hash"],
-        "messages": recoded(whole["messages_text"]),
-        "context": recoded(whole["context_text"]),
+        "instance_id": whole.external_id,
+        "split": split_of.get(whole.prompt_hash, ""),
+        "prompt_hash": whole.prompt_hash,
+        "messages": whole.messages,
+        "context": whole.context,
         "completions": (encoded if rich else encoded_row)(whole.completions).decode(),
-        "metadata": recoded(whole["metadata_text"]),
-        "tags": whole["tags"],
+        "metadata": whole.metadata,
+        "tags": whole.tags,
     }
 
 
 def _unranked(labels: Sequence[Row]) -> list[int]:
     """The positions that every label which ranks left unranked."""
-    ranking = [set(label["unranked"]) for label in labels if label["ranking"]]
-    return sorted(set.intersection(*ranking)) if ranking else []
+    ranking = [label["unranked"] for label in labels if label["ranking"]]
+    return sorted(set.intersection(*map(set, ranking))) if ranking and all(ranking) else []
 
 
 def _margin(worth: Sequence[float], labels: Sequence[Row]) -> float:

@@ -3,6 +3,8 @@
 import re
 
 MARK = "'"
+# Every CSV of rows ends with this column: it tells a reader to take the marks away again.
+ESCAPE_COLUMN = "formula_escape"
 # What gets a mark: a formula, and a text that would look like a marked one.
 ESCAPED = r"^'*[=+\-@\t\r\n]"
 _ESCAPED, _MARKED = re.compile(ESCAPED), re.compile(r"'+[=+\-@\t\r\n]")

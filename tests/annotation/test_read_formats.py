@@ -157,6 +157,14 @@ def test_an_overlong_row_of_a_list_is_passed_over(
 
 
 @pytest.mark.parametrize("packing", [".gz", ".zst"])
+def test_marks_against_formulas_are_taken_from_our_own_tables_alone(tmp_path: Path) -> None:
+    ours = b"text,formula_escape\n'=1+1,'\n''=1,'\n'quoted','\n"
+    found = [line.value for line in lines_of(tmp_path, ours, "ours.csv")]
+    assert found == [{"text": "=1+1"}, {"text": "'=1"}, {"text": "'quoted'"}]
+    (theirs,) = lines_of(tmp_path, b"text,more\n'=1+1,'\n", "theirs.csv")
+    assert theirs.value == {"text": "'=1+1", "more": "'"}
+
+
 @pytest.mark.parametrize("name", ["in.jsonl", "in.csv", "in.json"])
 def test_what_stands_before_a_cut_is_read(tmp_path: Path, name: str, packing: str) -> None:
     texts = [f"text {number} {hash(str(number))}" for number in range(20_000)]

@@ -7,13 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from core.spreadsheets import ESCAPED, MARK
+from core.spreadsheets import ESCAPE_COLUMN, ESCAPED, MARK
 
 from .columns import is_nested, is_text, json_text, lines
 from .streams import Stream
-
-# Every CSV of ours ends with this column: it tells a reader to undo the escape of formulas.
-ESCAPE_COLUMN = "formula_escape"
 
 
 class JsonLines:

@@ -10,6 +10,8 @@
 | invalid UTF-8                                | error on that row that names the file's byte   |
 | a row over `MAX_LINE_BYTES`, quotes that     | error; for what has no end reading ends there  |
 | are not closed                               |                                                |
+| a last column `formula_escape`, as our       | texts as they were before they were kept from  |
+| exports write it                             | being run as formulas; that column is left out |
 """
 
 import csv
@@ -19,6 +21,7 @@ from collections.abc import Iterator
 
 from annotation.instances.lines import Line
 from core.exceptions import InvalidInput
+from core.spreadsheets import ESCAPE_COLUMN, as_written
 
 from . import values
 from .objects import count as count_lines
@@ -136,8 +139,8 @@ def _line(names: list[str], row: list[str], text: _Text) -> Line:
         reason = f"the row has {len(row)} values for {len(names)} columns"
     if not reason and any("\0" in value for value in row):
         reason = "a NUL character cannot be stored: remove it"
-    return (
-        Line(text.number, None, reason)
-        if reason
-        else Line(text.number, dict(zip(names, row, strict=True)))
-    )
+    if reason:
+        return Line(text.number, None, reason)
+    if names[-1] == ESCAPE_COLUMN:
+        names, row = names[:-1], [as_written(value) for value in row[:-1]]
+    return Line(text.number, dict(zip(names, row, strict=True)))

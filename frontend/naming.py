@@ -142,10 +142,10 @@ def named(word: str) -> str:
     """The word in the language of the page; a capital, as Django gives to choices, stays one."""
     if word in KNOWN:
         return gettext(word)
-    if word in FILTERS:
-        return gettext(FILTERS[word])
+    if text := FILTERS.get(word) or JOBS.get(word):
+        return gettext(text)
     small = word[:1].lower() + word[1:]
     if small not in KNOWN:
         return word
-    text = gettext(small)
-    return text[:1].upper() + text[1:]
+    translated = gettext(small)
+    return translated[:1].upper() + translated[1:]

@@ -94,6 +94,7 @@ class Release:
             table = _with(table, "annotator", self._renamed(table))
         if not options.rationale:
             table = _with(table, "rationale", pa.array([""] * len(table), pa.string()))
+            table = self._listed_reasons(table) if options.anonymised else table
         if options.anonymised:
             table = self._coarse(table)
         if not options.rationale or options.mask or options.anonymised:
@@ -133,6 +134,16 @@ class Release:
     def _salted(self, name: str, kind: str) -> str:
         word = NAMED.get(AnnotatorKind(kind), PERSON)
         return f"{word[0]}-{self._digest(name)[:12]}"
+
+    def _listed_reasons(self, table: pa.Table) -> pa.Table:
+        """People here choose reasons from a list; those of a file are whatever somebody wrote."""
+        kinds = table["kind"].to_pylist()
+        given = table["reasons"].to_pylist()
+        kept = [
+            [] if kind == AnnotatorKind.IMPORT else each
+            for kind, each in zip(kinds, given, strict=True)
+        ]
+        return _with(table, "reasons", pa.array(kept, table.schema.field("reasons").type))
 
     def _coarse(self, table: pa.Table) -> pa.Table:
         """No time finer than a day, and nothing that leads back into the project."""
@@ -178,6 +189,9 @@ class Release:
             "Annotators are numbered in an order that says nothing.": options.annotators
             == NUMBERED,
             "Rationales are left out.": not options.rationale,
+            "Reasons that came with a file are left out.": (
+                options.anonymised and not options.rationale
+            ),
             "Times are cut to days; seconds and routing decisions are left out.": (
                 options.anonymised
             ),

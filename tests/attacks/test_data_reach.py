@@ -72,7 +72,7 @@ def mark(world: World) -> list[str]:
 
 def told(client: Client, path: str) -> tuple[int, str]:
     answer = client.get(path)
-    body = b"".join(answer) if answer.streaming else answer.content  # type: ignore[arg-type]
+    body = b"".join(answer) if answer.streaming else answer.content
     return answer.status_code, body.decode("utf-8", "replace")
 
 

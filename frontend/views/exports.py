@@ -89,9 +89,12 @@ def _number(text: str) -> int:
 
 
 def _options(form: QueryDict) -> dict[str, Any]:
-    """The options of the form; an anonymised release chooses its own names of annotators."""
+    """The options of the form; an anonymised release numbers annotators and keeps rationales here.
+
+    The box of rationales is ticked at first, so beside that of a release it says nothing.
+    """
     options: dict[str, Any] = {name: form.get(name) == "on" for name in FLAGS}
-    options["rationale"] = form.get("rationale") == "on"
+    options["rationale"] = form.get("rationale") == "on" and not options["anonymised"]
     if form.get("annotators") and not options["anonymised"]:
         options["annotators"] = form["annotators"]
     if keys := [key.strip() for key in form.get("metadata", "").split(",") if key.strip()]:

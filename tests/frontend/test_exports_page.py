@@ -34,3 +34,20 @@ def test_an_export_is_sent_where_the_operator_has_a_token(
     client.post(reverse("export-push", args=send), {"repo": "lab/answers"})
     job = Job.objects.get(kind="annotation.push")
     assert job.arguments == {"export": export.pk, "repo": "lab/answers", "private": True}
+
+
+@pytest.mark.parametrize(("anonymised", "kept"), [("", True), ("on", False)])
+def test_rationales_stay_here_in_an_anonymised_release(
+    ours: World, export: Export, client: Client, anonymised: str, kept: bool
+) -> None:
+    client.force_login(ours.people["owner"])
+    form = {
+        "snapshot": str(export.snapshot_id),
+        "shape": "labels",
+        "format": "jsonl",
+        "rationale": "on",
+        "anonymised": anonymised,
+    }
+    made = client.post(reverse("export-new", args=[ours.project.slug]), form)
+    assert made.status_code == 302, made.text
+    assert Job.objects.get(kind="annotation.export").arguments["options"]["rationale"] is kept

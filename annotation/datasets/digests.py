@@ -19,7 +19,7 @@ from core.hashing import canonical_json
 # Where a value begins, and rarely, without harm, within a text.
 ODD = re.compile(rb"(?:^|[\[:,])-?(?:0\.0000|[0-9.]+e)")
 WIDTH = 32
-CHUNK = 100_000
+CHUNK = 10_000
 
 
 def encoded(value: Any) -> bytes:
@@ -70,7 +70,9 @@ class Digests:
         """Hex sha256 of the query and the parts."""
         digest = hashlib.sha256(canonical_json(query).encode())
         # All are as wide, so that sorting their bytes sorts their hexadecimal texts.
-        parts = np.sort(np.frombuffer(bytes(self._parts), f"S{WIDTH}"))
+        # Sorted where they lie.
+        parts = np.frombuffer(self._parts, f"S{WIDTH}")
+        parts.sort()
         for at in range(0, len(parts), CHUNK):
             digest.update(parts[at : at + CHUNK].tobytes().hex().encode())
         return digest.hexdigest()

@@ -88,6 +88,10 @@ INSTANCES = pa.schema(
 LABEL_FILES = ("annotations", "instances")
 
 
+# A row group of about so many bytes: of each, what its columns hold is kept until the file ends.
+GROUP_BYTES = 1024 * 1024
+
+
 class ParquetFile:
     """Rows appended to one zstd Parquet file; fsynced on close."""
 
@@ -96,16 +100,25 @@ class ParquetFile:
         self.rows = 0
         self._schema = schema
         self._writer = pq.ParquetWriter(path, schema, compression="zstd")
+        self._waiting: list[pa.Table] = []
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
         if not rows:
             return
         columns = zip(*map(itemgetter(*self._schema.names), rows), strict=True)
         arrays = [pa.array(c, field.type) for c, field in zip(columns, self._schema, strict=True)]
-        self._writer.write_table(pa.table(arrays, schema=self._schema))
+        self._waiting.append(pa.table(arrays, schema=self._schema))
         self.rows += len(rows)
+        if sum(table.nbytes for table in self._waiting) >= GROUP_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._writer.write_table(pa.concat_tables(self._waiting))
+            self._waiting.clear()
 
     def close(self) -> None:
+        self._flush()
         self._writer.close()
         sync(self.path)
 

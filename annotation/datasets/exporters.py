@@ -85,10 +85,9 @@ class Plan:
 
     @property
     def key(self) -> str:
-        """What names the folder, and salts the pseudonyms."""
-        return content_hash(
-            [self.snapshot.content_hash, self.shape, self.format, self.options.as_dict()]
-        )
+        """What names the folder and salts the pseudonyms: another in each project."""
+        of = [self.snapshot.project_id, self.snapshot.content_hash]
+        return content_hash([*of, self.shape, self.format, self.options.as_dict()])
 
     @property
     def folder(self) -> str:

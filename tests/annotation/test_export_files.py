@@ -217,3 +217,19 @@ def test_several_files_come_as_one_archive(snapshot: Snapshot, owner: Client) ->
         assert json.loads(archive.read("export.json"))["rows_by_split"] == {"test": 2, "train": 8}
     page = owner.get(f"/p/{snapshot.project.slug}/data/exports/{row.pk}/")
     assert page["Content-Type"] == "application/zip"
+
+
+def test_two_projects_with_equal_data_share_no_files(snapshot: Snapshot, media: Path) -> None:
+    twin = Snapshot.objects.create(
+        project=make_project("twin"),
+        content_hash=snapshot.content_hash,
+        query=snapshot.query,
+        manifest=snapshot.manifest,
+        folder=snapshot.folder,
+    )
+    mine, theirs = (export(snapshot=each, shape="pairs", format="csv") for each in (snapshot, twin))
+    assert (media / mine.path).is_file()
+    assert (media / theirs.path).is_file()
+    assert mine.path != theirs.path
+    export(snapshot=twin, shape="pairs", format="csv")
+    assert (media / mine.path).is_file()

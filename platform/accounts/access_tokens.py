@@ -130,5 +130,8 @@ def _no_stronger_than_own(
     elsewhere = own.project_id is not None and (project is None or project.pk != own.project_id)
     if longer or elsewhere or not set(scopes) <= set(own.scopes):
         raise Forbidden(
-            _("A token cannot make one with more rights: keep to its scopes, its project and its end.")
+            _(
+                "A token cannot make one with more rights: "
+                "keep to its scopes, its project and its end."
+            )
         )

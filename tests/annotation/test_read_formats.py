@@ -156,7 +156,6 @@ def test_an_overlong_row_of_a_list_is_passed_over(
     assert "longer than 2 MiB" in str(lines[1].error)
 
 
-@pytest.mark.parametrize("packing", [".gz", ".zst"])
 def test_marks_against_formulas_are_taken_from_our_own_tables_alone(tmp_path: Path) -> None:
     ours = b"text,formula_escape\n'=1+1,'\n''=1,'\n'quoted','\n"
     found = [line.value for line in lines_of(tmp_path, ours, "ours.csv")]
@@ -165,9 +164,10 @@ def test_marks_against_formulas_are_taken_from_our_own_tables_alone(tmp_path: Pa
     assert theirs.value == {"text": "'=1+1", "more": "'"}
 
 
+@pytest.mark.parametrize("packing", [".gz", ".zst"])
 @pytest.mark.parametrize("name", ["in.jsonl", "in.csv", "in.json"])
 def test_what_stands_before_a_cut_is_read(tmp_path: Path, name: str, packing: str) -> None:
-    texts = [f"text {number} {hash(str(number))}" for number in range(20_000)]
+    texts = [f"text {number} {number * 2_654_435_761 % 2**32}" for number in range(20_000)]
     if name == "in.csv":
         content = "a\n" + "\n".join(texts)
     elif name == "in.jsonl":

@@ -45,9 +45,7 @@ def media(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 def annotator(project: Project, name: str, kind: str = "import", **fields: Any) -> Annotator:
-    return Annotator.objects.create(
-        project=project, kind=kind, name=name, pseudonym=name, **fields
-    )
+    return Annotator.objects.create(project=project, kind=kind, name=name, pseudonym=name, **fields)
 
 
 def rich() -> Project:

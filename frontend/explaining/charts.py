@@ -59,7 +59,7 @@ def forest(sources: Sequence[tuple[str, Sequence[Json]]], *, label: str) -> Char
         .encode(x="x:Q")
     )
     height = len(order) * (12 + 9 * len(names))
-    head = [_("Factor"), _("Source"), _("Coefficient"), _("95 % interval")]
+    head = [_("Factor"), _("Source"), _("Coefficient"), _("interval of 95 %")]
     rows = [
         [each["factor"], each["source"], signed(each["v"]), each["interval"]]
         for each in sorted(values, key=lambda each: order.index(each["factor"]))
@@ -123,7 +123,7 @@ def conflict_map(rows: Sequence[Json], names: Mapping[str, str]) -> Chart | None
         ]
         for row in rows
     ]
-    head = [_("Criteria"), _("Conflict"), _("95 % interval"), _("Pairs")]
+    head = [_("Criteria"), _("Conflict"), _("interval of 95 %"), _("Pairs")]
     height = 34 * len(order)
     label = _("How often who wins on one criterion loses on another, in per cent")
     return both_widths(alt.layer(tile, text), label, height, head, table)

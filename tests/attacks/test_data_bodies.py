@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import get_resolver
-from django.urls.resolvers import URLPattern, URLResolver
 
 from accounts.access_tokens import make_token
 from accounts.models import Scope, User
+from tests.attacks.test_data_reach import routes
 from tests.factories import make_project, make_user
 from tests.frontend.world import World, make_world
 
@@ -58,15 +58,6 @@ def bearer(user: User) -> Client:
 @pytest.fixture
 def client() -> Client:
     return bearer(make_user())
-
-
-def routes(resolver: URLResolver, before: str = "") -> Iterator[tuple[str, URLPattern]]:
-    for each in resolver.url_patterns:
-        here = before + str(each.pattern)
-        if isinstance(each, URLResolver):
-            yield from routes(each, here)
-        else:
-            yield here, each
 
 
 def doors(world: World) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,8 @@ import pytest
 from pytest_django import Settings
 
 from accounts.models import Project
-from annotation.datasets.exporters import FORMATS, NAMES, export
+from annotation.datasets.exporters import NAMES, export
+from annotation.datasets.formats import FORMATS
 from annotation.datasets.services import build_snapshot
 from annotation.instances.uploads import Choices, start_import
 from annotation.labels.models import Annotator

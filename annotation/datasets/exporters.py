@@ -21,13 +21,13 @@ from core import artifacts
 from core.exceptions import ApplicationError, InvalidInput
 from core.files import sha256_of, sync
 from core.hashing import content_hash
+from core.memory import tidy_memory
 from jobs.models import Job
 
 from . import files, stored
 from .formats import FORMATS, HUGGING_FACE, Format
 from .formats.cards import card
 from .media import MEDIA, pack_media
-from .memory import tidy_memory
 from .models import Export, Snapshot
 from .options import Options
 from .releasing import Release

@@ -14,10 +14,10 @@ from annotation.projects.models import Protocol
 from core import artifacts
 from core.exceptions import InvalidInput
 from core.files import sync
+from core.memory import tidy_memory
 
 from . import cards, files, selectors
 from .labels import Labels
-from .memory import tidy_memory
 from .models import Snapshot
 from .queries import EVERY, checked_for, split_names
 from .splits import TRAIN, split_prompts

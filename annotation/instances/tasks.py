@@ -11,6 +11,7 @@ from accounts.models import Project
 from annotation.judges.revealed import write_revealed
 from annotation.judges.services import ensure_recorded
 from core.exceptions import InvalidInput
+from core.memory import tidy_memory
 from jobs.context import JobContext
 
 from .adapters import adapt, recognise
@@ -39,7 +40,7 @@ def run_import(ctx: JobContext) -> dict[str, Any]:
     if project is None:
         raise InvalidInput("An import needs a project.")
     dry_run = bool(ctx.arguments.get("dry_run"))
-    with ExitStack() as stack:
+    with tidy_memory(), ExitStack() as stack:
         rows, refused = _opened(ctx, project, stack)
         if ctx.arguments.get("create_criteria") and not dry_run:
             values = (line.value for line in rows.lines() if line.value is not None)

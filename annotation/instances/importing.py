@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from accounts.models import Project
 from annotation.labels.services import reveal_recorded
@@ -86,6 +86,8 @@ class Importer:
         self.media = media_of(project) | dict(media or {})
         self.entries: list[Entry] = []
         self.characters = 0
+        # So many created instances are worth a look at the table's statistics.
+        self.counted_at = 2 * BATCH
         # Where each id stood first, and with which content, as numbers: a few bytes for each.
         self.seen: dict[int, int] = {}
         self.first_ids: list[str] = []
@@ -166,6 +168,7 @@ class Importer:
         else:
             with transaction.atomic():
                 self._write(file, rows)
+            self._let_planner_count()
         self.entries, self.characters = [], 0
 
     def report(self) -> ImportReport:
@@ -185,6 +188,14 @@ class Importer:
         self._count(batch)
         if self.checkpoint is not None:
             self.checkpoint.keep(file, rows, self.report().as_dict())
+
+    def _let_planner_count(self) -> None:
+        """Rows that PostgreSQL has not counted yet: it would walk the table for every look-up."""
+        if self.counts["created"] < self.counted_at:
+            return
+        self.counted_at = 4 * self.counts["created"]
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE annotation_instance, annotation_completion")
 
     def _batch(self, protocol: Protocol) -> Batch:
         return Batch(

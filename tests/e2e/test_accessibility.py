@@ -33,14 +33,18 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 # Files, a fragment, and what refuses whoever comes without a link.
 NO_PAGES = {
+    "explain-download",
     "export-download",
+    "export-file",
     "media",
     "payout-csv",
     "qualification-feedback",
     "quality-csv",
     "replay-download",
     "run-download",
+    "snapshot-card",
     "study-entry",
+    "upload-errors",
 }
 LOOKS = [(1440, "light"), (390, "dark")]
 

@@ -286,6 +286,6 @@ def test_a_large_window_takes_as_many_queries_as_a_small_one(
     decision = uuid.uuid4()
     ids = [instance.pk for instance in instances]
     judge = Judge.objects.select_related("project", "prompt", "annotator").get(pk=judge.pk)
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(16):
         label(judge, criterion, ids, dict.fromkeys(ids, decision))
     assert Annotation.objects.filter(decision_id=decision).count() == 12

@@ -3,7 +3,6 @@
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-
 # The description of the interface is drawn by Swagger UI, whose colours are not ours.
 OTHERS = {"exclude": [[".interface"]]}
 

@@ -119,7 +119,8 @@ def test_groups_are_exported_by_pseudonym(project: Project, tmp_path: Path, sett
     assert groups_of(project)[judge.pk][0] == 2
     update(project=project)
     snapshot = build_snapshot(project=project, query={})
-    made = export(snapshot=snapshot, shape="annotations", format="jsonl")
+    asked = {"annotators": "project"}
+    made = export(snapshot=snapshot, shape="annotations", format="jsonl", options=asked)
     rows = [json.loads(line) for line in (tmp_path / made.path).read_text().splitlines()]
     group = {row["annotator"]: row["group"] for row in rows}
     assert [group[each.pseudonym] for each in people] == [1] * 5 + [2] * 3
